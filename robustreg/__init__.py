@@ -1,0 +1,18 @@
+"""Robust regression for tabular data with outliers, as scikit-learn estimators."""
+
+from robustreg.estimators import (
+    L1Regressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "L1Regressor",
+    "RobustRegressor",
+    "ScaleCollapseWarning",
+    "SmoothL1Regressor",
+    "__version__",
+]

@@ -1,0 +1,161 @@
+"""A bound on how far a point is from the optimum, from Fenchel duality.
+
+For any slopes d (one per row, in the domain of the loss's conjugate) with
+``g = design.T @ (w d)`` in the domain of the penalty's conjugate,
+
+    objective(params) - minimum <= sum_i w_i (loss(r_i) + loss*(d_i) - r_i d_i)
+                                   + penalty(c) + penalty*(g) - g @ c
+
+and every summand on the right is non-negative [1]_, so that nothing cancels. At the
+optimum ``d = loss'(r)`` makes both parts 0.
+
+References
+----------
+.. [1] Borwein, J. M., Lewis, A. S. (2006). Convex Analysis and Nonlinear Optimization,
+   2nd edition, section 3.3. Springer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustreg.linalg import EPS, conjugate_gradients, solve_symmetric
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array
+
+# Slopes whose adjoint misses its constraint by no more than this many rounding errors
+# of its terms are feasible in floating point.
+ROUNDING = 64.0
+PROJECTIONS = 6
+# Beyond this many constraints the projection does not form their Gram matrix.
+MOST_COLUMNS = 2000
+
+
+def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
+    """Return an upper bound on ``point.value`` minus the minimum.
+
+    Parameters
+    ----------
+    objective : Objective
+        A convex objective.
+    point : Point
+        The point to certify.
+    slopes : ndarray of shape (n_rows,)
+        Guess of the optimal slopes; projected until they are feasible.
+
+    Returns
+    -------
+    float
+        The bound; ``inf`` if no feasible slopes are found near the guess.
+    """
+    low, high = objective.loss.facts.slopes
+    for _ in range(PROJECTIONS):
+        slopes = np.clip(slopes, low, high)
+        adjoint = objective.rows.adjoint(objective.weight * slopes)
+        objective.rows.passes += 1
+        excess = _excess(objective, point, adjoint)
+        rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
+        if np.abs(excess).max(initial=0.0) <= rounding:
+            share = _feasible_share(objective, adjoint, rounding)
+            return _fenchel_young(
+                objective, point, share * slopes, share * adjoint, rounding
+            )
+        slopes = _projected(objective, slopes, excess)
+    return float("inf")
+
+
+def _excess(objective: Objective, point: Point, adjoint: Array) -> Array:
+    """Return the adjoint minus its prescribed value, 0 where it need not be met.
+
+    A param that is 0 and has a kink there leaves an interval. Where the penalty is
+    curved, the conjugate pays for a small excess; it must not cost digits.
+    """
+    curved = objective.penalty_curvature()
+    pinned = (objective.l1 == 0) | (point.params != 0)
+    excess = np.where(pinned, adjoint - _wanted(objective, point), 0.0)
+    cheap = (curved > 0) & (excess * excess <= curved * (EPS * abs(point.value)))
+    return np.where(cheap, 0.0, excess)
+
+
+def _wanted(objective: Objective, point: Point) -> Array:
+    """Return the gradient of the penalty, which the adjoint equals at the optimum."""
+    smooth = objective.penalty_curvature() * point.params
+    return objective.l1 * np.sign(point.params) + smooth
+
+
+def _adjoint_size(objective: Objective, slopes: Array) -> float:
+    """Return the size of the terms that an adjoint sums, in standard deviations."""
+    largest = max(np.abs(objective.loss.facts.slopes))
+    typical = float(objective.weight @ np.abs(slopes))
+    floor = EPS * largest if np.isfinite(largest) else 0.0
+    return float((typical + floor) * np.sqrt(objective.n_params))
+
+
+def _projected(objective: Objective, slopes: Array, excess: Array) -> Array:
+    """Return slopes that meet the constraints, moved where they have room to move."""
+    low, high = objective.loss.facts.slopes
+    room = np.minimum(slopes - low, high - slopes)
+    room = np.where(np.isfinite(room), np.maximum(room, 0.0), 1.0)
+    columns = np.flatnonzero(excess)
+    step = np.zeros_like(excess)
+    if columns.size <= MOST_COLUMNS:
+        gram = objective.rows.gram(objective.weight * room, columns)
+        step[columns] = solve_symmetric(gram, excess[columns])
+    else:
+        step = _krylov_projection(objective, objective.weight * room, excess)
+    objective.rows.passes += 1
+    return slopes - room * objective.rows.predict(step)
+
+
+def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:
+    """Return the step of `_projected` by conjugate gradients: no p x p matrix."""
+    live = excess != 0
+
+    def product(v: Array) -> Array:
+        image = objective.rows.adjoint(c * objective.rows.predict(v))
+        objective.rows.passes += 1
+        return np.where(live, image, 0.0)
+
+    diagonal = np.full_like(excess, max(float(c.sum()), EPS))
+    return conjugate_gradients(product, excess, diagonal, 1e-12, 500)
+
+
+def _feasible_share(objective: Objective, adjoint: Array, rounding: float) -> float:
+    """Return the largest share in [0, 1] of the slopes that the l1 part allows."""
+    kinked = (objective.penalty_curvature() == 0) & (objective.l1 > 0)
+    limit = objective.l1[kinked]
+    over = np.abs(adjoint[kinked])
+    ratio = np.where(over > limit + rounding, limit / np.maximum(over, limit), 1.0)
+    return float(ratio.min(initial=1.0))
+
+
+def _fenchel_young(
+    objective: Objective, point: Point, slopes: Array, adjoint: Array, rounding: float
+) -> float:
+    """Return the bound of the module's formula for feasible slopes.
+
+    What rounding leaves of a constraint counts over the distance that a fit moves
+    when it moves by the typical residual.
+    """
+    coef, l1 = point.params[:-1], objective.l1
+    wanted = _wanted(objective, point)
+    flat = objective.penalty_curvature() == 0
+    limited = np.where(flat, np.clip(adjoint, -l1, l1), adjoint)
+    pinned = (l1 == 0) | (point.params != 0)
+    limited = np.where(pinned & (np.abs(adjoint - wanted) <= rounding), wanted, limited)
+    missed = float(np.abs(adjoint - limited).sum())
+    pairing = limited[:-1] * coef
+    conjugate = objective.penalty.conjugate(limited[:-1])
+    penalty = objective.penalty.value(coef) + float((conjugate - pairing).sum())
+    rows = float(objective.weight @ _row_gaps(objective, point, slopes))
+    return rows + max(penalty, 0.0) + missed * objective.typical_residual(point)
+
+
+def _row_gaps(objective: Objective, point: Point, slopes: Array) -> Array:
+    """Return ``loss(r) + loss*(d) - r d``, 0 where d is the loss's own slope at r."""
+    loss, r = objective.loss, point.residual
+    low, high = loss.facts.slopes
+    gaps = loss.value(r) + loss.conjugate(np.clip(slopes, low, high)) - r * slopes
+    own = loss.gradient(r)
+    same = np.abs(slopes - own) <= 4 * EPS * np.abs(own)
+    return np.where(same, 0.0, np.maximum(gaps, 0.0))

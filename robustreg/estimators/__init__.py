@@ -1,0 +1,14 @@
+"""The regressors."""
+
+from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
+from robustreg.estimators.l1 import L1Regressor
+from robustreg.estimators.robust import RobustRegressor
+from robustreg.estimators.smooth_l1 import SmoothL1Regressor
+
+__all__ = [
+    "L1Regressor",
+    "RobustLinearModel",
+    "RobustRegressor",
+    "ScaleCollapseWarning",
+    "SmoothL1Regressor",
+]

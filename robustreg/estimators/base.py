@@ -1,0 +1,224 @@
+"""What the three regressors share: everything but their defaults."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from robustreg.fitting import Fit, Problem, fit_problem
+from robustreg.losses import Loss
+from robustreg.penalties import make_penalty
+from robustreg.rows import Array, Rows, make_rows
+from robustreg.validation import (
+    PARAMETER_CONSTRAINTS,
+    check_fit_data,
+    check_params,
+    check_predict_data,
+)
+
+
+class ScaleCollapseWarning(UserWarning):
+    """More than half of the rows are fitted exactly, so that their scale is 0."""
+
+
+class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
+    """Fit, predict and the fitted attributes of every regressor here.
+
+    Subclasses are final and hold a constructor with their defaults.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = PARAMETER_CONSTRAINTS
+    _doc_link_module = "robustreg"
+    _doc_link_template = (
+        "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
+    )
+
+    loss: str | Loss
+    beta: float | None
+    quantile: float
+    penalty: str | None
+    alpha: float
+    l1_ratio: float
+    scale: float | str
+    fit_intercept: bool
+    solver: str
+    tol: float
+    max_iter: int
+    warm_start: bool
+
+    coef_: NDArray[Any]
+    intercept_: Any
+
+    @abstractmethod
+    def __init__(self) -> None:
+        """Store the parameters."""
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features: a numpy array (float32 stays float32), a pandas or polars frame,
+            or a CSR or CSC matrix, which is never densified. Not copied.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets. Each column is fitted by itself, with a scale of its own.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all 0. A weight of 2 is the same as the row
+            twice and a weight of 0 the same as no row.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For a parameter out of its range, a solver that cannot minimise the
+            objective, and data that is not finite and real or of the wrong shape.
+        """
+        loss = check_params(self)
+        X, y, weight = check_fit_data(self, X, y, sample_weight)
+        rows = make_rows(X, weight, self.fit_intercept)
+        targets = y[:, None] if y.ndim == 1 else y
+        starts = self._starts(rows, targets.shape[1])
+        fits = [
+            fit_problem(self._problem(rows, target, weight, loss), start)
+            for target, start in zip(targets.T, starts, strict=True)
+        ]
+        self._store(fits, y.ndim == 1, X.dtype)
+        self._warn(fits)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            ``X @ coef_.T + intercept_``.
+        """
+        check_is_fitted(self)
+        X = check_predict_data(self, X)
+        return np.asarray(X @ self.coef_.T + self.intercept_)
+
+    def to_linear_regression(self) -> LinearRegression:
+        """Return a fitted `LinearRegression` that predicts the same.
+
+        For tools that know scikit-learn's classes by name, such as exporters to ONNX.
+
+        Returns
+        -------
+        sklearn.linear_model.LinearRegression
+            With this estimator's coefficients, intercept and feature names.
+        """
+        check_is_fitted(self)
+        model = LinearRegression(fit_intercept=self.fit_intercept)
+        model.coef_ = self.coef_.copy()
+        model.intercept_ = self.intercept_
+        model.n_features_in_ = self.n_features_in_
+        names = vars(self).get("feature_names_in_")
+        if names is not None:
+            model.feature_names_in_ = names
+        return model
+
+    def __sklearn_tags__(self) -> Tags:
+        """Declare sparse input and several targets."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _problem(
+        self, rows: Rows, target: Array, weight: Array, loss: Loss
+    ) -> Problem:
+        """Return one target's problem."""
+        penalty = make_penalty(
+            self.penalty, self.alpha, self.l1_ratio, rows.n_params - 1
+        )
+        return Problem(
+            rows=rows,
+            y=np.ascontiguousarray(target),
+            weight=weight,
+            loss=loss,
+            penalty=penalty,
+            scale=self.scale,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+
+    def _starts(self, rows: Rows, n_targets: int) -> list[Array | None]:
+        """Return where each target's fit starts: at the last fit if warm and fitting.
+
+        A last fit of another shape is no start.
+        """
+        fitted = vars(self)
+        if not self.warm_start or "coef_" not in fitted:
+            return [None] * n_targets
+        coef = np.atleast_2d(self.coef_).astype(np.float64)
+        intercept = np.atleast_1d(self.intercept_).astype(np.float64)
+        if coef.shape != (n_targets, rows.n_params - 1):
+            return [None] * n_targets
+        return [
+            rows.standard.from_original(c, b)
+            for c, b in zip(coef, intercept, strict=True)
+        ]
+
+    def _store(self, fits: list[Fit], single: bool, dtype: Any) -> None:
+        """Set the fitted attributes, without the target axis for a y of one column."""
+        coef = np.array([fit.coef for fit in fits]).astype(dtype)
+        intercept = np.array([fit.intercept for fit in fits]).astype(dtype)
+        scale = np.array([fit.scale for fit in fits])
+        gap = np.array([fit.dual_gap for fit in fits])
+        self.coef_ = coef[0] if single else coef
+        self.intercept_ = intercept[0] if single else intercept
+        self.scale_ = scale[0] if single else scale
+        self.dual_gap_ = gap[0] if single else gap
+        self.n_iter_ = max(fit.n_iter for fit in fits)
+        weights = [fit.weights for fit in fits if fit.weights is not None]
+        if weights:
+            self.weights_ = weights[0] if single else np.column_stack(weights)
+        else:
+            vars(self).pop("weights_", None)
+
+    def _warn(self, fits: list[Fit]) -> None:
+        """Say once what did not converge and once what collapsed."""
+        failed = [fit for fit in fits if not fit.success]
+        if failed:
+            worst = max(failed, key=lambda fit: fit.dual_gap)
+            warnings.warn(
+                f"{type(self).__name__} stopped before tol={self.tol:g} was met: the "
+                f"objective may be {worst.dual_gap:.2g} above its minimum "
+                f"(solver={self.solver!r}, {worst.n_iter} iterations: "
+                f"{worst.message}). The best fit found is kept. Raise max_iter or "
+                "tol, or try another solver.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if any(fit.collapsed for fit in fits):
+            warnings.warn(
+                f"scale={self.scale!r} collapsed: more than half of the rows are "
+                "fitted exactly. The fit is made at the smallest scale that counts "
+                "as positive, which is nearly the L1 fit. Pass a number as scale to "
+                "choose one.",
+                ScaleCollapseWarning,
+                stacklevel=3,
+            )

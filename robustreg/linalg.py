@@ -1,0 +1,90 @@
+"""Small dense systems: the few factorisations that solvers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+EPS = float(np.finfo(np.float64).eps)
+
+# Below this reciprocal condition number a scaled Gram matrix has too few digits.
+SMALLEST_RCOND = 1e-9
+
+
+def jacobi(diagonal: Array) -> Array:
+    """Return the scaling that gives a unit diagonal; 0 for an empty column."""
+    positive = diagonal > 0
+    return np.where(positive, 1 / np.sqrt(np.where(positive, diagonal, 1.0)), 0.0)
+
+
+def cholesky_solve(matrix: Array, right: Array) -> tuple[Array, float]:
+    """Solve a positive system after scaling; return the reciprocal condition too.
+
+    The condition number is the scaled matrix's; its reciprocal is 0, and the solution
+    of no use, if the matrix is not positive definite. A column of zeros is left out:
+    its unknown is 0.
+    """
+    scale = jacobi(matrix.diagonal())
+    scaled = matrix * np.outer(scale, scale)
+    scaled[np.diag_indices_from(scaled)] += scale == 0
+    factor, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
+    if info != 0:
+        return np.zeros_like(right), 0.0
+    norm = float(np.abs(scaled).sum(axis=0).max(initial=0.0))
+    rcond, info = scipy.linalg.lapack.dpocon(factor, norm, uplo="L")
+    solution = scipy.linalg.lapack.dpotrs(factor, scale * right, lower=1)[0]
+    return np.asarray(scale * solution), float(rcond)
+
+
+def solve_symmetric(
+    matrix: Array, right: Array, smallest_rcond: float = 1e-13
+) -> Array:
+    """Solve a positive semidefinite system; of least scaled norm if singular."""
+    solution, rcond = cholesky_solve(matrix, right)
+    if rcond > smallest_rcond:
+        return solution
+    scale = jacobi(matrix.diagonal())
+    size, basis = scipy.linalg.eigh(matrix * np.outer(scale, scale))
+    kept = size > EPS * size.size * size[-1]
+    basis = basis[:, kept]
+    return np.asarray(scale * (basis @ ((basis.T @ (scale * right)) / size[kept])))
+
+
+def conjugate_gradients(
+    product: Callable[[Array], Array],
+    right: Array,
+    diagonal: Array,
+    rtol: float,
+    max_iter: int,
+) -> Array:
+    """Solve a positive semidefinite system with a diagonal preconditioner [1]_.
+
+    Stops when the preconditioned residual norm fell to ``rtol`` of the first.
+
+    References
+    ----------
+    .. [1] Nocedal, J., Wright, S. J. (2006). Numerical Optimization, 2nd edition,
+       algorithm 5.3. Springer.
+    """
+    x, residual = np.zeros_like(right), right.copy()
+    z = residual / diagonal
+    direction, square = z, float(residual @ z)
+    goal = rtol * rtol * square
+    for _ in range(max_iter):
+        if square <= goal or square == 0:
+            break
+        image = product(direction)
+        curvature = float(direction @ image)
+        if curvature <= 0:
+            break
+        length = square / curvature
+        x = x + length * direction
+        residual = residual - length * image
+        z = residual / diagonal
+        square, previous = float(residual @ z), square
+        direction = z + (square / previous) * direction
+    return x

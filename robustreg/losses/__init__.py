@@ -1,0 +1,162 @@
+"""Losses of one residual, and the registry that names them.
+
+``loss=`` of every estimator takes a name in `LOSSES` or an instance of a `Loss`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from robustreg.losses.base import (
+    Loss,
+    LossFacts,
+    numerical_conjugate,
+    relative_weight,
+)
+from robustreg.losses.convex import (
+    L1,
+    L2,
+    Envelope,
+    Huber,
+    LogCosh,
+    Pinball,
+    PseudoHuber,
+    SmoothL1,
+)
+from robustreg.losses.tilted import Dilated, Tilted
+
+__all__ = [
+    "L1",
+    "L2",
+    "LOSSES",
+    "Dilated",
+    "Envelope",
+    "Huber",
+    "LogCosh",
+    "Loss",
+    "LossEntry",
+    "LossFacts",
+    "Pinball",
+    "PseudoHuber",
+    "SmoothL1",
+    "Tilted",
+    "make_loss",
+    "numerical_conjugate",
+    "relative_weight",
+]
+
+
+@dataclass(frozen=True)
+class LossEntry:
+    """How a name becomes a loss.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(beta, quantile)`` returns the loss.
+    efficient_beta : float or None
+        The beta that has 95 % efficiency at the Gaussian when the scale is the
+        standard deviation: ``(E curvature)^2 / E gradient^2 = 0.95`` [1]_. None for
+        a loss without a beta.
+    zero_beta : bool
+        Whether ``beta=0`` has a meaning.
+
+    References
+    ----------
+    .. [1] Huber, P. J. (1964). Robust estimation of a location parameter. Annals
+       of Mathematical Statistics 35, 73-101.
+    """
+
+    build: Callable[[float, float], Loss]
+    efficient_beta: float | None = None
+    zero_beta: bool = True
+
+
+LOSSES: dict[str, LossEntry] = {
+    "l2": LossEntry(lambda beta, quantile: _tilted(L2(), quantile)),
+    "l1": LossEntry(lambda beta, quantile: _tilted(L1(), quantile)),
+    "smooth_l1": LossEntry(
+        lambda beta, quantile: _tilted(SmoothL1(beta) if beta > 0 else L1(), quantile),
+        efficient_beta=1.345,
+    ),
+    "huber": LossEntry(
+        lambda beta, quantile: _tilted(Huber(beta), quantile), 1.345, zero_beta=False
+    ),
+    "pseudo_huber": LossEntry(
+        lambda beta, quantile: _tilted(PseudoHuber(beta), quantile),
+        1.2871,
+        zero_beta=False,
+    ),
+    "log_cosh": LossEntry(
+        lambda beta, quantile: _tilted(LogCosh(beta), quantile),
+        1.2047,
+        zero_beta=False,
+    ),
+    "quantile": LossEntry(lambda beta, quantile: Pinball(quantile - 1, quantile)),
+}
+
+
+def _tilted(loss: Loss, quantile: float) -> Loss:
+    """Return the loss itself at the quantile that does not tilt it."""
+    return loss if quantile == 0.5 else Tilted(loss, quantile)
+
+
+def make_loss(
+    loss: str | Loss, beta: float | None = 1.0, quantile: float = 0.5
+) -> Loss:
+    """Return the loss of a name, a breakpoint and a quantile.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        A name in `LOSSES`, or an instance, which keeps its own breakpoint.
+    beta : float or None, default=1.0
+        Breakpoint in units of the scale, at least 0; None takes the loss's constant
+        for 95 % efficiency at the Gaussian.
+    quantile : float, default=0.5
+        Tilt in (0, 1); 0.5 leaves a symmetric loss as it is.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, a negative beta, a beta of 0 where the loss needs it
+        positive, a quantile outside (0, 1) or the tilt of an asymmetric instance.
+
+    Examples
+    --------
+    >>> from robustreg.losses import make_loss
+    >>> make_loss("huber", beta=None)
+    Huber(beta=1.345)
+    >>> make_loss("l2", quantile=0.9)
+    Tilted(base=L2(), quantile=0.9)
+    """
+    if not 0 < quantile < 1:
+        raise ValueError(f"quantile must be in the range (0, 1). Got {quantile!r}.")
+    if isinstance(loss, Loss):
+        if quantile != 0.5 and not loss.facts.symmetric:
+            raise ValueError(
+                f"quantile={quantile!r} tilts symmetric losses only, and loss={loss!r} "
+                "is not symmetric. Use quantile=0.5, or tilt its base."
+            )
+        return _tilted(loss, quantile)
+    if loss not in LOSSES:
+        raise ValueError(
+            f"loss must be one of {sorted(LOSSES)} or an instance of "
+            f"robustreg.losses.Loss. Got {loss!r}."
+        )
+    entry = LOSSES[loss]
+    if beta is None:
+        beta = 1.0 if entry.efficient_beta is None else entry.efficient_beta
+    if not 0 <= beta < float("inf"):
+        raise ValueError(f"beta must be None or in the range [0, inf). Got {beta!r}.")
+    if beta == 0 and not entry.zero_beta:
+        raise ValueError(
+            f"loss={loss!r} needs beta > 0. Got beta=0. "
+            "Use loss='l1' for the absolute loss."
+        )
+    return entry.build(beta, quantile)

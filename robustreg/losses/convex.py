@@ -1,0 +1,277 @@
+"""The convex losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from robustreg.losses.base import Array, Loss, LossFacts
+
+
+@final
+@dataclass(frozen=True)
+class L2(Loss):
+    """Least squares: ``r^2 / 2``."""
+
+    @property
+    def facts(self) -> LossFacts:
+        """Curvature 1 everywhere, slope unbounded."""
+        return LossFacts(1.0)
+
+    def value(self, residual: Array) -> Array:
+        """Return ``r^2 / 2``."""
+        return 0.5 * residual * residual
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``r``."""
+        return residual
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 1."""
+        return np.ones_like(residual)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``slope^2 / 2``."""
+        return 0.5 * slope * slope
+
+
+@final
+@dataclass(frozen=True)
+class L1(Loss):
+    """Least absolute deviations: ``abs(r)``."""
+
+    @property
+    def facts(self) -> LossFacts:
+        """Linear on both sides of a kink, slopes -1 and 1."""
+        return LossFacts(np.inf, slopes=(-1.0, 1.0), linear_beyond=0.0)
+
+    def value(self, residual: Array) -> Array:
+        """Return ``abs(r)``."""
+        return np.abs(residual)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``sign(r)``."""
+        return np.sign(residual)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 0."""
+        return np.zeros_like(residual)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 for ``abs(slope) <= 1``."""
+        return np.where(np.abs(slope) <= 1, 0.0, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class Pinball(Loss):
+    """Two slopes that meet in a kink: ``max(low * r, high * r)``, low < 0 < high.
+
+    ``low, high = quantile - 1, quantile`` is the loss of quantile regression [1]_.
+
+    References
+    ----------
+    .. [1] Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46,
+       33-50.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Linear on both sides of a kink."""
+        return LossFacts(
+            np.inf, (self.low, self.high), symmetric=False, linear_beyond=0.0
+        )
+
+    def value(self, residual: Array) -> Array:
+        """Return ``high * r`` or ``low * r``, the larger."""
+        return np.maximum(self.high * residual, self.low * residual)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``high`` above 0 and ``low`` below."""
+        below = np.where(residual < 0, self.low, 0.0)
+        return np.where(residual > 0, self.high, below)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 0."""
+        return np.zeros_like(residual)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 between the slopes."""
+        return np.where((slope >= self.low) & (slope <= self.high), 0.0, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class Envelope(Loss):
+    """Moreau envelope of a piecewise linear loss: its slope is clipped ``r / beta``.
+
+    ``slope * r - beta * slope^2 / 2`` with ``slope = clip(r / beta, low, high)``.
+    With ``low, high = -1, 1`` this is `SmoothL1`.
+    """
+
+    low: float
+    high: float
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Curvature 1 / beta between the breakpoints, 0 outside."""
+        beyond = self.beta * max(-self.low, self.high)
+        return LossFacts(
+            1 / self.beta,
+            (self.low, self.high),
+            symmetric=False,
+            linear_beyond=beyond,
+        )
+
+    def value(self, residual: Array) -> Array:
+        """Return the envelope."""
+        slope = self.gradient(residual)
+        return slope * (residual - (0.5 * self.beta) * slope)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``clip(r / beta, low, high)``."""
+        return np.clip(residual / self.beta, self.low, self.high)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return ``1 / beta`` between the breakpoints."""
+        ratio = residual / self.beta
+        return np.where((ratio >= self.low) & (ratio <= self.high), 1 / self.beta, 0.0)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``beta * slope^2 / 2`` between the slopes."""
+        inside = (slope >= self.low) & (slope <= self.high)
+        return np.where(inside, 0.5 * self.beta * slope * slope, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class SmoothL1(Loss):
+    """``r^2 / (2 beta)`` if ``abs(r) < beta`` else ``abs(r) - beta / 2``; beta > 0."""
+
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
+        return LossFacts(1 / self.beta, (-1.0, 1.0), linear_beyond=self.beta)
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss."""
+        slope = self.gradient(residual)
+        return slope * (residual - (0.5 * self.beta) * slope)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``clip(r / beta, -1, 1)``."""
+        return np.clip(residual / self.beta, -1.0, 1.0)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return ``1 / beta`` where ``abs(r) <= beta``."""
+        return np.where(np.abs(residual) <= self.beta, 1 / self.beta, 0.0)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``beta * slope^2 / 2`` for ``abs(slope) <= 1``."""
+        inside = np.abs(slope) <= 1
+        return np.where(inside, 0.5 * self.beta * slope * slope, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class Huber(Loss):
+    """``r^2 / 2`` if ``abs(r) <= beta`` else ``beta (abs(r) - beta / 2)``; beta > 0."""
+
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Curvature 1 between the breakpoints, slope beta in the tails."""
+        return LossFacts(1.0, (-self.beta, self.beta), linear_beyond=self.beta)
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss."""
+        slope = self.gradient(residual)
+        return slope * (residual - 0.5 * slope)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``clip(r, -beta, beta)``."""
+        return np.clip(residual, -self.beta, self.beta)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 1 where ``abs(r) <= beta``."""
+        return np.where(np.abs(residual) <= self.beta, 1.0, 0.0)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``slope^2 / 2`` for ``abs(slope) <= beta``."""
+        return np.where(np.abs(slope) <= self.beta, 0.5 * slope * slope, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class PseudoHuber(Loss):
+    """``beta^2 (sqrt(1 + (r / beta)^2) - 1)``, with beta > 0; slope beta in tails."""
+
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Smooth everywhere, curvature 1 at 0."""
+        return LossFacts(1.0, slopes=(-self.beta, self.beta))
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss, written without the subtraction that loses digits."""
+        return residual * (residual / (1 + np.hypot(1.0, residual / self.beta)))
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``r / sqrt(1 + (r / beta)^2)``."""
+        return residual / np.hypot(1.0, residual / self.beta)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return ``(1 + (r / beta)^2) ** -1.5``."""
+        return (1 / np.hypot(1.0, residual / self.beta)) ** 3
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``beta^2 (1 - sqrt(1 - (slope / beta)^2))``."""
+        t = np.abs(slope) / self.beta
+        root = np.sqrt(np.maximum((1 - t) * (1 + t), 0.0))
+        return np.where(t <= 1, slope * slope / (1 + root), np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class LogCosh(Loss):
+    """``beta * log(cosh(r / beta))``, with beta > 0; slope 1 in the tails."""
+
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Smooth everywhere, curvature 1 / beta at 0."""
+        return LossFacts(1 / self.beta, slopes=(-1.0, 1.0))
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss; neither branch overflows or cancels where it is used."""
+        t = np.abs(residual / self.beta)
+        near = np.log1p(2 * np.sinh(0.5 * np.minimum(t, 1.0)) ** 2)
+        far = t + np.log1p(np.exp(-2 * t)) - np.log(2.0)
+        return self.beta * np.where(t < 1, near, far)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``tanh(r / beta)``."""
+        return np.tanh(residual / self.beta)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return ``1 / (beta cosh(r / beta)^2)``."""
+        decay = np.exp(-2 * np.abs(residual / self.beta))
+        return 4 * decay / (1 + decay) ** 2 / self.beta
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return ``beta (d atanh(d) + log(1 - d^2) / 2)``, ``beta log 2`` at 1."""
+        inner = np.clip(slope, -1 + 1e-16, 1 - 1e-16)
+        value = inner * np.arctanh(inner) + 0.5 * np.log1p(-inner * inner)
+        value = np.where(np.abs(slope) >= 1 - 1e-15, np.log(2.0), value)
+        return np.where(np.abs(slope) <= 1, self.beta * value, np.inf)

@@ -1,0 +1,236 @@
+"""The objective: a weighted mean of losses over rows plus a penalty.
+
+    sum_i w_i loss(r_i) + penalty(coef),   r = y - prediction,   sum(w) = 1
+
+in the standardised coordinates of `robustreg.rows` and in units of the scale. Value,
+gradient and residuals come from one pass over the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from robustreg.linalg import EPS
+from robustreg.losses import Loss
+from robustreg.penalties import Penalty
+from robustreg.rows import Array, Index, Rows
+
+
+@dataclass(frozen=True)
+class Point:
+    """An evaluated point.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        Where.
+    value : float
+        Objective, kinked part of the penalty included.
+    gradient : ndarray of shape (n_params,)
+        Gradient of everything but the kinked part of the penalty.
+    residual : ndarray of shape (n_rows,)
+        Residuals, in units of the scale.
+    """
+
+    params: Array
+    value: float
+    gradient: Array
+    residual: Array
+
+
+@final
+class Objective:
+    """Weighted mean loss plus penalty, as a function of params.
+
+    Parameters
+    ----------
+    rows : Rows
+        The design.
+    target : ndarray of shape (n_rows,)
+        Targets in units of the scale.
+    weight : ndarray of shape (n_rows,)
+        Non-negative weights that sum to 1.
+    loss : Loss
+        The loss.
+    penalty : Penalty
+        The penalty of the standardised coefficients.
+    """
+
+    def __init__(
+        self, rows: Rows, target: Array, weight: Array, loss: Loss, penalty: Penalty
+    ) -> None:
+        self.rows = rows
+        self.target = target
+        self.weight = weight
+        self.loss = loss
+        self.penalty = penalty
+        self.n_params = rows.n_params
+        self.l1 = np.append(penalty.l1, 0.0)
+
+    def with_loss(self, loss: Loss, target: Array) -> Objective:
+        """Return the same rows and penalty with another loss and target."""
+        return Objective(self.rows, target, self.weight, loss, self.penalty)
+
+    def extended(self, target: Array) -> Objective:
+        """Return the objective with residuals in extended precision."""
+        rows = self.rows.extended()
+        return Objective(rows, target, self.weight, self.loss, self.penalty)
+
+    def take(self, index: Index) -> Objective:
+        """Return the objective of some of the rows."""
+        weight = self.weight[index] / self.weight[index].sum()
+        rows = self.rows.take(index)
+        return Objective(rows, self.target[index], weight, self.loss, self.penalty)
+
+    def evaluate(self, params: Array) -> Point:
+        """Return value, gradient and residuals at params, in one pass."""
+        residual = np.empty(self.target.shape, np.result_type(self.target, params))
+
+        def terms(place: slice, block: Rows) -> tuple[float, Array]:
+            r = self.target[place] - block.predict(params)
+            residual[place] = r
+            w = self.weight[place]
+            return w @ self.loss.value(r), block.adjoint(
+                w * self.loss.gradient(r)
+            )
+
+        value, slope = self.rows.map_reduce(terms)
+        gradient = -np.asarray(slope)
+        gradient[:-1] += self.penalty.gradient(params[:-1])
+        total = float(value) + self.penalty.value(params[:-1])
+        return Point(params, total, gradient, residual)
+
+    def slope(self, point: Point, direction: Array, before: bool) -> float:
+        """Return the derivative along a direction, just before or just after a point.
+
+        From the gradient: differences of values lose what an outlier's loss hides.
+        """
+        away = np.sign(point.params) * direction
+        at_zero = -np.abs(direction) if before else np.abs(direction)
+        kinked = self.l1 @ np.where(point.params == 0, at_zero, away)
+        return float(point.gradient @ direction + kinked)
+
+    def line_slope(
+        self, point: Point, direction: Array
+    ) -> Callable[[float], float]:
+        """Return the derivative in t along ``point + t direction``; takes one pass."""
+        change = self.rows.predict(direction)
+        self.rows.passes += 1
+
+        def slope(t: float) -> float:
+            gradient = self.loss.gradient(point.residual - t * change)
+            coef = (point.params + t * direction)[:-1]
+            smooth = self.penalty.gradient(coef) @ direction[:-1]
+            kinked = self.l1[:-1] @ (np.sign(coef) * direction[:-1])
+            return float(smooth + kinked - self.weight @ (gradient * change))
+
+        return slope
+
+    def curvature(self, point: Point, majorised: float = 0.0) -> Array:
+        """Return each row's curvature times its weight.
+
+        ``majorised`` mixes in ``gradient(r) / r``, the curvature of the parabola
+        that touches a loss from above (iteratively reweighted least squares [1]_);
+        unlike the second derivative it is positive in the tails.
+
+        References
+        ----------
+        .. [1] Holland, P. W., Welsch, R. E. (1977). Robust regression using
+           iteratively reweighted least-squares. Communications in Statistics A6,
+           813-827.
+        """
+        curvature = self.loss.curvature(point.residual)
+        if majorised > 0:
+            r = np.where(point.residual == 0, 1.0, point.residual)
+            ratio = np.where(point.residual == 0, curvature, self.loss.gradient(r) / r)
+            curvature = (1 - majorised) * curvature + majorised * ratio
+        return self.weight * curvature
+
+    def hessian(self, curvature: Array, columns: Index) -> Array:
+        """Return the Hessian on some params, from the rows' curvature."""
+        hessian = self.rows.gram(curvature, columns)
+        hessian[np.diag_indices(columns.size)] += self.penalty_curvature(columns)
+        return hessian
+
+    def hessian_root(self, curvature: Array, columns: Index) -> Array:
+        """Return R with ``R.T @ R = hessian(curvature, columns)``."""
+        root = self.rows.root(curvature, columns)
+        return np.vstack([root, np.diag(np.sqrt(self.penalty_curvature(columns)))])
+
+    def hessian_product(self, curvature: Array, direction: Array) -> Array:
+        """Return ``hessian @ direction`` in one pass."""
+
+        def terms(place: slice, block: Rows) -> tuple[Array]:
+            return (block.adjoint(curvature[place] * block.predict(direction)),)
+
+        (product,) = self.rows.map_reduce(terms)
+        return np.asarray(product) + self.penalty_curvature() * direction
+
+    def penalty_curvature(self, columns: Index | None = None) -> Array:
+        """Return the penalty's curvature for all params, or for some."""
+        full = np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
+        return full if columns is None else full[columns]
+
+    def violation(self, point: Point) -> Array:
+        """Return by how much each param fails the optimality condition [1]_.
+
+        The distance of 0 to the subdifferential.
+
+        References
+        ----------
+        .. [1] Rockafellar, R. T. (1970). Convex Analysis. Princeton.
+        """
+        at_zero = np.maximum(np.abs(point.gradient) - self.l1, 0.0)
+        away = np.abs(point.gradient + self.l1 * np.sign(point.params))
+        return np.where((point.params == 0) & (self.l1 > 0), at_zero, away)
+
+    def stationarity(self, point: Point) -> float:
+        """Return the largest violation relative to the terms that it sums.
+
+        Terms that are no larger than rounding makes them count as 0 violation.
+        """
+        error = np.median(self.residual_error(point))
+        noise = np.abs(self.loss.gradient(np.array([error, -error]))).max()
+        largest = float(self.violation(point).max())
+        if largest <= 4 * noise:
+            return 0.0
+        return largest / float(self.weight @ np.abs(self.loss.gradient(point.residual)))
+
+    def yardstick(self, point: Point) -> float:
+        """Return the value that ``tol`` is relative to, deaf to outliers.
+
+        The value with residuals clipped at four times their median: a gap that is
+        small beside an outlier's loss can still be large beside everybody else's.
+        """
+        typical = self.typical_residual(point)
+        if typical == 0 or not np.isfinite(self.loss.facts.slopes).all():
+            return point.value
+        clipped = np.clip(point.residual, -4 * typical, 4 * typical)
+        value = float(self.weight @ self.loss.value(clipped))
+        return value + self.penalty.value(point.params[:-1])
+
+    def resolution(self, point: Point, slopes: Array) -> float:
+        """Return the rounding error that the gap has from the residuals.
+
+        Only rows whose slope has room on both sides count: in the tails the loss and
+        its conjugate cancel exactly.
+        """
+        low, high = self.loss.facts.slopes
+        room = (slopes > low) & (slopes < high)
+        error = self.loss.value(self.residual_error(point))
+        return float((self.weight * room) @ error)
+
+    def typical_residual(self, point: Point) -> float:
+        """Return how large residuals are: deaf to outliers where the loss is."""
+        size = np.abs(point.residual)
+        if np.isfinite(self.loss.facts.slopes).all():
+            return float(np.median(size[self.weight > 0]))
+        return float(self.weight @ size)
+
+    def residual_error(self, point: Point) -> Array:
+        """Return the rounding error of each residual."""
+        return np.asarray(4 * EPS * (np.abs(self.target) + np.abs(point.residual)))

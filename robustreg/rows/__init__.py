@@ -1,0 +1,34 @@
+"""Where the data lives: the only home of intercept and sparse branches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import scipy.sparse
+
+from robustreg.rows.base import Array, Index, Rows, Standard
+from robustreg.rows.dense import DenseRows, dense_standard
+from robustreg.rows.sparse import SparseRows, sparse_standard
+
+__all__ = ["Array", "DenseRows", "Index", "Rows", "SparseRows", "Standard", "make_rows"]
+
+
+def make_rows(X: Any, weight: Array, fit_intercept: bool) -> Rows:
+    """Return the rows of an array or a sparse matrix, standardised by ``weight``.
+
+    Parameters
+    ----------
+    X : ndarray or CSR or CSC matrix of shape (n_samples, n_features)
+        Finite, float32 or float64.
+    weight : ndarray of shape (n_samples,)
+        Non-negative, not all 0.
+    fit_intercept : bool
+        Whether the design has a constant column.
+    """
+    if scipy.sparse.issparse(X):
+        rows = X.tocsr()
+        if not rows.has_canonical_format:
+            rows = rows.copy()
+            rows.sum_duplicates()
+        return SparseRows(rows, sparse_standard(rows, weight, fit_intercept))
+    return DenseRows(X, dense_standard(X, weight, fit_intercept))

@@ -1,0 +1,148 @@
+"""Rows of data in standardised coordinates, whatever container they live in.
+
+Conventions of every room above this one
+----------------------------------------
+``params = [coef..., intercept]``, always, one longer than the number of columns.
+They belong to the design ``[(X - shift) * unit, constant]``: every column has mean 0
+and standard deviation 1 (mean square 1 without an intercept), ``constant`` is 1 with
+an intercept and 0 without, and ``unit`` is 0 for a column that does not vary. The
+design is never formed: X is neither copied nor changed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+# Subtracting the shift after the product costs as many digits as the ratio of
+# offset to spread has; beyond this ratio it is subtracted from the data first.
+LARGEST_VIRTUAL_OFFSET = 1e3
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The standardisation ``(X - shift) * unit`` and the constant of the intercept."""
+
+    shift: Array
+    unit: Array
+    constant: float
+
+    @property
+    def far(self) -> NDArray[np.bool_]:
+        """Columns so far from 0 that the shift must come off before a product."""
+        offset = np.abs(self.shift) * self.unit
+        return np.asarray(offset > LARGEST_VIRTUAL_OFFSET)
+
+    def to_original(self, params: Array) -> tuple[Array, Any]:
+        """Return ``coef, intercept`` for the original columns, in their precision."""
+        coef = self.unit * params[:-1]
+        return coef, self.constant * params[-1] - self.shift @ coef
+
+    def from_original(self, coef: Array, intercept: float) -> Array:
+        """Return the params of ``coef, intercept``; 0 where a column is constant."""
+        varies = self.unit > 0
+        standard = np.where(varies, coef, 0.0) / np.where(varies, self.unit, 1.0)
+        return np.append(standard, self.constant * (intercept + self.shift @ coef))
+
+
+def make_standard(
+    mean: Array, deviation: Array, mean_square: Array, fit_intercept: bool
+) -> Standard:
+    """Return the standardisation by weighted moments of the columns.
+
+    A deviation of a few rounding errors of the mean is a constant column's.
+    """
+    if fit_intercept:
+        spread = np.where(deviation > 16 * np.finfo(float).eps * abs(mean), deviation, 0)
+        shift, constant = mean, 1.0
+    else:
+        spread = np.sqrt(mean_square)
+        shift, constant = np.zeros_like(mean), 0.0
+    positive = spread > 0
+    unit = np.where(positive, 1 / np.where(positive, spread, 1.0), 0.0)
+    return Standard(shift, unit, constant)
+
+
+class Rows(ABC):
+    """n rows of the standardised design, with products that take one pass each.
+
+    Attributes
+    ----------
+    standard : Standard
+        The coordinates.
+    n_rows : int
+        Number of rows.
+    n_params : int
+        Number of columns plus one for the intercept.
+    passes : float
+        Passes over the rows made so far, a fraction for a pass over some of them.
+    """
+
+    standard: Standard
+    n_rows: int
+    n_params: int
+    passes: float
+
+    @abstractmethod
+    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield consecutive blocks of rows, each small enough to stay in cache."""
+
+    @abstractmethod
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``, of shape (n_rows,)."""
+
+    @abstractmethod
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``, of shape (n_params,)."""
+
+    @abstractmethod
+    def gram(self, c: Array, columns: Index) -> Array:
+        """Return ``design.T @ diag(c) @ design`` on some columns, for ``c >= 0``.
+
+        ``columns`` index params, so the last one is the intercept's.
+        """
+
+    @abstractmethod
+    def root(self, c: Array, columns: Index) -> Array:
+        """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
+
+        The condition number of R is the square root of the Gram matrix's.
+        """
+
+    @abstractmethod
+    def design(self) -> tuple[Any, Array]:
+        """Return a matrix and ``offset``, design = ``matrix - constant offset.T``.
+
+        For linear programs, which need the entries; sparse stays sparse.
+        """
+
+    @abstractmethod
+    def extended(self) -> Rows:
+        """Return the same rows with products in extended precision.
+
+        Long double, where the platform has one that is longer: slow, for refinement.
+        """
+
+    @abstractmethod
+    def take(self, index: Index) -> Rows:
+        """Return some of the rows, copied."""
+
+    def map_reduce(
+        self, terms: Callable[[slice, Rows], tuple[Array | float, ...]]
+    ) -> tuple[Array | float, ...]:
+        """Return the sums over all blocks of ``terms(place, block)``, in one pass."""
+        self.passes += 1
+        parts = [terms(place, block) for place, block in self.blocks()]
+        return tuple(sum(column) for column in zip(*parts, strict=True))
+
+    def count_pass(self, c: Array) -> None:
+        """Count the share of rows that a product weighted by ``c`` touches."""
+        self.passes += np.count_nonzero(c) / max(self.n_rows, 1)

@@ -1,0 +1,134 @@
+"""Rows of a sparse matrix, which is never densified."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, final
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from robustreg.rows.base import Array, Index, Rows, Standard, make_standard
+
+
+def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
+    """Return the standardisation of a CSR matrix, from weighted moments."""
+    p = X.shape[1]
+    total = weight.sum()
+    w = np.repeat(weight, np.diff(X.indptr)) / total
+    value = X.data.astype(np.float64)
+    stored = np.bincount(X.indices, w, p)
+    mean = np.bincount(X.indices, w * value, p)
+    deviation = value - mean[X.indices]
+    # Second pass: the mean's own rounding error comes off (two-pass algorithm).
+    slip = np.bincount(X.indices, w * deviation, p) - (1 - stored) * mean
+    square = np.bincount(X.indices, w * deviation**2, p)
+    square += np.maximum(1 - stored, 0.0) * mean**2
+    mean_square = np.bincount(X.indices, w * value**2, p)
+    spread = np.sqrt(np.maximum(square - slip**2, 0.0))
+    return make_standard(mean + slip, spread, mean_square, fit_intercept)
+
+
+@final
+class SparseRows(Rows):
+    """Rows of a CSR matrix; shifts are subtracted after the products.
+
+    A column far from 0 that has a stored value in every row is shifted in a copy of
+    the stored values; that costs no new entry.
+    """
+
+    def __init__(self, X: Any, standard: Standard) -> None:
+        self.standard = standard
+        self.n_rows = X.shape[0]
+        self.n_params = X.shape[1] + 1
+        self.passes = 0.0
+        self._X, self._virtual = _shift_full_columns(X, standard)
+
+    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield all rows at once: slicing a sparse matrix copies it."""
+        yield slice(0, self.n_rows), self
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+        coef, offset = self._virtual.to_original(params)
+        return np.asarray(self._X @ coef + offset)
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+        total = float(v.sum())
+        slope = (self._X.T @ v - self._virtual.shift * total) * self._virtual.unit
+        return np.append(slope, self._virtual.constant * total)
+
+    def gram(self, c: Array, columns: Index) -> Array:
+        """Return the Gram matrix: sparse products, dense only in the result."""
+        self.count_pass(c)
+        features = columns[columns < self.n_params - 1]
+        inside = np.flatnonzero(c)
+        X, c = self._X[inside][:, features], c[inside]
+        shift, unit = self._virtual.shift[features], self._virtual.unit[features]
+        weighted = X.multiply(c[:, None]).tocsr()
+        total, sums = float(c.sum()), np.asarray(weighted.T @ np.ones(c.size))
+        square = (X.T @ weighted).toarray() - np.outer(sums, shift)
+        square += np.outer(shift, shift * total - sums)
+        result = np.empty((columns.size, columns.size))
+        is_intercept = columns == self.n_params - 1
+        f, i = np.flatnonzero(~is_intercept), np.flatnonzero(is_intercept)
+        result[np.ix_(f, f)] = square * np.outer(unit, unit)
+        edge = (sums - shift * total) * unit * self._virtual.constant
+        result[np.ix_(f, i)] = edge[:, None]
+        result[np.ix_(i, f)] = edge[None, :]
+        result[np.ix_(i, i)] = total * self._virtual.constant**2
+        return result
+
+    def root(self, c: Array, columns: Index) -> Array:
+        """Return R of a QR decomposition of a few rows after the other."""
+        self.count_pass(c)
+        result = np.zeros((0, columns.size))
+        inside = np.flatnonzero(c)
+        size = max(256, columns.size)
+        for start in range(0, inside.size, size):
+            rows = inside[start : start + size]
+            block = self._few_rows(rows)[:, columns] * np.sqrt(c[rows])[:, None]
+            result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
+            result = result[: columns.size]
+        return result
+
+    def design(self) -> tuple[Any, Array]:
+        """Return the scaled columns, not centred, and what centring takes off."""
+        unit, constant = self._virtual.unit, self._virtual.constant
+        edge = np.full((self.n_rows, 1), constant)
+        scaled = self._X.multiply(unit[None, :])
+        return scipy.sparse.hstack([scaled, edge], "csr"), self._virtual.shift * unit
+
+    def extended(self) -> Rows:
+        """Return a copy of the stored values in long double."""
+        rows = SparseRows(self._X.astype(np.longdouble), self._virtual)
+        rows.standard = self.standard
+        return rows
+
+    def take(self, index: Index) -> Rows:
+        """Return some of the rows."""
+        taken = SparseRows(self._X[index], self._virtual)
+        taken.standard = self.standard
+        return taken
+
+    def _few_rows(self, rows: Index) -> Array:
+        """Return the design of a number of rows that does not grow with n_rows."""
+        design = np.empty((rows.size, self.n_params))
+        block = self._X[rows].toarray() - self._virtual.shift
+        design[:, :-1] = block * self._virtual.unit
+        design[:, -1] = self._virtual.constant
+        return design
+
+
+def _shift_full_columns(X: Any, standard: Standard) -> tuple[Any, Standard]:
+    """Return X with its far-off, fully stored columns shifted, and what is left."""
+    if not standard.far.any():
+        return X, standard
+    full = standard.far & (np.bincount(X.indices, minlength=X.shape[1]) == X.shape[0])
+    moved = np.where(full, standard.shift, 0.0)
+    shifted = X.astype(np.float64)
+    shifted.data -= moved[X.indices]
+    return shifted, replace(standard, shift=standard.shift - moved)

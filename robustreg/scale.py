@@ -1,0 +1,156 @@
+"""Estimates of the residual scale, and the fixed points that define them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+Array = NDArray[np.float64]
+
+# 1 / Phi^-1(3/4) makes the median absolute residual consistent at the Gaussian.
+MAD_FACTOR = float(1 / norm.ppf(0.75))
+# Huber's proposal 2 clips at this many scales, as MASS does.
+PROPOSAL2_CLIP = 1.345
+# A fit at one scale is repeated until the scale it gives agrees to this.
+SCALE_RTOL = 1e-11
+MOST_FITS = 60
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Where the scale of a fit's residuals is the scale of the fit.
+
+    Parameters
+    ----------
+    scale : float
+        The fixed point, or the floor that it was held at.
+    collapsed : bool
+        Whether it was held at the floor.
+    converged : bool
+        Whether the scale agrees with the residuals' to the tolerance.
+    """
+
+    scale: float
+    collapsed: bool
+    converged: bool
+
+
+def weighted_median(values: Array, weight: Array) -> float:
+    """Return the median of values of which each stands ``weight`` times.
+
+    The middle of the two candidates where half of the weight lies on either side, so
+    that equal weights give ``numpy.median``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg.scale import weighted_median
+    >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
+    2.0
+    """
+    live = weight > 0
+    order = np.argsort(values[live], kind="stable")
+    sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
+    # Sums of weights carry rounding errors; a tie is a tie up to them.
+    slack = 1e-12 * sums[-1]
+    lower = sorted_values[np.searchsorted(sums, sums[-1] / 2 - slack)]
+    upper = sorted_values[np.searchsorted(sums, sums[-1] / 2 + slack)]
+    return float(lower + (upper - lower) / 2)
+
+
+def mad(residual: Array, weight: Array, n_params: int) -> float:
+    """Return 1.4826 times the weighted median of ``abs(residual)``."""
+    del n_params
+    return MAD_FACTOR * weighted_median(np.abs(residual), weight)
+
+
+def proposal2(residual: Array, weight: Array, n_params: int) -> float:
+    """Return Huber's proposal 2 [1]_ for given residuals.
+
+    The s that solves ``sum_i w_i min(r_i^2 / s^2, k^2) = gamma (sum(w) - n_params)``
+    with ``k = 1.345`` and gamma the expectation at the Gaussian, as MASS ``rlm`` does.
+    Weights count rows. With more params than half of the rows, half of the rows
+    replaces the divisor.
+
+    References
+    ----------
+    .. [1] Huber, P. J. (1981). Robust Statistics, section 7.7. Wiley.
+    """
+    k = PROPOSAL2_CLIP
+    inner = 2 * norm.cdf(k) - 1
+    gamma = float(inner + k * k * (1 - inner) - 2 * k * norm.pdf(k))
+    total = float(weight.sum())
+    share = gamma * max(1 - n_params / total, 0.5)
+    weight = weight / total
+    size = np.abs(residual)
+    largest = float(size[weight > 0].max())
+    if k * k * float(weight @ (size > 0)) <= share:
+        return 0.0
+
+    def excess(log_scale: float) -> float:
+        clipped = np.minimum(size / largest * np.exp(-log_scale), k)
+        return float(weight @ (clipped * clipped)) - share
+
+    root = brentq(excess, -80.0, 40.0, xtol=1e-14, rtol=1e-14)
+    return float(largest * np.exp(root))
+
+
+SCALES: dict[str, Callable[[Array, Array, int], float]] = {
+    "mad": mad,
+    "proposal2": proposal2,
+}
+
+
+def scale_floor(y: Array, weight: Array) -> float:
+    """Return the scale below which residuals count as zero.
+
+    A ten-billionth of the mean absolute deviation of y, but no less than its rounding
+    errors; 1 if y is 0 throughout.
+    """
+    live = weight > 0
+    center = weighted_median(y, weight)
+    spread = float(weight @ np.abs(y - center) / weight.sum())
+    largest = float(np.abs(y[live]).max())
+    floor = max(1e-10 * spread, 16 * float(np.finfo(float).eps) * largest)
+    return floor if floor > 0 else 1.0
+
+
+def find_fixed_point(
+    measure_at: Callable[[float], float], start: float, floor: float
+) -> FixedPoint:
+    """Return s with ``measure_at(s) = s``, by the secant method on log scales.
+
+    ``measure_at(s)`` fits at scale s and returns the scale of the residuals.
+    """
+    if start <= floor:
+        start = floor
+    x, f = _log_excess(measure_at, start, floor)
+    slope = -1.0
+    for _ in range(MOST_FITS):
+        if abs(f) <= SCALE_RTOL:
+            return FixedPoint(float(np.exp(x)), False, True)
+        if f == -np.inf:
+            measure_at(floor)
+            return FixedPoint(floor, True, True)
+        # A secant step much longer than the plain one is not to be trusted.
+        step = float(np.clip(-f / slope, -4 * abs(f), 4 * abs(f)))
+        new_x, new_f = _log_excess(measure_at, float(np.exp(x + step)), floor)
+        if new_f > -np.inf and new_x != x:
+            slope = (new_f - f) / (new_x - x)
+            slope = slope if slope < -0.05 else -1.0
+        x, f = new_x, new_f
+    return FixedPoint(float(np.exp(x)), False, False)
+
+
+def _log_excess(
+    measure_at: Callable[[float], float], scale: float, floor: float
+) -> tuple[float, float]:
+    """Return log scale and by how much the measured log scale exceeds it."""
+    measured = measure_at(scale)
+    excess = -np.inf if measured <= floor else float(np.log(measured / scale))
+    return float(np.log(scale)), excess

@@ -1,0 +1,236 @@
+"""Solvers, and the one table that chooses among them by facts of the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from robustreg.losses import Pinball
+from robustreg.objective import Objective
+from robustreg.rows import Array
+from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
+from robustreg.solvers.canonical import canonical
+from robustreg.solvers.continuation import shrink, width_of
+from robustreg.solvers.direct import direct_step
+from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.proximal import proximal_step
+from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
+
+__all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
+
+# Above this many params the Hessian is not factorised.
+MOST_DIRECT_PARAMS = 2000
+# A first fit on this many rows, or this many per param, starts one on many more.
+SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10_000, 20
+# A start from a sample is near: the first stage may be as narrow as this share.
+SHARE_AFTER_SAMPLE = 0.05
+SAMPLE_GTOL = 1e-3
+
+
+class UnsuitableSolverError(ValueError):
+    """The solver that was asked for cannot do this objective."""
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A solver and the facts that it needs.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(objective, start, tol, max_iter)`` returns an `OptimizeResult`.
+    needs : dict
+        Facts of the objective, by name, and the value that each must have.
+    """
+
+    run: Callable[[Objective, Array, float, int], OptimizeResult]
+    needs: dict[str, bool] = field(default_factory=dict)
+
+    def mismatches(self, facts: dict[str, bool]) -> list[str]:
+        """Return the names of the facts that do not match."""
+        return [name for name, value in self.needs.items() if facts[name] != value]
+
+
+def facts_of(objective: Objective) -> dict[str, bool]:
+    """Return what solvers ask about an objective."""
+    loss = objective.loss.facts
+    return {
+        "convex loss": loss.convex,
+        "smooth loss": bool(np.isfinite(loss.largest_curvature)),
+        "piecewise linear loss": loss.piecewise_linear,
+        "l1 part in the penalty": bool((objective.l1 > 0).any()),
+        "l2 part in the penalty": bool((objective.penalty_curvature() > 0).any()),
+        "few params": objective.n_params <= MOST_DIRECT_PARAMS,
+    }
+
+
+def solve(
+    objective: Objective, start: Array, solver: str, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Minimise an objective by the solver named, or by the first that fits.
+
+    Returns
+    -------
+    OptimizeResult
+        With ``point``, ``gap``, ``nit``, ``success`` and ``message``.
+
+    Raises
+    ------
+    UnsuitableSolverError
+        If the facts do not match; it names them and the solvers that would do.
+    """
+    facts = facts_of(objective)
+    suitable = [name for name, entry in SOLVERS.items() if not entry.mismatches(facts)]
+    name = suitable[0] if solver == "auto" and suitable else solver
+    if name not in suitable:
+        raise UnsuitableSolverError(_explanation(solver, facts, suitable))
+    result = SOLVERS[name].run(objective, start, tol, max_iter)
+    if result.success and result.get("delicate", True) and facts["few params"]:
+        result.point = canonical(objective, result.point, result.slopes)
+        result.x, result.fun = result.point.params, result.point.value
+    return result
+
+
+def _explanation(solver: str, facts: dict[str, bool], suitable: list[str]) -> str:
+    """Return what does not match, and what would."""
+    if solver == "auto":
+        found = [name for name, value in facts.items() if value]
+        return f"no solver can minimise this objective, which has: {found}."
+    needs = " and ".join(
+        f"{'a' if SOLVERS[solver].needs[name] else 'no'} {name}"
+        for name in SOLVERS[solver].mismatches(facts)
+    )
+    return (
+        f"solver={solver!r} cannot minimise this objective: it needs {needs}. "
+        f"Use solver='auto', or one of {suitable}."
+    )
+
+
+def _step_rule(objective: Objective) -> StepRule:
+    """Return how Newton steps are found for an objective."""
+    facts = facts_of(objective)
+    if facts["l1 part in the penalty"]:
+        return proximal_step
+    return direct_step if facts["few params"] else krylov_step
+
+
+def _run_newton(step_rule: StepRule) -> Callable[..., OptimizeResult]:
+    """Return a solver that runs Newton's method with a step rule."""
+
+    def run(
+        objective: Objective, start: Array, tol: float, max_iter: int
+    ) -> OptimizeResult:
+        return minimize(
+            lambda params: objective.evaluate(params).value,
+            near_start(objective, start),
+            method=newton,
+            options={
+                "objective": objective,
+                "step_rule": step_rule,
+                "tol": tol,
+                "max_iter": max_iter,
+            },
+        )
+
+    return run
+
+
+def _run_augmented_lagrangian(
+    objective: Objective, start: Array, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Run the augmented Lagrangian, from a fit of a sample if there are many rows."""
+    sample, share = _sample(objective), 0.8
+    if sample is not None:
+        start, share = near_start(sample, start), SHARE_AFTER_SAMPLE
+    return minimize(
+        lambda params: objective.evaluate(params).value,
+        start,
+        method=augmented_lagrangian,
+        options={
+            "objective": objective,
+            "step_rule": _step_rule(objective),
+            "tol": tol,
+            "max_iter": max_iter,
+            "share": share,
+        },
+    )
+
+
+def _sample(objective: Objective) -> Objective | None:
+    """Return the objective of a random sample of rows, or None if rows are few."""
+    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * objective.n_params)
+    if objective.rows.n_rows < 4 * size:
+        return None
+    drawn = np.random.default_rng(0).integers(objective.rows.n_rows, size=size)
+    drawn = np.unique(drawn)
+    live = drawn[objective.weight[drawn] > 0]
+    return objective.take(live) if live.size > size // 2 else None
+
+
+def near_start(objective: Objective, start: Array) -> Array:
+    """Return params near the optimum: from a sample of rows, then from wide losses."""
+    step_rule, loss = _step_rule(objective), objective.loss
+    own = width_of(loss)
+    if not np.isfinite(own):
+        return start
+    sample = _sample(objective)
+    if sample is not None:
+        near = near_start(sample, start)
+        return near if own == 0 else _roughly(sample, near, step_rule)
+    n_inside = 4 * objective.n_params if own == 0 else 1
+    point, _ = shrink(objective, start, step_rule, n_inside)
+    inside = np.count_nonzero(np.abs(point.residual) <= own)
+    if own == 0 or inside >= objective.n_params:
+        return point.params
+    # Too few rows see any curvature: the loss is all but piecewise linear here.
+    kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
+    return _run_augmented_lagrangian(kinked, point.params, 1e-8, 30).x
+
+
+def _roughly(objective: Objective, start: Array, step_rule: StepRule) -> Array:
+    """Return the params of a fit to a loose tolerance, without a certificate."""
+    return newton(
+        objective.evaluate,
+        start,
+        objective=objective,
+        step_rule=step_rule,
+        tol=0.0,
+        max_iter=30,
+        gtol=SAMPLE_GTOL,
+    ).x
+
+
+# In order of preference.
+SOLVERS: dict[str, Solver] = {
+    "newton": Solver(
+        _run_newton(direct_step),
+        {
+            "convex loss": True,
+            "smooth loss": True,
+            "l1 part in the penalty": False,
+            "few params": True,
+        },
+    ),
+    "newton-cg": Solver(
+        _run_newton(krylov_step),
+        {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
+    ),
+    "proximal-newton": Solver(
+        _run_newton(proximal_step), {"convex loss": True, "smooth loss": True}
+    ),
+    "l-bfgs-b": Solver(
+        l_bfgs_b,
+        {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
+    ),
+    "augmented-lagrangian": Solver(
+        _run_augmented_lagrangian, {"piecewise linear loss": True}
+    ),
+    "linprog": Solver(
+        linear_program,
+        {"piecewise linear loss": True, "l2 part in the penalty": False},
+    ),
+}

@@ -1,0 +1,160 @@
+"""One answer where many fits are optimal: the same for weights and repeated rows.
+
+Two rules pick it. Where columns depend on each other and nothing penalises them, the
+standardised coefficients have least norm. Where a loss that is linear in its tails
+leaves the fit itself open (the median of an even number of values), the fit stays as far
+as it can from where the loss bends: the smallest distance is maximised, then the second
+smallest, and so on, which for a median is the midpoint [1]_.
+
+References
+----------
+.. [1] Schmeidler, D. (1969). The nucleolus of a characteristic function game. SIAM
+   Journal on Applied Mathematics 17, 1163-1170.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import linprog
+
+from robustreg.linalg import EPS
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array, Index
+
+# Slopes this close to an end count as the end; a direction with this share of the
+# largest singular value counts as none.
+AT_END = 1e-7
+NO_DIRECTION = 1e-10
+# Rows of smallest distance in the first linear program; more enter when they matter.
+FIRST_ROWS = 1000
+
+
+def canonical(objective: Objective, point: Point, slopes: Array) -> Point:
+    """Return the canonical one of the optimal fits.
+
+    Parameters
+    ----------
+    objective : Objective
+        A convex objective.
+    point : Point
+        Any optimum.
+    slopes : ndarray of shape (n_rows,)
+        Optimal slopes; any will do.
+    """
+    params = point.params
+    if np.isfinite(objective.loss.facts.linear_beyond):
+        params = _centred(objective, point, slopes)
+    params = _least_norm(objective, params)
+    return point if params is point.params else objective.evaluate(params)
+
+
+def _least_norm(objective: Objective, params: Array) -> Array:
+    """Return params without their part in the null space of the design."""
+    free = np.flatnonzero((objective.penalty_curvature() == 0) & (objective.l1 == 0))
+    if free.size < objective.n_params:
+        return params
+    root = objective.rows.root(objective.weight, free)
+    _, size, basis = scipy.linalg.svd(root, full_matrices=False)
+    kept = size > EPS * max(root.shape) * size[0]
+    varying = objective.rows.standard.unit > 0
+    if np.count_nonzero(kept) >= varying.sum() + (objective.rows.standard.constant > 0):
+        return params
+    return np.asarray(basis[kept].T @ (basis[kept] @ params))
+
+
+def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
+    """Return the params of the central fit among the optimal ones."""
+    low, high = objective.loss.facts.slopes
+    margin = AT_END * (high - low)
+    live = objective.weight > 0
+    inside = live & (slopes > low + margin) & (slopes < high - margin)
+    free = _free_params(objective, point)
+    directions = _open_directions(objective, inside, free)
+    if not directions.shape[1]:
+        return point.params
+    outside = np.flatnonzero(live & ~inside)
+    side = np.where(slopes[outside] > (low + high) / 2, 1.0, -1.0)
+    distance = side * point.residual[outside] - objective.loss.facts.linear_beyond
+    params = point.params.copy()
+    while directions.shape[1]:
+        full = np.zeros((params.size, directions.shape[1]))
+        full[free] = directions
+        change = np.column_stack(
+            [-side * objective.rows.predict(column)[outside] for column in full.T]
+        )
+        step, tight = _farthest(distance, change)
+        params[free] += directions @ step
+        distance = distance + change @ step
+        kernel = scipy.linalg.null_space(change[tight], rcond=NO_DIRECTION)
+        if kernel.shape[1] == directions.shape[1]:
+            break
+        directions = directions @ kernel
+    return params
+
+
+def _free_params(objective: Objective, point: Point) -> Index:
+    """Return the params that may vary among optimal fits.
+
+    A curved penalty fixes its coefficient; an l1 part fixes a zero, and keeps the
+    sign of the others, which a centred fit does not cross from inside.
+    """
+    flat = objective.penalty_curvature() == 0
+    return np.flatnonzero(flat & ((objective.l1 == 0) | (point.params != 0)))
+
+
+def _open_directions(
+    objective: Objective, inside: Array, free: Index
+) -> Array:
+    """Return a basis of the changes that move no row whose slope is inside."""
+    if not free.size:
+        return np.zeros((0, 0))
+    c = np.where(inside, objective.weight / objective.weight.max(), 0.0)
+    held = objective.rows.root(np.where(inside, 1.0, 0.0), free)
+    every = objective.rows.root(np.where(objective.weight > 0, 1.0, 0.0), free)
+    del c
+    _, size, basis = scipy.linalg.svd(every, full_matrices=False)
+    spanned = basis[size > NO_DIRECTION * size.max(initial=0.0)].T
+    if not spanned.size:
+        return np.zeros((free.size, 0))
+    if not held.size:
+        return np.asarray(spanned)
+    image = held @ spanned
+    _, size, turn = scipy.linalg.svd(image)
+    rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
+    return np.asarray(spanned @ turn[rank:].T)
+
+
+def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
+    """Maximise the smallest ``distance + change @ step``; name the rows that bind.
+
+    Rows that no step moves do not count. The linear program holds the nearest rows,
+    and those that its answer comes too close to.
+    """
+    moved = np.abs(change).max(axis=1) > NO_DIRECTION * np.abs(change).max()
+    rows = np.flatnonzero(moved)
+    order = rows[np.argsort(distance[rows], kind="stable")]
+    chosen = order[:FIRST_ROWS]
+    unit = max(float(np.median(np.abs(distance[rows]))), float(EPS))
+    steepness = float(np.abs(change).max())
+    for _ in range(50):
+        # Variables: step * steepness / unit, and the smallest distance / unit.
+        matrix = np.column_stack([-change[chosen] / steepness, np.ones(chosen.size)])
+        result = linprog(
+            np.append(np.zeros(change.shape[1]), -1.0),
+            A_ub=matrix,
+            b_ub=distance[chosen] / unit,
+            bounds=(None, None),
+            method="highs",
+        )
+        if result.x is None:
+            return np.zeros(change.shape[1]), chosen
+        step, reached = result.x[:-1] * unit / steepness, result.x[-1] * unit
+        now = distance[rows] + change[rows] @ step
+        short = rows[now < reached - 1e-9 * unit]
+        short = np.setdiff1d(short, chosen)
+        if not short.size:
+            binding = chosen[np.abs(result.ineqlin.marginals) > AT_END]
+            return step, binding
+        chosen = np.append(chosen, short)
+    return np.zeros(change.shape[1]), chosen

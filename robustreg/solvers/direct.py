@@ -1,0 +1,50 @@
+"""A Newton step from the factorised Hessian: n p^2 for the Gram matrix, p^3 / 3 after.
+
+A Gram matrix squares the condition number. Where its Cholesky factor shows that too few
+digits are left, a QR decomposition of the rows takes its place: with it, repeated steps
+are the corrected seminormal equations [1]_, as accurate as QR on the data itself.
+
+References
+----------
+.. [1] Bjorck, A. (1987). Stability analysis of the method of seminormal equations for
+   linear least squares problems. Linear Algebra and its Applications 88/89, 31-48.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.linalg import EPS, SMALLEST_RCOND, cholesky_solve, jacobi
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array
+from robustreg.solvers.newton import Step
+
+
+def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
+    """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular."""
+    columns = np.arange(objective.n_params)
+    hessian = objective.hessian(curvature, columns)
+    solution, rcond = cholesky_solve(hessian, point.gradient)
+    if rcond < SMALLEST_RCOND:
+        root = objective.hessian_root(curvature, columns)
+        return root_step(root, point.gradient)
+    decrease = 0.5 * float(point.gradient @ solution)
+    unseen = bool(np.any(point.gradient[hessian.diagonal() == 0]))
+    return Step(-solution, decrease, singular=unseen, rcond=rcond)
+
+
+def root_step(root: Array, gradient: Array) -> Step:
+    """Return the step from R of the Hessian ``R.T @ R``, by its singular values."""
+    scale = jacobi((root**2).sum(axis=0))
+    _, size, basis = scipy.linalg.svd(root * scale, full_matrices=False)
+    kept = size > EPS * max(root.shape) * (size[0] if size.size else 0.0)
+    size, basis = size[kept], basis[kept]
+    inner = basis @ (scale * gradient)
+    direction = -scale * (basis.T @ (inner / size**2))
+    missed = scale * gradient - basis.T @ inner
+    reach = float(np.abs(scale * gradient).max(initial=0.0))
+    singular = float(np.abs(missed).max(initial=0.0)) > 1e-6 * reach
+    decrease = 0.5 * float((inner / size) @ (inner / size))
+    unseen = bool(np.any(gradient[scale == 0]))
+    return Step(direction, decrease, singular=singular or unseen, rcond=0.0)
