@@ -126,7 +126,9 @@ class _Scaled:
     def near_l1(self, scale: float) -> Array:
         """Start from nearly the L1 fit and return its residuals in units of y."""
         objective = self.objective(scale, L1())
-        point = objective.evaluate(near_start(objective, self._params.astype(np.float64) / scale))
+        point = objective.evaluate(
+            near_start(objective, self._params.astype(np.float64) / scale)
+        )
         self._params = point.params * scale
         return np.asarray(point.residual * scale)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 EPS = float(np.finfo(np.float64).eps)
 
 # Below this reciprocal condition number a scaled Gram matrix has too few digits.

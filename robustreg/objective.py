@@ -90,13 +90,11 @@ class Objective:
         """Return value, gradient and residuals at params, in one pass."""
         residual = np.empty(self.target.shape, np.result_type(self.target, params))
 
-        def terms(place: slice, block: Rows) -> tuple[float, Array]:
+        def terms(place: slice, block: Rows) -> tuple[Array, Array]:
             r = self.target[place] - block.predict(params)
             residual[place] = r
             w = self.weight[place]
-            return w @ self.loss.value(r), block.adjoint(
-                w * self.loss.gradient(r)
-            )
+            return w @ self.loss.value(r), block.adjoint(w * self.loss.gradient(r))
 
         value, slope = self.rows.map_reduce(terms)
         gradient = -np.asarray(slope)
@@ -114,9 +112,7 @@ class Objective:
         kinked = self.l1 @ np.where(point.params == 0, at_zero, away)
         return float(point.gradient @ direction + kinked)
 
-    def line_slope(
-        self, point: Point, direction: Array
-    ) -> Callable[[float], float]:
+    def line_slope(self, point: Point, direction: Array) -> Callable[[float], float]:
         """Return the derivative in t along ``point + t direction``; takes one pass."""
         change = self.rows.predict(direction)
         self.rows.passes += 1

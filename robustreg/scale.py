@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 # 1 / Phi^-1(3/4) makes the median absolute residual consistent at the Gaussian.
 MAD_FACTOR = float(1 / norm.ppf(0.75))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import Any
 
@@ -39,7 +40,7 @@ def check_params(estimator: Any) -> Loss:
     estimator._validate_params()
     for name in ("beta", "alpha", "scale", "tol", "max_iter"):
         value = getattr(estimator, name)
-        if isinstance(value, Real) and not np.isfinite(value):
+        if isinstance(value, Real) and not math.isfinite(value):
             raise ValueError(f"{name} must be finite. Got {value!r}.")
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
 

@@ -90,15 +90,16 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             objective, and data that is not finite and real or of the wrong shape.
         """
         loss = check_params(self)
-        X, y, weight = check_fit_data(self, X, y, sample_weight)
-        rows = make_rows(X, weight, self.fit_intercept)
-        targets = y[:, None] if y.ndim == 1 else y
+        data, target, weight = check_fit_data(self, X, y, sample_weight)
+        rows = make_rows(data, weight, self.fit_intercept)
+        single = target.ndim == 1
+        targets = target[:, None] if single else target
         starts = self._starts(rows, targets.shape[1])
         fits = [
-            fit_problem(self._problem(rows, target, weight, loss), start)
-            for target, start in zip(targets.T, starts, strict=True)
+            fit_problem(self._problem(rows, column, weight, loss), start)
+            for column, start in zip(targets.T, starts, strict=True)
         ]
-        self._store(fits, y.ndim == 1, X.dtype)
+        self._store(fits, single, data.dtype)
         self._warn(fits)
         return self
 
@@ -116,8 +117,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
-        X = check_predict_data(self, X)
-        return np.asarray(X @ self.coef_.T + self.intercept_)
+        checked = check_predict_data(self, X)
+        return np.asarray(checked @ self.coef_.T + self.intercept_)
 
     def to_linear_regression(self) -> LinearRegression:
         """Return a fitted `LinearRegression` that predicts the same.
@@ -146,9 +147,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         tags.target_tags.multi_output = True
         return tags
 
-    def _problem(
-        self, rows: Rows, target: Array, weight: Array, loss: Loss
-    ) -> Problem:
+    def _problem(self, rows: Rows, target: Array, weight: Array, loss: Loss) -> Problem:
         """Return one target's problem."""
         penalty = make_penalty(
             self.penalty, self.alpha, self.l1_ratio, rows.n_params - 1
@@ -196,8 +195,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         weights = [fit.weights for fit in fits if fit.weights is not None]
         if weights:
             self.weights_ = weights[0] if single else np.column_stack(weights)
-        else:
-            vars(self).pop("weights_", None)
+        elif "weights_" in vars(self):
+            del self.weights_
 
     def _warn(self, fits: list[Fit]) -> None:
         """Say once what did not converge and once what collapsed."""

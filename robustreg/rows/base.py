@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 Index = NDArray[np.intp]
 
 # Subtracting the shift after the product costs as many digits as the ratio of
@@ -61,7 +61,9 @@ def make_standard(
     A deviation of a few rounding errors of the mean is a constant column's.
     """
     if fit_intercept:
-        spread = np.where(deviation > 16 * np.finfo(float).eps * abs(mean), deviation, 0)
+        spread = np.where(
+            deviation > 16 * np.finfo(float).eps * abs(mean), deviation, 0
+        )
         shift, constant = mean, 1.0
     else:
         spread = np.sqrt(mean_square)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
@@ -118,23 +119,32 @@ def _step_rule(objective: Objective) -> StepRule:
     return direct_step if facts["few params"] else krylov_step
 
 
+def _through_scipy(
+    method: Callable[..., OptimizeResult],
+    objective: Objective,
+    start: Array,
+    **options: object,
+) -> OptimizeResult:
+    """Run one of our methods as a ``method=`` of `scipy.optimize.minimize`."""
+
+    def custom(fun: object, x0: Array, *args: object, **passed: object) -> Any:
+        del fun, args, passed
+        return method(objective, x0, **options)
+
+    return minimize(
+        lambda params: objective.evaluate(params).value, start, method=custom
+    )
+
+
 def _run_newton(step_rule: StepRule) -> Callable[..., OptimizeResult]:
     """Return a solver that runs Newton's method with a step rule."""
 
     def run(
         objective: Objective, start: Array, tol: float, max_iter: int
     ) -> OptimizeResult:
-        return minimize(
-            lambda params: objective.evaluate(params).value,
-            near_start(objective, start),
-            method=newton,
-            options={
-                "objective": objective,
-                "step_rule": step_rule,
-                "tol": tol,
-                "max_iter": max_iter,
-            },
-        )
+        near = near_start(objective, start)
+        options = {"step_rule": step_rule, "tol": tol, "max_iter": max_iter}
+        return _through_scipy(newton, objective, near, **options)
 
     return run
 
@@ -146,17 +156,14 @@ def _run_augmented_lagrangian(
     sample, share = _sample(objective), 0.8
     if sample is not None:
         start, share = near_start(sample, start), SHARE_AFTER_SAMPLE
-    return minimize(
-        lambda params: objective.evaluate(params).value,
+    return _through_scipy(
+        augmented_lagrangian,
+        objective,
         start,
-        method=augmented_lagrangian,
-        options={
-            "objective": objective,
-            "step_rule": _step_rule(objective),
-            "tol": tol,
-            "max_iter": max_iter,
-            "share": share,
-        },
+        step_rule=_step_rule(objective),
+        tol=tol,
+        max_iter=max_iter,
+        share=share,
     )
 
 
@@ -194,9 +201,8 @@ def near_start(objective: Objective, start: Array) -> Array:
 def _roughly(objective: Objective, start: Array, step_rule: StepRule) -> Array:
     """Return the params of a fit to a loose tolerance, without a certificate."""
     return newton(
-        objective.evaluate,
+        objective,
         start,
-        objective=objective,
         step_rule=step_rule,
         tol=0.0,
         max_iter=30,

@@ -16,15 +16,12 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
-from robustreg.objective import Objective, Point
+from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
@@ -41,19 +38,36 @@ INNER_ITERATIONS = 30
 
 
 def augmented_lagrangian(
-    fun: Callable[[Array], float],
-    start: Array,
-    args: tuple[Any, ...] = (),
-    *,
     objective: Objective,
+    start: Array,
+    *,
     step_rule: StepRule,
     tol: float,
     max_iter: int,
     share: float = 0.8,
-    **unused: object,
 ) -> OptimizeResult:
-    """Minimise an objective with a piecewise linear loss; a SciPy ``method=``."""
-    del fun, args, unused
+    """Minimise an objective with a piecewise linear loss.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its loss is piecewise linear.
+    start : ndarray of shape (n_params,)
+        Where to start.
+    step_rule : callable
+        The step rule of the smooth problems.
+    tol : float
+        Done when the certified gap is allowed by `allowed_gap`.
+    max_iter : int
+        Largest number of multiplier updates.
+    share : float
+        Share of the rows in the middle of the first stage of continuation.
+
+    Returns
+    -------
+    OptimizeResult
+        With ``point``, ``gap`` and ``slopes``.
+    """
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
     point, width = shrink(objective, start, step_rule, inside, share)
@@ -70,9 +84,8 @@ def augmented_lagrangian(
             Envelope(low, high, beta), objective.target + beta * slopes
         )
         result = newton(
-            inner.evaluate,
+            inner,
             point.params,
-            objective=inner,
             step_rule=step_rule,
             tol=0.0,
             max_iter=INNER_ITERATIONS,

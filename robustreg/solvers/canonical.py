@@ -2,9 +2,9 @@
 
 Two rules pick it. Where columns depend on each other and nothing penalises them, the
 standardised coefficients have least norm. Where a loss that is linear in its tails
-leaves the fit itself open (the median of an even number of values), the fit stays as far
-as it can from where the loss bends: the smallest distance is maximised, then the second
-smallest, and so on, which for a median is the midpoint [1]_.
+leaves the fit itself open (the median of an even number of values), the fit stays as
+far as it can from where the loss bends: the smallest distance is maximised, then the
+second smallest, and so on, which for a median is the midpoint [1]_.
 
 References
 ----------
@@ -103,16 +103,12 @@ def _free_params(objective: Objective, point: Point) -> Index:
     return np.flatnonzero(flat & ((objective.l1 == 0) | (point.params != 0)))
 
 
-def _open_directions(
-    objective: Objective, inside: Array, free: Index
-) -> Array:
+def _open_directions(objective: Objective, inside: Array, free: Index) -> Array:
     """Return a basis of the changes that move no row whose slope is inside."""
     if not free.size:
         return np.zeros((0, 0))
-    c = np.where(inside, objective.weight / objective.weight.max(), 0.0)
     held = objective.rows.root(np.where(inside, 1.0, 0.0), free)
     every = objective.rows.root(np.where(objective.weight > 0, 1.0, 0.0), free)
-    del c
     _, size, basis = scipy.linalg.svd(every, full_matrices=False)
     spanned = basis[size > NO_DIRECTION * size.max(initial=0.0)].T
     if not spanned.size:
@@ -151,8 +147,7 @@ def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
             return np.zeros(change.shape[1]), chosen
         step, reached = result.x[:-1] * unit / steepness, result.x[-1] * unit
         now = distance[rows] + change[rows] @ step
-        short = rows[now < reached - 1e-9 * unit]
-        short = np.setdiff1d(short, chosen)
+        short = np.setdiff1d(rows[now < reached - 1e-9 * unit], chosen)
         if not short.size:
             binding = chosen[np.abs(result.ineqlin.marginals) > AT_END]
             return step, binding

@@ -68,9 +68,8 @@ def shrink(
         width, stages = next_width, stages + 1
         stage = objective.with_loss(widened(objective.loss, width), objective.target)
         point = newton(
-            stage.evaluate,
+            stage,
             point.params,
-            objective=stage,
             step_rule=step_rule,
             tol=0.0,
             max_iter=STAGE_ITERATIONS,

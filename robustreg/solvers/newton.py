@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult, brentq
@@ -56,44 +55,57 @@ MAJORISED = (0.0, 0.01, 0.1, 1.0)
 
 
 def newton(
-    fun: Callable[[Array], float],
-    start: Array,
-    args: tuple[Any, ...] = (),
-    *,
     objective: Objective,
+    start: Array,
+    *,
     step_rule: StepRule,
     tol: float,
     max_iter: int,
     gtol: float | None = None,
-    **unused: object,
 ) -> OptimizeResult:
-    """Minimise an objective; a ``method=`` of `scipy.optimize.minimize`.
+    """Minimise an objective.
 
-    Stops one step after the model's decrease is below ``tol`` times the value, which
-    by the quadratic convergence is far below it then.
+    Parameters
+    ----------
+    objective : Objective
+        With a smooth loss, and an l1 part only if the step rule knows of it.
+    start : ndarray of shape (n_params,)
+        Where to start.
+    step_rule : callable
+        ``step_rule(objective, point, curvature)`` returns a `Step`.
+    tol : float
+        Done when the certified gap is allowed by `allowed_gap`.
+    max_iter : int
+        Largest number of steps.
+    gtol : float or None
+        If given, done when the relative stationarity is at most this; no certificate
+        is made.
+
+    Returns
+    -------
+    OptimizeResult
+        With ``point``, ``gap``, ``slopes`` and the ``rcond`` of the last step.
     """
-    del fun, args, unused
     point = objective.evaluate(start)
-    level, previous, gap, success, iteration = 0, np.inf, np.inf, False, 0
-    for iteration in range(1, max_iter + 1):
+    level, iteration, success = 0, 0, False
+    previous, gap = np.inf, np.inf
+    while not success and iteration < max_iter:
+        iteration += 1
         step, level = _model_step(objective, point, step_rule, level)
         allowed = allowed_gap(objective, point, tol)
-        close = step.decrease <= allowed
         trial, length = _advance(objective, point, step)
-        if gtol is not None and length == 1.0:
-            if objective.stationarity(trial) <= gtol:
-                point, success = trial, True
-                break
-        elif close:
+        if gtol is not None:
+            success = length == 1.0 and objective.stationarity(trial) <= gtol
+        elif step.decrease <= allowed:
             gap = _certified(objective, point, trial)
             stalled = step.rcond > 0 or step.decrease >= 0.25 * previous
-            if gap <= allowed and stalled:
-                point, success = trial, True
-                break
+            success = gap <= allowed and stalled
         elif length == 0.0 and level == len(MAJORISED) - 1:
             break
         level = _next_level(level, length)
         point, previous = trial, step.decrease
+    if gtol is None and not success:
+        gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
     return OptimizeResult(
         x=point.params,
         fun=point.value,
@@ -148,9 +160,7 @@ def _next_level(level: int, length: float) -> int:
     return min(level + 1, len(MAJORISED) - 1) if length < 0.3 else level
 
 
-def _advance(
-    objective: Objective, point: Point, step: Step
-) -> tuple[Point, float]:
+def _advance(objective: Objective, point: Point, step: Step) -> tuple[Point, float]:
     """Return the next point and the length of the step, 0 if there is none.
 
     The full step is evaluated first. It stands if the value fell enough, or, where
@@ -170,6 +180,5 @@ def _advance(
     slope = objective.line_slope(point, step.direction)
     if slope(1.0) <= 0:
         return trial, 1.0
-    bracketed = lambda t: slope(t) if t > 0 else start
-    length = float(brentq(bracketed, 0.0, 1.0, xtol=1e-12, rtol=1e-3))
-    return objective.evaluate(point.params + length * step.direction), length
+    length = brentq(lambda t: slope(t) if t else start, 0.0, 1.0, rtol=1e-3)
+    return objective.evaluate(point.params + length * step.direction), float(length)

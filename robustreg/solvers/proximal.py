@@ -1,7 +1,7 @@
 """A proximal Newton step: the quadratic model plus the l1 part, on a working set.
 
-Only params that are unpenalised, non-zero or violate optimality enter the model, so that
-its Gram matrix has the size of the support and p x p is never formed [1]_.
+Only params that are unpenalised, non-zero or violate optimality enter the model, so
+that its Gram matrix has the size of the support and p x p is never formed [1]_.
 
 References
 ----------
@@ -105,7 +105,9 @@ def _orthant_minimum(
             sign[active[wrong]] = 0.0
             continue
         room = np.where(
-            bound & (signed < 0), np.abs(x[active]) / np.where(signed < 0, -signed, 1.0), np.inf
+            bound & (signed < 0),
+            np.abs(x[active]) / np.where(signed < 0, -signed, 1.0),
+            np.inf,
         )
         length = min(1.0, float(room.min(initial=np.inf)))
         x, sign = x.copy(), sign.copy()
