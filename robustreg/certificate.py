@@ -51,15 +51,14 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     low, high = objective.loss.facts.slopes
     for _ in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
-        adjoint = objective.rows.adjoint(objective.weight * slopes)
-        objective.rows.passes += 1
+        adjoint = objective.adjoint(slopes)
         excess = _excess(objective, point, adjoint)
         rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
         if np.abs(excess).max(initial=0.0) <= rounding:
             share = _feasible_share(objective, adjoint, rounding)
-            return _fenchel_young(
-                objective, point, share * slopes, share * adjoint, rounding
-            )
+            slopes = share * slopes
+            adjoint = share * adjoint - (1 - share) * objective.linear
+            return _fenchel_young(objective, point, slopes, adjoint, rounding)
         slopes = _projected(objective, slopes, excess)
     return float("inf")
 

@@ -58,10 +58,19 @@ class Objective:
         The loss.
     penalty : Penalty
         The penalty of the standardised coefficients.
+    linear : ndarray of shape (n_params,) or None
+        Gradient of a linear function that is added: rows that are held on one side
+        of the kink. None adds nothing.
     """
 
     def __init__(
-        self, rows: Rows, target: Array, weight: Array, loss: Loss, penalty: Penalty
+        self,
+        rows: Rows,
+        target: Array,
+        weight: Array,
+        loss: Loss,
+        penalty: Penalty,
+        linear: Array | None = None,
     ) -> None:
         self.rows = rows
         self.target = target
@@ -70,21 +79,46 @@ class Objective:
         self.penalty = penalty
         self.n_params = rows.n_params
         self.l1 = np.append(penalty.l1, 0.0)
+        self.linear = np.zeros(rows.n_params) if linear is None else linear
 
     def with_loss(self, loss: Loss, target: Array) -> Objective:
         """Return the same rows and penalty with another loss and target."""
-        return Objective(self.rows, target, self.weight, loss, self.penalty)
+        return Objective(
+            self.rows, target, self.weight, loss, self.penalty, self.linear
+        )
 
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
         rows = self.rows.extended()
-        return Objective(rows, target, self.weight, self.loss, self.penalty)
+        return Objective(
+            rows, target, self.weight, self.loss, self.penalty, self.linear
+        )
 
     def take(self, index: Index) -> Objective:
-        """Return the objective of some of the rows."""
-        weight = self.weight[index] / self.weight[index].sum()
-        rows = self.rows.take(index)
-        return Objective(rows, self.target[index], weight, self.loss, self.penalty)
+        """Return the objective of some of the rows, which stand for all."""
+        weight = self.weight[index] * (self.weight.sum() / self.weight[index].sum())
+        return Objective(
+            self.rows.take(index),
+            self.target[index],
+            weight,
+            self.loss,
+            self.penalty,
+            self.linear,
+        )
+
+    def hold(self, point: Point, active: Index) -> Objective:
+        """Return the objective with all other rows replaced by their tangents.
+
+        The same function, up to a constant, wherever those rows of a piecewise
+        linear loss keep the side that they have at the point.
+        """
+        slopes = self.weight * self.loss.gradient(point.residual)
+        slopes[active] = 0.0
+        self.rows.passes += 1
+        linear = self.linear - self.rows.adjoint(slopes)
+        rows = self.rows.take(active)
+        target, weight = self.target[active], self.weight[active]
+        return Objective(rows, target, weight, self.loss, self.penalty, linear)
 
     def evaluate(self, params: Array) -> Point:
         """Return value, gradient and residuals at params, in one pass."""
@@ -97,9 +131,10 @@ class Objective:
             return w @ self.loss.value(r), block.adjoint(w * self.loss.gradient(r))
 
         value, slope = self.rows.map_reduce(terms)
-        gradient = -np.asarray(slope)
+        gradient = self.linear - np.asarray(slope)
         gradient[:-1] += self.penalty.gradient(params[:-1])
         total = float(value) + self.penalty.value(params[:-1])
+        total += float(self.linear @ params)
         return Point(params, total, gradient, residual)
 
     def slope(self, point: Point, direction: Array, before: bool) -> float:
@@ -122,7 +157,8 @@ class Objective:
             coef = (point.params + t * direction)[:-1]
             smooth = self.penalty.gradient(coef) @ direction[:-1]
             kinked = self.l1[:-1] @ (np.sign(coef) * direction[:-1])
-            return float(smooth + kinked - self.weight @ (gradient * change))
+            rows = self.weight @ (gradient * change)
+            return float(smooth + kinked + self.linear @ direction - rows)
 
         return slope
 
@@ -145,6 +181,11 @@ class Objective:
             ratio = np.where(point.residual == 0, curvature, self.loss.gradient(r) / r)
             curvature = (1 - majorised) * curvature + majorised * ratio
         return self.weight * curvature
+
+    def adjoint(self, slopes: Array) -> Array:
+        """Return what the penalty's gradient equals if ``slopes`` are optimal."""
+        self.rows.passes += 1
+        return self.rows.adjoint(self.weight * slopes) - self.linear
 
     def hessian(self, curvature: Array, columns: Index) -> Array:
         """Return the Hessian on some params, from the rows' curvature."""

@@ -12,23 +12,20 @@ from scipy.optimize import OptimizeResult, minimize
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.canonical import canonical
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.proximal import proximal_step
+from robustreg.solvers.reduction import reduced_augmented_lagrangian, sample
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 
 __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
 
 # Above this many params the Hessian is not factorised.
 MOST_DIRECT_PARAMS = 2000
-# A first fit on this many rows, or this many per param, starts one on many more.
-SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10_000, 20
-# A start from a sample is near: the first stage may be as narrow as this share.
-SHARE_AFTER_SAMPLE = 0.05
+# How stationary the fit of a sample is from which a fit of all rows starts.
 SAMPLE_GTOL = 1e-3
 
 
@@ -152,30 +149,13 @@ def _run_newton(step_rule: StepRule) -> Callable[..., OptimizeResult]:
 def _run_augmented_lagrangian(
     objective: Objective, start: Array, tol: float, max_iter: int
 ) -> OptimizeResult:
-    """Run the augmented Lagrangian, from a fit of a sample if there are many rows."""
-    sample, share = _sample(objective), 0.8
-    if sample is not None:
-        start, share = near_start(sample, start), SHARE_AFTER_SAMPLE
-    return _through_scipy(
-        augmented_lagrangian,
-        objective,
-        start,
-        step_rule=_step_rule(objective),
-        tol=tol,
-        max_iter=max_iter,
-        share=share,
-    )
-
-
-def _sample(objective: Objective) -> Objective | None:
-    """Return the objective of a random sample of rows, or None if rows are few."""
-    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * objective.n_params)
-    if objective.rows.n_rows < 4 * size:
-        return None
-    drawn = np.random.default_rng(0).integers(objective.rows.n_rows, size=size)
-    drawn = np.unique(drawn)
-    live = drawn[objective.weight[drawn] > 0]
-    return objective.take(live) if live.size > size // 2 else None
+    """Run the augmented Lagrangian, on few rows at a time if there are many."""
+    options = {
+        "step_rule": _step_rule(objective),
+        "tol": tol,
+        "max_iter": max_iter,
+    }
+    return _through_scipy(reduced_augmented_lagrangian, objective, start, **options)
 
 
 def near_start(objective: Objective, start: Array) -> Array:
@@ -184,10 +164,10 @@ def near_start(objective: Objective, start: Array) -> Array:
     own = width_of(loss)
     if not np.isfinite(own):
         return start
-    sample = _sample(objective)
-    if sample is not None:
-        near = near_start(sample, start)
-        return near if own == 0 else _roughly(sample, near, step_rule)
+    few = sample(objective)
+    if few is not None:
+        near = near_start(few, start)
+        return near if own == 0 else _roughly(few, near, step_rule)
     n_inside = 4 * objective.n_params if own == 0 else 1
     point, _ = shrink(objective, start, step_rule, n_inside)
     inside = np.count_nonzero(np.abs(point.residual) <= own)

@@ -33,8 +33,14 @@ SHRINK = 0.2
 ENOUGH = 0.1
 # The envelope stays this many rounding errors wide.
 NARROWEST = 1e3
-INNER_GTOL = 1e-13
+# Inner problems are solved to this share of the relative gap, but no closer than the
+# second figure and no looser than the third.
+INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
 INNER_ITERATIONS = 30
+# Once the gap is small enough, this many more end it: the last steps are exact.
+EXTRA_ITERATIONS = 2
+EXACT = 1e-4
+TINY = float(np.finfo(float).tiny)
 
 
 def augmented_lagrangian(
@@ -44,7 +50,6 @@ def augmented_lagrangian(
     step_rule: StepRule,
     tol: float,
     max_iter: int,
-    share: float = 0.8,
 ) -> OptimizeResult:
     """Minimise an objective with a piecewise linear loss.
 
@@ -60,8 +65,6 @@ def augmented_lagrangian(
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
         Largest number of multiplier updates.
-    share : float
-        Share of the rows in the middle of the first stage of continuation.
 
     Returns
     -------
@@ -70,26 +73,30 @@ def augmented_lagrangian(
     """
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
-    point, width = shrink(objective, start, step_rule, inside, share)
+    point, width = shrink(objective, start, step_rule, inside)
     narrowest = NARROWEST * float(np.median(objective.residual_error(point)))
     slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     iteration, last_gap = 0, np.inf
-    while not success and iteration < max_iter:
+    spare = EXTRA_ITERATIONS if not success else 0
+    while (not success or spare) and iteration < max_iter:
         iteration += 1
+        spare -= success
         beta = max(width, narrowest) / max(-low, high)
         inner = objective.with_loss(
             Envelope(low, high, beta), objective.target + beta * slopes
         )
+        relative = min(last_gap / max(objective.yardstick(point), TINY), 1.0)
+        gtol = float(np.clip(INNER_SHARE * relative, TIGHTEST, LOOSEST))
         result = newton(
             inner,
             point.params,
             step_rule=step_rule,
             tol=0.0,
             max_iter=INNER_ITERATIONS,
-            gtol=INNER_GTOL,
+            gtol=gtol,
         )
         point = objective.evaluate(result.x)
         slopes = np.clip(result.point.residual / beta, low, high)
@@ -97,6 +104,8 @@ def augmented_lagrangian(
         if new_gap < gap:
             best, best_slopes, gap = point, slopes, new_gap
         success = gap <= allowed_gap(objective, best, tol, best_slopes)
+        if success and gap <= allowed_gap(objective, best, EXACT * tol, best_slopes):
+            break
         if new_gap > ENOUGH * last_gap:
             width *= SHRINK
         last_gap = new_gap

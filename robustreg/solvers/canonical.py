@@ -42,11 +42,29 @@ def canonical(objective: Objective, point: Point, slopes: Array) -> Point:
     slopes : ndarray of shape (n_rows,)
         Optimal slopes; any will do.
     """
-    params = point.params
-    if np.isfinite(objective.loss.facts.linear_beyond):
-        params = _centred(objective, point, slopes)
-    params = _least_norm(objective, params)
+    if not np.isfinite(objective.loss.facts.linear_beyond):
+        params = _least_norm(objective, point.params)
+    elif _is_unique(objective, point, slopes):
+        return point
+    else:
+        params = _least_norm(objective, _centred(objective, point, slopes))
     return point if params is point.params else objective.evaluate(params)
+
+
+def _inside(objective: Objective, slopes: Array) -> Array:
+    """Return which rows hold the fit: their slope is at neither end."""
+    low, high = objective.loss.facts.slopes
+    margin = AT_END * (high - low)
+    return (objective.weight > 0) & (slopes > low + margin) & (slopes < high - margin)
+
+
+def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
+    """Return whether the rows that hold the fit leave no param open."""
+    free = _free_params(objective, point)
+    held = objective.rows.root(1.0 * _inside(objective, slopes), free)
+    size = scipy.linalg.svdvals(held) if held.size else np.zeros(0)
+    rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
+    return rank == free.size
 
 
 def _least_norm(objective: Objective, params: Array) -> Array:
@@ -66,9 +84,7 @@ def _least_norm(objective: Objective, params: Array) -> Array:
 def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
     """Return the params of the central fit among the optimal ones."""
     low, high = objective.loss.facts.slopes
-    margin = AT_END * (high - low)
-    live = objective.weight > 0
-    inside = live & (slopes > low + margin) & (slopes < high - margin)
+    live, inside = objective.weight > 0, _inside(objective, slopes)
     free = _free_params(objective, point)
     directions = _open_directions(objective, inside, free)
     if not directions.shape[1]:
@@ -107,8 +123,8 @@ def _open_directions(objective: Objective, inside: Array, free: Index) -> Array:
     """Return a basis of the changes that move no row whose slope is inside."""
     if not free.size:
         return np.zeros((0, 0))
-    held = objective.rows.root(np.where(inside, 1.0, 0.0), free)
-    every = objective.rows.root(np.where(objective.weight > 0, 1.0, 0.0), free)
+    held = objective.rows.root(1.0 * inside, free)
+    every = objective.rows.root(1.0 * (objective.weight > 0), free)
     _, size, basis = scipy.linalg.svd(every, full_matrices=False)
     spanned = basis[size > NO_DIRECTION * size.max(initial=0.0)].T
     if not spanned.size:

@@ -23,6 +23,8 @@ from robustreg.solvers.newton import StepRule, newton
 SHRINK = 0.15
 STAGE_GTOL = 1e-2
 STAGE_ITERATIONS = 8
+# The first stage has this share of the rows in its middle.
+FIRST_SHARE = 0.8
 
 
 def width_of(loss: Loss) -> float:
@@ -44,7 +46,6 @@ def shrink(
     start: Array,
     step_rule: StepRule,
     n_inside: int,
-    share: float = 0.8,
 ) -> tuple[Point, float]:
     """Return a point near the optimum and the half-width of the last stage.
 
@@ -54,7 +55,7 @@ def shrink(
     point, width, stages = objective.evaluate(start), np.inf, 0
     while True:
         size = np.abs(point.residual[objective.weight > 0])
-        typical = float(np.quantile(size, share))
+        typical = float(np.quantile(size, FIRST_SHARE))
         k = min(n_inside, size.size) - 1
         least = max(width_of(objective.loss), float(np.partition(size, k)[k]))
         # A stage on top of a wide one may jump: the first fit explains the most.
