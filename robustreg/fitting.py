@@ -11,7 +11,14 @@ from robustreg.losses import L1, Loss, relative_weight
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Rows
-from robustreg.scale import SCALES, find_fixed_point, mad, scale_floor, weighted_median
+from robustreg.scale import (
+    SCALES,
+    find_fixed_point,
+    mad,
+    scale_floor,
+    spread,
+    weighted_median,
+)
 from robustreg.solvers import near_start, solve
 from robustreg.solvers.refinement import refine
 
@@ -65,8 +72,8 @@ class Fit:
         Coefficients.
     intercept, scale : float
         Intercept and scale, in units of y.
-    dual_gap : float
-        Bound on the objective minus its minimum.
+    objective, dual_gap : float
+        Objective, and a bound on it minus its minimum.
     n_iter : int
         Iterations of the last fit, at least 1.
     weights : ndarray of shape (n_rows,) or None
@@ -82,6 +89,7 @@ class Fit:
     coef: Array
     intercept: float
     scale: float
+    objective: float
     dual_gap: float
     n_iter: int
     weights: Array | None
@@ -110,12 +118,12 @@ class _Scaled:
         target = (self.problem.y - self._center) / scale
         return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
 
-    def fit(self, scale: float) -> Array:
-        """Fit at a scale and return the residuals in units of y."""
+    def fit(self, scale: float, near: bool = False) -> Array:
+        """Fit at a scale, perhaps from a near fit; return residuals in units of y."""
         p = self.problem
         objective = self.objective(scale, p.loss)
         start = self._params.astype(np.float64) / scale
-        self.result = solve(objective, start, p.solver, p.tol, p.max_iter)
+        self.result = solve(objective, start, p.solver, p.tol, p.max_iter, near)
         entries = p.rows.n_rows * p.rows.n_params
         if self.result.get("rcond", 1.0) < REFINED_RCOND and entries < MOST_ENTRIES:
             exact = (p.y.astype(np.longdouble) - self._center) / scale
@@ -163,6 +171,7 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
         coef=coef.astype(np.float64),
         intercept=float(intercept),
         scale=scale,
+        objective=float(result.point.value),
         dual_gap=float(result.gap),
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
@@ -178,12 +187,11 @@ def _estimated_scale(scaled: _Scaled, name: str) -> tuple[float, bool, bool]:
     n_params = int(np.count_nonzero(problem.rows.standard.unit))
     n_params += int(problem.rows.standard.constant)
     floor = scale_floor(problem.y, problem.weight)
-    spread = np.abs(problem.y - weighted_median(problem.y, problem.weight))
-    unit = max(float(problem.weight @ spread / problem.weight.sum()), floor)
+    unit = max(spread(problem.y, problem.weight), floor)
     start = mad(scaled.near_l1(unit), problem.weight, n_params)
 
     def measure_at(scale: float) -> float:
-        return SCALES[name](scaled.fit(scale), problem.weight, n_params)
+        return SCALES[name](scaled.fit(scale, near=True), problem.weight, n_params)
 
     found = find_fixed_point(measure_at, start if start > floor else unit, floor)
     return found.scale, found.collapsed, found.converged

@@ -19,6 +19,9 @@ from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index, Rows
 
+# Residuals of this many rounding errors are those of an exact fit.
+NOISE_LEVELS = 1e3
+
 
 @dataclass(frozen=True)
 class Point:
@@ -80,6 +83,9 @@ class Objective:
         self.n_params = rows.n_params
         self.l1 = np.append(penalty.l1, 0.0)
         self.linear = np.zeros(rows.n_params) if linear is None else linear
+        size = np.abs(target[(weight > 0) & (target != 0)])
+        # Rounding error of a typical residual; a target of zeros has none.
+        self.noise = 4 * EPS * float(np.median(size)) if size.size else 0.0
 
     def with_loss(self, loss: Loss, target: Array) -> Objective:
         """Return the same rows and penalty with another loss and target."""
@@ -230,8 +236,8 @@ class Objective:
 
         Terms that are no larger than rounding makes them count as 0 violation.
         """
-        error = np.median(self.residual_error(point))
-        noise = np.abs(self.loss.gradient(np.array([error, -error]))).max()
+        error = np.array([self.noise, -self.noise])
+        noise = np.abs(self.loss.gradient(error)).max()
         largest = float(self.violation(point).max())
         if largest <= 4 * noise:
             return 0.0
@@ -244,7 +250,10 @@ class Objective:
         small beside an outlier's loss can still be large beside everybody else's.
         """
         typical = self.typical_residual(point)
-        if typical == 0 or not np.isfinite(self.loss.facts.slopes).all():
+        if (
+            typical <= NOISE_LEVELS * self.noise
+            or not np.isfinite(self.loss.facts.slopes).all()
+        ):
             return point.value
         clipped = np.clip(point.residual, -4 * typical, 4 * typical)
         value = float(self.weight @ self.loss.value(clipped))

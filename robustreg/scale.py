@@ -20,6 +20,8 @@ PROPOSAL2_CLIP = 1.345
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
 MOST_FITS = 60
+# No secant is flatter, so that a step is limited by its reach and never divides by 0.
+FLATTEST = -1e-12
 
 
 @dataclass(frozen=True)
@@ -107,17 +109,26 @@ SCALES: dict[str, Callable[[Array, Array, int], float]] = {
 }
 
 
+def spread(y: Array, weight: Array) -> float:
+    """Return the typical distance of y from its median, 0 if y is constant.
+
+    The median distance, of those that are not 0 if most are; no outlier moves it.
+    """
+    distance = np.abs(y - weighted_median(y, weight))
+    median = weighted_median(distance, weight)
+    if median > 0 or not (distance[weight > 0] > 0).any():
+        return median
+    return weighted_median(distance, weight * (distance > 0))
+
+
 def scale_floor(y: Array, weight: Array) -> float:
     """Return the scale below which residuals count as zero.
 
-    A ten-billionth of the mean absolute deviation of y, but no less than its rounding
-    errors; 1 if y is 0 throughout.
+    A ten-billionth of the spread of y, but no less than the rounding errors of a
+    typical y; 1 if y is 0 throughout.
     """
-    live = weight > 0
-    center = weighted_median(y, weight)
-    spread = float(weight @ np.abs(y - center) / weight.sum())
-    largest = float(np.abs(y[live]).max())
-    floor = max(1e-10 * spread, 16 * float(np.finfo(float).eps) * largest)
+    size = weighted_median(np.abs(y), weight)
+    floor = max(1e-10 * spread(y, weight), 16 * float(np.finfo(float).eps) * size)
     return floor if floor > 0 else 1.0
 
 
@@ -128,22 +139,21 @@ def find_fixed_point(
 
     ``measure_at(s)`` fits at scale s and returns the scale of the residuals.
     """
-    if start <= floor:
-        start = floor
     x, f = _log_excess(measure_at, start, floor)
-    slope = -1.0
+    slope, reach = -1.0, 2.0
     for _ in range(MOST_FITS):
         if abs(f) <= SCALE_RTOL:
             return FixedPoint(float(np.exp(x)), False, True)
         if f == -np.inf:
             measure_at(floor)
             return FixedPoint(floor, True, True)
-        # A secant step much longer than the plain one is not to be trusted.
-        step = float(np.clip(-f / slope, -4 * abs(f), 4 * abs(f)))
+        # A secant step much longer than the plain one is not to be trusted, unless
+        # the scale falls on and on, as it does towards a collapse.
+        step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
         new_x, new_f = _log_excess(measure_at, float(np.exp(x + step)), floor)
+        reach = 2 * reach if new_f * f > 0 else 2.0
         if new_f > -np.inf and new_x != x:
-            slope = (new_f - f) / (new_x - x)
-            slope = slope if slope < -0.05 else -1.0
+            slope = min((new_f - f) / (new_x - x), FLATTEST)
         x, f = new_x, new_f
     return FixedPoint(float(np.exp(x)), False, False)
 

@@ -205,8 +205,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             worst = max(failed, key=lambda fit: fit.dual_gap)
             warnings.warn(
                 f"{type(self).__name__} stopped before tol={self.tol:g} was met: the "
-                f"objective may be {worst.dual_gap:.2g} above its minimum "
-                f"(solver={self.solver!r}, {worst.n_iter} iterations: "
+                f"objective, {worst.objective:.6g}, may be {worst.dual_gap:.2g} above "
+                f"its minimum (solver={self.solver!r}, {worst.n_iter} iterations: "
                 f"{worst.message}). The best fit found is kept. Raise max_iter or "
                 "tol, or try another solver.",
                 ConvergenceWarning,

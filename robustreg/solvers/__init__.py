@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,10 +43,13 @@ class Solver:
         ``run(objective, start, tol, max_iter)`` returns an `OptimizeResult`.
     needs : dict
         Facts of the objective, by name, and the value that each must have.
+    starts_near : bool
+        Whether it wants a start near the optimum.
     """
 
     run: Callable[[Objective, Array, float, int], OptimizeResult]
-    needs: dict[str, bool] = field(default_factory=dict)
+    needs: dict[str, bool]
+    starts_near: bool = False
 
     def mismatches(self, facts: dict[str, bool]) -> list[str]:
         """Return the names of the facts that do not match."""
@@ -67,9 +70,16 @@ def facts_of(objective: Objective) -> dict[str, bool]:
 
 
 def solve(
-    objective: Objective, start: Array, solver: str, tol: float, max_iter: int
+    objective: Objective,
+    start: Array,
+    solver: str,
+    tol: float,
+    max_iter: int,
+    near: bool = False,
 ) -> OptimizeResult:
     """Minimise an objective by the solver named, or by the first that fits.
+
+    ``near`` says that the start is near the optimum as it is.
 
     Returns
     -------
@@ -86,8 +96,12 @@ def solve(
     name = suitable[0] if solver == "auto" and suitable else solver
     if name not in suitable:
         raise UnsuitableSolverError(_explanation(solver, facts, suitable))
+    if SOLVERS[name].starts_near and not near:
+        start = near_start(objective, start)
     result = SOLVERS[name].run(objective, start, tol, max_iter)
-    if result.success and result.get("delicate", True) and facts["few params"]:
+    # A Hessian that has a Cholesky factor at the optimum leaves no other optimum.
+    unique = result.get("rcond", 0.0) > 0
+    if result.success and not unique and facts["few params"]:
         result.point = canonical(objective, result.point, result.slopes)
         result.x, result.fun = result.point.params, result.point.value
     return result
@@ -139,9 +153,8 @@ def _run_newton(step_rule: StepRule) -> Callable[..., OptimizeResult]:
     def run(
         objective: Objective, start: Array, tol: float, max_iter: int
     ) -> OptimizeResult:
-        near = near_start(objective, start)
         options = {"step_rule": step_rule, "tol": tol, "max_iter": max_iter}
-        return _through_scipy(newton, objective, near, **options)
+        return _through_scipy(newton, objective, start, **options)
 
     return run
 
@@ -200,13 +213,17 @@ SOLVERS: dict[str, Solver] = {
             "l1 part in the penalty": False,
             "few params": True,
         },
+        starts_near=True,
     ),
     "newton-cg": Solver(
         _run_newton(krylov_step),
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
+        starts_near=True,
     ),
     "proximal-newton": Solver(
-        _run_newton(proximal_step), {"convex loss": True, "smooth loss": True}
+        _run_newton(proximal_step),
+        {"convex loss": True, "smooth loss": True},
+        starts_near=True,
     ),
     "l-bfgs-b": Solver(
         l_bfgs_b,

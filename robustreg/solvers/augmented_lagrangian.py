@@ -21,7 +21,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
-from robustreg.objective import Objective
+from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
@@ -31,8 +31,6 @@ ROWS_INSIDE = 4
 # The envelope narrows by this factor unless the gap fell by the second.
 SHRINK = 0.2
 ENOUGH = 0.1
-# The envelope stays this many rounding errors wide.
-NARROWEST = 1e3
 # Inner problems are solved to this share of the relative gap, but no closer than the
 # second figure and no looser than the third.
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
@@ -74,7 +72,7 @@ def augmented_lagrangian(
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
     point, width = shrink(objective, start, step_rule, inside)
-    narrowest = NARROWEST * float(np.median(objective.residual_error(point)))
+    narrowest = max(NOISE_LEVELS * objective.noise, TINY)
     slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)

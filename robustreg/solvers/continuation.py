@@ -62,9 +62,8 @@ def shrink(
         # Later, residuals that stay inside as the width falls belong to an exact fit.
         next_width = width * SHRINK if stages > 1 else min(typical, width * SHRINK)
         exact = stages > 1 and typical <= width
-        rounding = float(np.median(objective.residual_error(point)))
-        if exact or next_width <= max(least, rounding):
-            fallback = max(float(size.max()), rounding)
+        if exact or next_width <= max(least, objective.noise):
+            fallback = max(float(size.max()), objective.noise)
             return point, width if stages else fallback
         width, stages = next_width, stages + 1
         stage = objective.with_loss(widened(objective.loss, width), objective.target)
