@@ -46,8 +46,10 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     Returns
     -------
     float
-        The bound; ``inf`` if no feasible slopes are found near the guess.
+        The bound, no larger than the value itself.
     """
+    # No objective is below 0, unless rows are held on their linear side.
+    trivial = np.inf if objective.linear.any() else point.value
     low, high = objective.loss.facts.slopes
     for _ in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
@@ -58,22 +60,21 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
             share = _feasible_share(objective, adjoint, rounding)
             slopes = share * slopes
             adjoint = share * adjoint - (1 - share) * objective.linear
-            return _fenchel_young(objective, point, slopes, adjoint, rounding)
+            bound = _fenchel_young(objective, point, slopes, adjoint, rounding)
+            return float(min(bound, trivial))
         slopes = _projected(objective, slopes, excess)
-    return float("inf")
+    return float(trivial)
 
 
 def _excess(objective: Objective, point: Point, adjoint: Array) -> Array:
-    """Return the adjoint minus its prescribed value, 0 where it need not be met.
+    """Return the adjoint minus its prescribed value, 0 where none is prescribed.
 
-    A param that is 0 and has a kink there leaves an interval. Where the penalty is
-    curved, the conjugate pays for a small excess; it must not cost digits.
+    A param that is 0 and has a kink there leaves an interval, and where the penalty
+    is curved the conjugate pays for an excess.
     """
-    curved = objective.penalty_curvature()
-    pinned = (objective.l1 == 0) | (point.params != 0)
-    excess = np.where(pinned, adjoint - _wanted(objective, point), 0.0)
-    cheap = (curved > 0) & (excess * excess <= curved * (EPS * abs(point.value)))
-    return np.where(cheap, 0.0, excess)
+    flat = objective.penalty_curvature() == 0
+    pinned = flat & ((objective.l1 == 0) | (point.params != 0))
+    return np.where(pinned, adjoint - _wanted(objective, point), 0.0)
 
 
 def _wanted(objective: Objective, point: Point) -> Array:

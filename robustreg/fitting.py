@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -98,6 +99,7 @@ class Fit:
     message: str
 
 
+@final
 class _Scaled:
     """The problem at any scale, each fit started from the one before."""
 
@@ -125,7 +127,9 @@ class _Scaled:
         start = self._params.astype(np.float64) / scale
         self.result = solve(objective, start, p.solver, p.tol, p.max_iter, near)
         entries = p.rows.n_rows * p.rows.n_params
-        if self.result.get("rcond", 1.0) < REFINED_RCOND and entries < MOST_ENTRIES:
+        rcond = self.result.get("rcond")
+        delicate = rcond is not None and rcond < REFINED_RCOND
+        if delicate and self.result.success and entries < MOST_ENTRIES:
             exact = (p.y.astype(np.longdouble) - self._center) / scale
             self.result.point = refine(objective, self.result.point, exact)
         self._params = self.result.point.params * scale

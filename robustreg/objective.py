@@ -21,6 +21,8 @@ from robustreg.rows import Array, Index, Rows
 
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
+# A residual is known to a small multiple of its rounding error.
+RESOLVED = 16.0
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,9 @@ class Objective:
     def curvature(self, point: Point, majorised: float = 0.0) -> Array:
         """Return each row's curvature times its weight.
 
-        ``majorised`` mixes in ``gradient(r) / r``, the curvature of the parabola
-        that touches a loss from above (iteratively reweighted least squares [1]_);
-        unlike the second derivative it is positive in the tails.
+        ``majorised`` mixes in ``gradient(r) / r``, which for a symmetric loss is the
+        curvature of the parabola that touches it from above (iteratively reweighted
+        least squares [1]_); unlike the second derivative it is positive in the tails.
 
         References
         ----------
@@ -267,7 +269,7 @@ class Objective:
         """
         low, high = self.loss.facts.slopes
         room = (slopes > low) & (slopes < high)
-        error = self.loss.value(self.residual_error(point))
+        error = self.loss.value(RESOLVED * self.residual_error(point))
         return float((self.weight * room) @ error)
 
     def typical_residual(self, point: Point) -> float:

@@ -228,7 +228,8 @@ class PseudoHuber(Loss):
 
     def gradient(self, residual: Array) -> Array:
         """Return ``r / sqrt(1 + (r / beta)^2)``."""
-        return residual / np.hypot(1.0, residual / self.beta)
+        slope = residual / np.hypot(1.0, residual / self.beta)
+        return np.clip(slope, -self.beta, self.beta)
 
     def curvature(self, residual: Array) -> Array:
         """Return ``(1 + (r / beta)^2) ** -1.5``."""
@@ -271,7 +272,12 @@ class LogCosh(Loss):
 
     def conjugate(self, slope: Array) -> Array:
         """Return ``beta (d atanh(d) + log(1 - d^2) / 2)``, ``beta log 2`` at 1."""
-        inner = np.clip(slope, -1 + 1e-16, 1 - 1e-16)
-        value = inner * np.arctanh(inner) + 0.5 * np.log1p(-inner * inner)
-        value = np.where(np.abs(slope) >= 1 - 1e-15, np.log(2.0), value)
+        size = np.minimum(np.abs(slope), 1.0)
+        inner = np.minimum(size, 1 - 2.0**-53)
+        # log(1 - d^2) loses digits near 1 in one form and near 0 in the other.
+        square = np.where(
+            inner < 0.7, np.log1p(-inner * inner), np.log((1 - inner) * (1 + inner))
+        )
+        value = inner * np.arctanh(inner) + 0.5 * square
+        value = np.where(size == 1, np.log(2.0), value)
         return np.where(np.abs(slope) <= 1, self.beta * value, np.inf)

@@ -55,7 +55,11 @@ class Tilted(Loss):
     def conjugate(self, slope: Array) -> Array:
         """Return ``tilt * base.conjugate(slope / tilt)``: signs of r, slope agree."""
         tilt = self._tilt(slope)
-        return tilt * self.base.conjugate(slope / tilt)
+        low, high = self.facts.slopes
+        # Division may round an end past the base's own.
+        base = np.clip(slope / tilt, *self.base.facts.slopes)
+        inside = (slope >= low) & (slope <= high)
+        return np.where(inside, tilt * self.base.conjugate(base), np.inf)
 
     def _tilt(self, signed: Array) -> Array:
         """Return the factor of the side on which each element lies."""

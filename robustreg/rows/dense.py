@@ -40,7 +40,8 @@ def dense_standard(
         # The mean of the deviations is the rounding error of the centre itself.
         slip = w @ block / total
         gap = center + slip - mean
-        square += w @ block**2 + gap**2 * (seen * total / (seen + total))
+        inner = np.maximum(w @ block**2 - total * slip**2, 0.0)
+        square += inner + gap**2 * (seen * total / (seen + total))
         mean += gap * (total / (seen + total))
         seen += total
     return make_standard(
@@ -72,7 +73,10 @@ class DenseRows(Rows):
         self.n_params = X.shape[1] + 1
         self.passes = 0.0
         # Extended precision is for small differences: it always centres first.
-        self._centred = bool(standard.far.any() or precision != np.float64)
+        extended = precision != np.float64 and bool(standard.shift.any())
+        self._centred = bool(standard.far.any()) or extended
+        # Without a conversion the products need no blocks.
+        self._direct = X.dtype == precision and not self._centred
 
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Yield views of consecutive rows; a far-off block is centred in a copy."""
@@ -82,21 +86,32 @@ class DenseRows(Rows):
                 near = block.astype(self._precision) - self.standard.shift
                 shift = np.zeros_like(self.standard.shift)
                 unit, constant = self.standard.unit, self.standard.constant
-                yield place, DenseRows(near, Standard(shift, unit, constant))
+                local = Standard(shift, unit, constant)
+                yield place, DenseRows(near, local, self._precision)
             else:
                 wide = block.astype(self._precision, copy=False)
-                yield place, DenseRows(wide, self.standard)
+                yield place, DenseRows(wide, self.standard, self._precision)
 
     def predict(self, params: Array) -> Array:
         """Return ``design @ params``."""
-        coef, offset = self.standard.to_original(params)
-        return self._X @ coef + offset
+        if self._direct:
+            coef, offset = self.standard.to_original(params)
+            return self._X @ coef + offset
+        result = np.empty(self.n_rows, self._precision)
+        for place, block in self.blocks():
+            result[place] = block.predict(params)
+        return result
 
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``."""
-        total = float(v.sum())
-        slope = (v @ self._X - self.standard.shift * total) * self.standard.unit
-        return np.append(slope, self.standard.constant * total)
+        if self._direct:
+            total = v.sum()
+            slope = (v @ self._X - self.standard.shift * total) * self.standard.unit
+            return np.append(slope, self.standard.constant * total)
+        result = np.zeros(self.n_params, self._precision)
+        for place, block in self.blocks():
+            result += block.adjoint(v[place])
+        return result
 
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
@@ -131,7 +146,7 @@ class DenseRows(Rows):
     def _weighted_designs(self, c: Array, columns: Index) -> Iterator[Array]:
         """Yield blocks of ``sqrt(c) * design``, only the rows with c > 0."""
         features, place_of_intercept = _split(columns, self.n_params)
-        everything = features.size == self._X.shape[1]
+        everything = np.array_equal(features, np.arange(self._X.shape[1]))
         shift, unit = self.standard.shift[features], self.standard.unit[features]
         for place in _places(self.n_rows, columns.size):
             inside = np.flatnonzero(c[place])

@@ -19,13 +19,16 @@ def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
     total = weight.sum()
     w = np.repeat(weight, np.diff(X.indptr)) / total
     value = X.data.astype(np.float64)
-    stored = np.bincount(X.indices, w, p)
+    live = np.repeat(weight > 0, np.diff(X.indptr))
+    count = np.bincount(X.indices, live, p)
+    missing = 1 - np.bincount(X.indices, w, p)
+    missing = np.where(count == np.count_nonzero(weight), 0.0, missing)
     mean = np.bincount(X.indices, w * value, p)
     deviation = value - mean[X.indices]
     # Second pass: the mean's own rounding error comes off (two-pass algorithm).
-    slip = np.bincount(X.indices, w * deviation, p) - (1 - stored) * mean
+    slip = np.bincount(X.indices, w * deviation, p) - missing * mean
     square = np.bincount(X.indices, w * deviation**2, p)
-    square += np.maximum(1 - stored, 0.0) * mean**2
+    square += np.maximum(missing, 0.0) * mean**2
     mean_square = np.bincount(X.indices, w * value**2, p)
     spread = np.sqrt(np.maximum(square - slip**2, 0.0))
     return make_standard(mean + slip, spread, mean_square, fit_intercept)
@@ -57,7 +60,7 @@ class SparseRows(Rows):
 
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``."""
-        total = float(v.sum())
+        total = v.sum()
         slope = (self._X.T @ v - self._virtual.shift * total) * self._virtual.unit
         return np.append(slope, self._virtual.constant * total)
 

@@ -100,7 +100,7 @@ def solve(
         start = near_start(objective, start)
     result = SOLVERS[name].run(objective, start, tol, max_iter)
     # A Hessian that has a Cholesky factor at the optimum leaves no other optimum.
-    unique = result.get("rcond", 0.0) > 0
+    unique = (result.get("rcond") or 0.0) > 0
     if result.success and not unique and facts["few params"]:
         result.point = canonical(objective, result.point, result.slopes)
         result.x, result.fun = result.point.params, result.point.value

@@ -36,16 +36,16 @@ class Step:
         Decrease of the model, an estimate of the gap.
     singular : bool
         True if the model has no minimum: rows with curvature are too few.
-    rcond : float
-        Reciprocal condition number of the scaled Hessian; 0 if the Gram matrix had
-        too few digits and an orthogonal factorisation took its place. Steps are then
-        repeated until they stall.
+    rcond : float or None
+        Reciprocal condition number of the scaled Hessian, None if not known; 0 if
+        the Gram matrix had too few digits and an orthogonal factorisation took its
+        place. Steps are then repeated until they stall.
     """
 
     direction: Array
     decrease: float
     singular: bool = False
-    rcond: float = 1.0
+    rcond: float | None = None
 
 
 StepRule = Callable[[Objective, Point, Array], Step]
@@ -98,7 +98,7 @@ def newton(
             success = length == 1.0 and objective.stationarity(trial) <= gtol
         elif step.decrease <= allowed:
             gap = _certified(objective, point, trial)
-            stalled = step.rcond > 0 or step.decrease >= 0.25 * previous
+            stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
             success = gap <= allowed and stalled
         elif length == 0.0 and level == len(MAJORISED) - 1:
             break

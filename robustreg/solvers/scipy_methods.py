@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse
 from scipy.optimize import OptimizeResult, linprog, minimize
@@ -10,6 +12,9 @@ from robustreg.certificate import duality_gap
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
+
+# A fit that nears an exact one is restarted in smaller units.
+MOST_RESTARTS = 8
 
 
 def l_bfgs_b(
@@ -23,22 +28,27 @@ def l_bfgs_b(
        for bound constrained optimization. SIAM Journal on Scientific Computing 16,
        1190-1208.
     """
-    first = objective.evaluate(start)
-    # Its tolerances are absolute, so the value is brought to 1 and ftol switched off.
-    unit = first.value if first.value > 0 else 1.0
-
-    def fun(params: Array) -> tuple[float, Array]:
-        point = objective.evaluate(params)
-        return point.value / unit, point.gradient / unit
-
-    result = minimize(
-        fun,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": max_iter, "ftol": 0.0, "gtol": 1e-12, "maxcor": 20},
-    )
-    point = objective.evaluate(result.x)
+    params, iterations, last = start, 0, np.inf
+    for _ in range(MOST_RESTARTS):
+        # Its tolerances are absolute: the value is brought to 1 and ftol switched off.
+        unit = objective.evaluate(params).value or 1.0
+        if unit > 0.9 * last:
+            break
+        result = minimize(
+            lambda z, unit: _scaled(objective, z, unit),
+            params,
+            args=(unit,),
+            jac=True,
+            method="L-BFGS-B",
+            options={
+                "maxiter": max(max_iter - iterations, 1),
+                "ftol": 0.0,
+                "gtol": 1e-15,
+                "maxcor": 20,
+            },
+        )
+        params, last, iterations = result.x, unit, iterations + result.nit
+    point = objective.evaluate(params)
     slopes = objective.loss.gradient(point.residual)
     gap = duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol)
@@ -48,10 +58,16 @@ def l_bfgs_b(
         point=point,
         gap=gap,
         slopes=slopes,
-        nit=result.nit,
+        nit=iterations,
         success=success,
         message=str(result.message),
     )
+
+
+def _scaled(objective: Objective, params: Array, unit: float) -> tuple[float, Array]:
+    """Return value and gradient over a unit."""
+    point = objective.evaluate(params)
+    return point.value / unit, point.gradient / unit
 
 
 def linear_program(
@@ -69,40 +85,23 @@ def linear_program(
     """
     del start
     live = np.flatnonzero(objective.weight > 0)
-    weight = objective.weight[live]
-    target = objective.target[live]
-    unit = float(weight @ np.abs(target)) or 1.0
+    unit = float(objective.weight @ np.abs(objective.target)) or 1.0
     design, offset = objective.rows.take(live).design()
-    share = weight / weight.mean()
+    share = objective.weight[live] / objective.weight[live].mean()
     matrix = scipy.sparse.csr_array(design).multiply(share[:, None]).T.tocsr()
-    limit = objective.l1 * live.size
-    kinked = np.flatnonzero(limit > 0)
-    fixed = np.flatnonzero(limit == 0)
-    inequalities = scipy.sparse.vstack([matrix[kinked], -matrix[kinked]])
-    result = linprog(
-        -share * target / unit,
-        A_ub=inequalities if kinked.size else None,
-        b_ub=np.tile(limit[kinked], 2) if kinked.size else None,
-        A_eq=matrix[fixed] if fixed.size else None,
-        b_eq=np.zeros(fixed.size) if fixed.size else None,
-        bounds=objective.loss.facts.slopes,
-        method="highs",
-        options={
-            "maxiter": max(max_iter, 100 * live.size),
-            "primal_feasibility_tolerance": 1e-10,
-            "dual_feasibility_tolerance": 1e-10,
-        },
+    result = _dual_program(
+        -share * objective.target[live] / unit,
+        matrix,
+        objective.l1 * live.size,
+        objective.loss.facts.slopes,
+        max(max_iter, 100 * live.size),
     )
-    params = np.zeros(objective.n_params)
     slopes = np.zeros_like(objective.target)
+    params = np.zeros(objective.n_params)
     if result.x is not None:
         slopes[live] = result.x
-        half = kinked.size
-        params[fixed] = -result.eqlin.marginals * unit if fixed.size else 0.0
-        if half:
-            multipliers = -result.ineqlin.marginals * unit
-            params[kinked] = multipliers[:half] - multipliers[half:]
-    params[-1] += offset @ params[:-1]
+        params = result.params * unit
+        params[-1] += offset @ params[:-1]
     point = objective.evaluate(params)
     gap = duality_gap(objective, point, slopes)
     return OptimizeResult(
@@ -115,3 +114,39 @@ def linear_program(
         success=gap <= allowed_gap(objective, point, tol, slopes),
         message=str(result.message),
     )
+
+
+def _dual_program(
+    cost: Array,
+    matrix: Any,
+    limit: Array,
+    slopes: tuple[float, float],
+    max_iter: int,
+) -> OptimizeResult:
+    """Minimise ``cost @ d`` with ``abs(matrix @ d) <= limit`` and d within slopes.
+
+    ``params`` of the result are the multipliers.
+    """
+    kinked, fixed = np.flatnonzero(limit > 0), np.flatnonzero(limit == 0)
+    both = scipy.sparse.vstack([matrix[kinked], -matrix[kinked]])
+    result = linprog(
+        cost,
+        A_ub=both if kinked.size else None,
+        b_ub=np.tile(limit[kinked], 2) if kinked.size else None,
+        A_eq=matrix[fixed] if fixed.size else None,
+        b_eq=np.zeros(fixed.size) if fixed.size else None,
+        bounds=slopes,
+        method="highs",
+        options={
+            "maxiter": max_iter,
+            "primal_feasibility_tolerance": 1e-10,
+            "dual_feasibility_tolerance": 1e-10,
+        },
+    )
+    if result.x is not None:
+        params = np.zeros(limit.size)
+        params[fixed] = -result.eqlin.marginals
+        upper, lower = np.split(-result.ineqlin.marginals, 2)
+        params[kinked] = upper - lower
+        result.params = params
+    return result
