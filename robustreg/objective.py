@@ -95,6 +95,12 @@ class Objective:
             self.rows, target, self.weight, loss, self.penalty, self.linear
         )
 
+    def with_penalty(self, penalty: Penalty) -> Objective:
+        """Return the same rows and loss with another penalty."""
+        return Objective(
+            self.rows, self.target, self.weight, self.loss, penalty, self.linear
+        )
+
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
         rows = self.rows.extended()

@@ -49,6 +49,10 @@ class Penalty(ABC):
     def rescaled(self, unit: Array) -> Penalty:
         """Return the penalty of ``unit * c`` as a penalty of c."""
 
+    @abstractmethod
+    def ridged(self, strength: float) -> Penalty:
+        """Return the penalty plus ``strength * c^2 / 2`` of every coefficient."""
+
 
 @final
 @dataclass(frozen=True)
@@ -98,6 +102,10 @@ class ElasticNet(Penalty):
     def rescaled(self, unit: Array) -> Penalty:
         """Return the penalty of ``unit * c``."""
         return ElasticNet(self.l1_weight * unit, self.l2_weight * unit * unit)
+
+    def ridged(self, strength: float) -> Penalty:
+        """Return the elastic net with more l2."""
+        return ElasticNet(self.l1_weight, self.l2_weight + strength)
 
 
 PENALTIES: dict[str | None, Callable[[Array, float], Penalty]] = {

@@ -16,7 +16,7 @@ from robustreg.solvers.canonical import canonical
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.krylov import krylov_step
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced_augmented_lagrangian, sample
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
@@ -27,6 +27,9 @@ __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
 MOST_DIRECT_PARAMS = 2000
 # How stationary the fit of a sample is from which a fit of all rows starts.
 SAMPLE_GTOL = 1e-3
+
+# A tie among optimal fits is broken by a fit that is solved this closely.
+TIGHT_TOL = 1e-14
 
 
 class UnsuitableSolverError(ValueError):
@@ -92,7 +95,7 @@ def solve(
         If the facts do not match; it names them and the solvers that would do.
     """
     facts = facts_of(objective)
-    suitable = [name for name, entry in SOLVERS.items() if not entry.mismatches(facts)]
+    suitable = _suitable(facts)
     name = suitable[0] if solver == "auto" and suitable else solver
     if name not in suitable:
         raise UnsuitableSolverError(_explanation(solver, facts, suitable))
@@ -102,9 +105,21 @@ def solve(
     # A Hessian that has a Cholesky factor at the optimum leaves no other optimum.
     unique = (result.get("rcond") or 0.0) > 0
     if result.success and not unique and facts["few params"]:
-        result.point = canonical(objective, result.point, result.slopes)
+        allowed = allowed_gap(objective, result.point, tol, result.slopes)
+
+        def again(like: Objective, params: Array) -> OptimizeResult:
+            return SOLVERS[_suitable(facts_of(like))[0]].run(
+                like, params, TIGHT_TOL, max_iter
+            )
+
+        result.point = canonical(objective, result.point, result.slopes, again, allowed)
         result.x, result.fun = result.point.params, result.point.value
     return result
+
+
+def _suitable(facts: dict[str, bool]) -> list[str]:
+    """Return the solvers whose needs match, in order of preference."""
+    return [name for name, entry in SOLVERS.items() if not entry.mismatches(facts)]
 
 
 def _explanation(solver: str, facts: dict[str, bool], suitable: list[str]) -> str:

@@ -31,8 +31,8 @@ ROWS_INSIDE = 4
 # The envelope narrows by this factor unless the gap fell by the second.
 SHRINK = 0.2
 ENOUGH = 0.1
-# Inner problems are solved to this share of the relative gap, but no closer than the
-# second figure and no looser than the third.
+# Inner problems are solved to this share of the relative gap, and ten times closer each
+# time, but no closer than the second figure and no looser than the third.
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
 INNER_ITERATIONS = 30
 # Once the gap is small enough, this many more end it: the last steps are exact.
@@ -77,7 +77,7 @@ def augmented_lagrangian(
     # Where every row is fitted exactly, slopes of 0 certify it.
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
-    iteration, last_gap = 0, np.inf
+    iteration, last_gap, gtol = 0, np.inf, np.inf
     spare = EXTRA_ITERATIONS if not success else 0
     while (not success or spare) and iteration < max_iter:
         iteration += 1
@@ -87,7 +87,9 @@ def augmented_lagrangian(
             Envelope(low, high, beta), objective.target + beta * slopes
         )
         relative = min(last_gap / max(objective.yardstick(point), TINY), 1.0)
-        gtol = float(np.clip(INNER_SHARE * relative, TIGHTEST, LOOSEST))
+        gtol = float(
+            np.clip(min(INNER_SHARE * relative, 0.1 * gtol), TIGHTEST, LOOSEST)
+        )
         result = newton(
             inner,
             point.params,

@@ -1,7 +1,8 @@
 """One answer where many fits are optimal: the same for weights and repeated rows.
 
-Two rules pick it. Where columns depend on each other and nothing penalises them, the
-standardised coefficients have least norm. Where a loss that is linear in its tails
+Two rules pick it. Where columns depend on each other and nothing penalises them, and
+where an l1 penalty leaves coefficients open, the standardised coefficients have least
+norm. Where a loss that is linear in its tails
 leaves the fit itself open (the median of an even number of values), the fit stays as
 far as it can from where the loss bends: the smallest distance is maximised, then the
 second smallest, and so on, which for a median is the midpoint [1]_.
@@ -14,11 +15,14 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg
-from scipy.optimize import linprog
+from scipy.optimize import OptimizeResult, linprog
 
-from robustreg.linalg import EPS
+from robustreg.certificate import duality_gap
+from robustreg.linalg import EPS, SMALLEST_RCOND, cholesky_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 
@@ -28,9 +32,15 @@ AT_END = 1e-7
 NO_DIRECTION = 1e-10
 # Rows of smallest distance in the first linear program; more enter when they matter.
 FIRST_ROWS = 1000
+# Ridges that pick the least norm, as shares of the objective, the first that is exact.
+RIDGES = (1e-3, 1e-5, 1e-7)
+
+Solve = Callable[[Objective, Array], OptimizeResult]
 
 
-def canonical(objective: Objective, point: Point, slopes: Array) -> Point:
+def canonical(
+    objective: Objective, point: Point, slopes: Array, solve: Solve, allowed: float
+) -> Point:
     """Return the canonical one of the optimal fits.
 
     Parameters
@@ -41,14 +51,61 @@ def canonical(objective: Objective, point: Point, slopes: Array) -> Point:
         Any optimum.
     slopes : ndarray of shape (n_rows,)
         Optimal slopes; any will do.
+    solve : callable
+        ``solve(objective, params)`` minimises a like objective from a start.
+    allowed : float
+        The gap at which a fit counts as optimal.
     """
     if not np.isfinite(objective.loss.facts.linear_beyond):
-        params = _least_norm(objective, point.params)
-    elif _is_unique(objective, point, slopes):
+        return _moved(objective, point, _least_norm(objective, point.params))
+    point = _moved(objective, point, _snapped(objective, point))
+    if _is_unique(objective, point, slopes):
         return point
-    else:
-        params = _least_norm(objective, _centred(objective, point, slopes))
+    if (objective.l1 > 0).any():
+        point, slopes = _least_ridge(objective, point, slopes, solve, allowed)
+    params = _centred(objective, point, slopes)
+    return _moved(objective, point, _least_norm(objective, params))
+
+
+def _moved(objective: Objective, point: Point, params: Array) -> Point:
+    """Return the point at params, without a pass if it is there already."""
     return point if params is point.params else objective.evaluate(params)
+
+
+def _snapped(objective: Objective, point: Point) -> Array:
+    """Return params with coefficients of rounding size at their kink at 0."""
+    size = np.abs(point.params)
+    tiny = NO_DIRECTION * max(size.max(), objective.typical_residual(point))
+    at_zero = (objective.l1 > 0) & (size > 0) & (size <= tiny)
+    return np.where(at_zero, 0.0, point.params) if at_zero.any() else point.params
+
+
+def _least_ridge(
+    objective: Objective, point: Point, slopes: Array, solve: Solve, allowed: float
+) -> tuple[Point, Array]:
+    """Return the optimum of least coefficient norm, and optimal slopes.
+
+    A ridge that is small enough picks it exactly: a piecewise linear problem keeps
+    its optimal face under a small curved term [1]_.
+
+    References
+    ----------
+    .. [1] Mangasarian, O. L., Meyer, R. R. (1979). Nonlinear perturbation of linear
+       programs. SIAM Journal on Control and Optimization 17, 745-752.
+    """
+    square = float(point.params[:-1] @ point.params[:-1])
+    if square == 0:
+        return point, slopes
+    for share in RIDGES:
+        ridge = share * objective.yardstick(point) / square
+        result = solve(
+            objective.with_penalty(objective.penalty.ridged(ridge)), point.params
+        )
+        trial = objective.evaluate(result.x)
+        trial = _moved(objective, trial, _snapped(objective, trial))
+        if duality_gap(objective, trial, result.slopes) <= allowed:
+            return trial, result.slopes
+    return point, slopes
 
 
 def _inside(objective: Objective, slopes: Array) -> Array:
@@ -60,8 +117,14 @@ def _inside(objective: Objective, slopes: Array) -> Array:
 
 def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
     """Return whether the rows that hold the fit leave no param open."""
-    free = _free_params(objective, point)
-    held = objective.rows.root(1.0 * _inside(objective, slopes), free)
+    flat = objective.penalty_curvature() == 0
+    free = np.flatnonzero(flat & ((objective.l1 == 0) | (point.params != 0)))
+    inside = 1.0 * _inside(objective, slopes)
+    gram = objective.rows.gram(inside, free)
+    _, rcond = cholesky_solve(gram, np.zeros(free.size))
+    if rcond > SMALLEST_RCOND and (gram.diagonal() > 0).all():
+        return True
+    held = objective.rows.root(inside, free)
     size = scipy.linalg.svdvals(held) if held.size else np.zeros(0)
     rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
     return rank == free.size
@@ -85,7 +148,7 @@ def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
     """Return the params of the central fit among the optimal ones."""
     low, high = objective.loss.facts.slopes
     live, inside = objective.weight > 0, _inside(objective, slopes)
-    free = _free_params(objective, point)
+    free = _free_params(objective)
     directions = _open_directions(objective, inside, free)
     if not directions.shape[1]:
         return point.params
@@ -96,9 +159,8 @@ def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
     while directions.shape[1]:
         full = np.zeros((params.size, directions.shape[1]))
         full[free] = directions
-        change = np.column_stack(
-            [-side * objective.rows.predict(column)[outside] for column in full.T]
-        )
+        moves = [-side * objective.rows.predict(column)[outside] for column in full.T]
+        change = np.column_stack(moves)
         step, tight = _farthest(distance, change)
         params[free] += directions @ step
         distance = distance + change @ step
@@ -109,14 +171,13 @@ def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
     return params
 
 
-def _free_params(objective: Objective, point: Point) -> Index:
-    """Return the params that may vary among optimal fits.
+def _free_params(objective: Objective) -> Index:
+    """Return the params that optimal fits of one coefficient norm may differ in.
 
-    A curved penalty fixes its coefficient; an l1 part fixes a zero, and keeps the
-    sign of the others, which a centred fit does not cross from inside.
+    A curved penalty fixes its coefficient, and so does the least norm under l1.
     """
     flat = objective.penalty_curvature() == 0
-    return np.flatnonzero(flat & ((objective.l1 == 0) | (point.params != 0)))
+    return np.flatnonzero(flat & (objective.l1 == 0))
 
 
 def _open_directions(objective: Objective, inside: Array, free: Index) -> Array:

@@ -52,6 +52,9 @@ StepRule = Callable[[Objective, Point, Array], Step]
 
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
+# A step has gone far enough once the slope along it fell to this share.
+STEEP = 0.5
+LONGEST = 2.0**60
 
 
 def newton(
@@ -165,20 +168,38 @@ def _advance(objective: Objective, point: Point, step: Step) -> tuple[Point, flo
 
     The full step is evaluated first. It stands if the value fell enough, or, where
     the value has no digits left to show that, if the slope along it halved. If not,
-    the minimum between is found from residuals that are affine in the length.
+    the minimum between or beyond is found from residuals, affine in the length.
     """
     trial = objective.evaluate(point.params + step.direction)
-    visible = step.decrease > 100 * EPS * abs(point.value)
-    if visible and trial.value <= point.value - 0.1 * step.decrease:
-        return trial, 1.0
     start = objective.slope(point, step.direction, before=False)
     stop = objective.slope(trial, step.direction, before=True)
     if start >= 0:
         return point, 0.0
-    if stop <= -0.5 * start:
+    if stop < STEEP * start:
+        return _lengthened(objective, point, trial, step.direction)
+    visible = step.decrease > 100 * EPS * abs(point.value)
+    fell = visible and trial.value <= point.value - 0.1 * step.decrease
+    if fell or stop <= -STEEP * start:
         return trial, 1.0
     slope = objective.line_slope(point, step.direction)
     if slope(1.0) <= 0:
         return trial, 1.0
     length = brentq(lambda t: slope(t) if t else start, 0.0, 1.0, rtol=1e-3)
     return objective.evaluate(point.params + length * step.direction), float(length)
+
+
+def _lengthened(
+    objective: Objective, point: Point, trial: Point, direction: Array
+) -> tuple[Point, float]:
+    """Return the minimum beyond a full step that still goes down as steeply.
+
+    Where no row has curvature the model's step is as good as arbitrary.
+    """
+    slope = objective.line_slope(point, direction)
+    if slope(1.0) >= 0:
+        return trial, 1.0
+    far = 2.0
+    while slope(far) < 0 and far < LONGEST:
+        far *= 2.0
+    length = brentq(slope, 0.5 * far, far, rtol=1e-3) if slope(far) > 0 else far
+    return objective.evaluate(point.params + length * direction), 1.0
