@@ -199,8 +199,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             del self.weights_
 
     def _warn(self, fits: list[Fit]) -> None:
-        """Say once what did not converge and once what collapsed."""
-        failed = [fit for fit in fits if not fit.success]
+        """Say once what did not converge and once what collapsed.
+
+        At a collapsed scale rounding errors bound the gap, and one warning says all.
+        """
+        failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         if failed:
             worst = max(failed, key=lambda fit: fit.dual_gap)
             warnings.warn(

@@ -93,6 +93,11 @@ class Rows(ABC):
     n_params: int
     passes: float
 
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Which params move a prediction: not those of constant columns."""
+        return np.append(self.standard.unit > 0, self.standard.constant > 0)
+
     @abstractmethod
     def blocks(self) -> Iterator[tuple[slice, Rows]]:
         """Yield consecutive blocks of rows, each small enough to stay in cache."""

@@ -21,7 +21,6 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import OptimizeResult, linprog
 
-from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS, SMALLEST_RCOND, cholesky_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
@@ -61,8 +60,8 @@ def canonical(
     point = _moved(objective, point, _snapped(objective, point))
     if _is_unique(objective, point, slopes):
         return point
-    if (objective.l1 > 0).any():
-        point, slopes = _least_ridge(objective, point, slopes, solve, allowed)
+    if objective.loss.facts.piecewise_linear and (objective.l1 > 0).any():
+        point = _least_ridge(objective, point, solve, allowed)
     params = _centred(objective, point, slopes)
     return _moved(objective, point, _least_norm(objective, params))
 
@@ -81,9 +80,9 @@ def _snapped(objective: Objective, point: Point) -> Array:
 
 
 def _least_ridge(
-    objective: Objective, point: Point, slopes: Array, solve: Solve, allowed: float
-) -> tuple[Point, Array]:
-    """Return the optimum of least coefficient norm, and optimal slopes.
+    objective: Objective, point: Point, solve: Solve, allowed: float
+) -> Point:
+    """Return the optimum of least coefficient norm.
 
     A ridge that is small enough picks it exactly: a piecewise linear problem keeps
     its optimal face under a small curved term [1]_.
@@ -95,7 +94,7 @@ def _least_ridge(
     """
     square = float(point.params[:-1] @ point.params[:-1])
     if square == 0:
-        return point, slopes
+        return point
     for share in RIDGES:
         ridge = share * objective.yardstick(point) / square
         result = solve(
@@ -103,9 +102,21 @@ def _least_ridge(
         )
         trial = objective.evaluate(result.x)
         trial = _moved(objective, trial, _snapped(objective, trial))
-        if duality_gap(objective, trial, result.slopes) <= allowed:
-            return trial, result.slopes
-    return point, slopes
+        if trial.value <= point.value + allowed:
+            return trial
+    return point
+
+
+def touches_an_end(objective: Objective, point: Point) -> bool:
+    """Return whether a row lies on the edge of the quadratic middle.
+
+    Its curvature may make a Hessian definite whose optimum is not unique.
+    """
+    beyond = objective.loss.facts.linear_beyond
+    if not np.isfinite(beyond):
+        return False
+    distance = np.abs(np.abs(point.residual) - beyond)
+    return bool(np.any((distance <= AT_END * beyond) & (objective.weight > 0)))
 
 
 def _inside(objective: Objective, slopes: Array) -> Array:
@@ -118,7 +129,9 @@ def _inside(objective: Objective, slopes: Array) -> Array:
 def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
     """Return whether the rows that hold the fit leave no param open."""
     flat = objective.penalty_curvature() == 0
-    free = np.flatnonzero(flat & ((objective.l1 == 0) | (point.params != 0)))
+    free = np.flatnonzero(
+        flat & objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
+    )
     inside = 1.0 * _inside(objective, slopes)
     gram = objective.rows.gram(inside, free)
     _, rcond = cholesky_solve(gram, np.zeros(free.size))
@@ -138,8 +151,7 @@ def _least_norm(objective: Objective, params: Array) -> Array:
     root = objective.rows.root(objective.weight, free)
     _, size, basis = scipy.linalg.svd(root, full_matrices=False)
     kept = size > EPS * max(root.shape) * size[0]
-    varying = objective.rows.standard.unit > 0
-    if np.count_nonzero(kept) >= varying.sum() + (objective.rows.standard.constant > 0):
+    if np.count_nonzero(kept) >= objective.rows.varies.sum():
         return params
     return np.asarray(basis[kept].T @ (basis[kept] @ params))
 
@@ -177,7 +189,7 @@ def _free_params(objective: Objective) -> Index:
     A curved penalty fixes its coefficient, and so does the least norm under l1.
     """
     flat = objective.penalty_curvature() == 0
-    return np.flatnonzero(flat & (objective.l1 == 0))
+    return np.flatnonzero(flat & objective.rows.varies & (objective.l1 == 0))
 
 
 def _open_directions(objective: Objective, inside: Array, free: Index) -> Array:

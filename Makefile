@@ -1,0 +1,48 @@
+# Needs python3 with its venv module, and make; everything else is installed here.
+PYTHON ?= python3
+BIN := .venv/bin
+OLDEST_BIN := .venv-oldest/bin
+# Two workers, and one BLAS thread in each.
+PYTEST := -m pytest -n 2
+
+.PHONY: demo test lint types docs oldest clean
+# Two targets may install into the same environment.
+.NOTPARALLEL:
+
+demo: .venv/.examples
+	$(BIN)/python examples/medical_expenditure.py
+	$(BIN)/python examples/quickstart.py
+	$(BIN)/python examples/house_prices.py
+
+test: lint types
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python $(PYTEST)
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test
+	$(BIN)/mypy
+
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# The oldest versions that pyproject.toml allows; statements of style and types are
+# about the newest.
+oldest: .venv-oldest/.test
+	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST)
+
+clean:
+	rm -rf .venv .venv-oldest docs/_build examples/output
+
+# An extra and what it needs, installed anew after a change of pyproject.toml.
+.venv/.%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -e ".[$*]"
+	touch $@
+
+.venv-oldest/.test: pyproject.toml Makefile
+	test -x $(OLDEST_BIN)/python || $(PYTHON) -m venv .venv-oldest
+	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
+	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*"
+	touch $@

@@ -1,0 +1,199 @@
+"""The shape of the package: who imports whom, and how large and how plain it is."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+
+import robustreg
+
+ROOT = Path(robustreg.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+# Room: the rooms below it that it may import, and the libraries. From the bottom up,
+# so that a room can only name rooms above it in this table.
+ROOMS = {
+    "losses": (set(), {"numpy"}),
+    "penalties": (set(), {"numpy"}),
+    "rows": (set(), {"numpy", "scipy"}),
+    "linalg": (set(), {"numpy", "scipy"}),
+    "scale": (set(), {"numpy", "scipy"}),
+    "objective": ({"linalg", "losses", "penalties", "rows"}, {"numpy"}),
+    "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
+    "solvers": (
+        {"certificate", "linalg", "losses", "objective", "rows"},
+        {"numpy", "scipy"},
+    ),
+    "fitting": (
+        {"certificate", "linalg", "losses", "objective", "penalties", "rows"}
+        | {"scale", "solvers"},
+        {"numpy", "scipy"},
+    ),
+    "validation": (
+        {"losses", "penalties", "rows", "scale", "solvers"},
+        {"numpy", "scipy", "sklearn"},
+    ),
+    "estimators": (
+        {"fitting", "losses", "penalties", "rows", "scale", "validation"},
+        {"numpy", "sklearn"},
+    ),
+    "__init__": ({"estimators"}, set()),
+}
+# Words that belong to some rooms only.
+HOMES = {
+    "fit_intercept": {"rows", "validation", "estimators"},
+    "issparse": {"rows", "validation"},
+    "sample_weight": {"validation", "estimators"},
+    "coef_": {"estimators"},
+    "import warnings": {"estimators"},
+}
+LONGEST_FUNCTION, LONGEST_FILE = 50, 400
+# The iterations of two solvers read better in one piece; they have this many lines.
+LOOPS, LONGEST_LOOP = {"newton", "augmented_lagrangian"}, 75
+
+every_file = pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: str(path.relative_to(ROOT))
+)
+
+
+def room_of(path):
+    """Return the first part of a module's name below the package."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def nodes(path, *kinds):
+    """Return all nodes of some kinds in a file, nested ones too."""
+    return [node for node in ast.walk(TREES[path]) if isinstance(node, kinds)]
+
+
+def imports(path):
+    """Return the full names of all that a file imports, wherever it does so."""
+    names = [a.name for node in nodes(path, ast.Import) for a in node.names]
+    for node in nodes(path, ast.ImportFrom):
+        assert node.level == 0, f"line {node.lineno} is a relative import"
+        names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def classes():
+    """Return every class that the package defines."""
+    found = []
+    for path in FILES:
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        module = importlib.import_module(".".join(parts).removesuffix(".__init__"))
+        members = inspect.getmembers(module, inspect.isclass)
+        found += [cls for _, cls in members if cls.__module__ == module.__name__]
+    return found
+
+
+every_class = pytest.mark.parametrize("cls", classes(), ids=lambda cls: cls.__name__)
+
+
+def test_rooms_only_look_down():
+    below = set()
+    for room, (allowed, _) in ROOMS.items():
+        assert allowed <= below, room
+        below.add(room)
+    assert {room_of(path) for path in FILES} == set(ROOMS)
+
+
+@every_file
+def test_imports(path):
+    room = room_of(path)
+    rooms, libraries = ROOMS[room]
+    for name in imports(path):
+        library, _, rest = name.partition(".")
+        if library == "robustreg":
+            assert rest.split(".")[0] in rooms | {room}, name
+        else:
+            assert library in libraries | set(sys.stdlib_module_names), name
+
+
+@every_file
+def test_private_names_of_other_libraries_are_imported_by_validation_only(path):
+    for name in imports(path):
+        library, *parts = name.split(".")
+        private = any(part.startswith("_") for part in parts)
+        assert not private or library == "__future__" or room_of(path) == "validation"
+
+
+@every_file
+@pytest.mark.parametrize("word", HOMES)
+def test_words_stay_in_their_rooms(path, word):
+    assert word not in path.read_text("utf-8") or room_of(path) in HOMES[word]
+
+
+@pytest.mark.parametrize("word", HOMES)
+def test_words_live_in_every_room_that_is_named_for_them(word):
+    users = {room_of(path) for path in FILES if word in path.read_text("utf-8")}
+    assert users == HOMES[word]
+
+
+@every_file
+def test_facts_are_asked_for_instead_of_types(path):
+    called = {
+        node.func.id: node.lineno
+        for node in nodes(path, ast.Call)
+        if isinstance(node.func, ast.Name)
+    }
+    assert not {"hasattr", "print", "eval", "exec"} & set(called)
+    if room_of(path) in {"objective", "certificate", "solvers", "linalg", "rows"}:
+        assert not {"isinstance", "issubclass", "type", "getattr"} & set(called)
+
+
+@every_file
+def test_size(path):
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE
+    for function in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef):
+        length = function.end_lineno - function.lineno + 1
+        if ast.get_docstring(function) is not None:
+            docstring = function.body[0]
+            length -= docstring.end_lineno - docstring.lineno + 1
+        loop = room_of(path) == "solvers" and function.name in LOOPS
+        assert length <= (LONGEST_LOOP if loop else LONGEST_FUNCTION), function.name
+
+
+def test_long_loops_are_where_they_are_said_to_be():
+    solvers = [path for path in FILES if room_of(path) == "solvers"]
+    names = [f.name for path in solvers for f in nodes(path, ast.FunctionDef)]
+    assert set(names) >= LOOPS
+
+
+@every_file
+def test_everything_public_has_a_docstring(path):
+    assert ast.get_docstring(TREES[path])
+    private = {
+        id(inner)
+        for outer in nodes(path, ast.ClassDef, ast.FunctionDef)
+        if outer.name.startswith("_") or isinstance(outer, ast.FunctionDef)
+        for inner in ast.walk(outer)
+        if inner is not outer
+    }
+    for node in nodes(path, ast.ClassDef, ast.FunctionDef):
+        public = not node.name.startswith("_") and id(node) not in private
+        assert not public or ast.get_docstring(node), node.name
+
+
+@every_class
+def test_classes_are_abstract_or_final(cls):
+    record = dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen
+    final = vars(cls).get("__final__", False)
+    error = issubclass(cls, Exception)
+    assert inspect.isabstract(cls) or final or record or error
+
+
+@every_class
+def test_nothing_implemented_is_overridden(cls):
+    for base in cls.__mro__[1:]:
+        if base.__module__.partition(".")[0] == "robustreg":
+            for name in set(vars(cls)) & set(vars(base)):
+                implemented = callable(vars(base)[name]) or isinstance(
+                    vars(base)[name], property
+                )
+                abstract = getattr(vars(base)[name], "__isabstractmethod__", False)
+                assert abstract or not implemented or name.startswith("__"), name

@@ -1,0 +1,221 @@
+"""What is wrong is said before any work is done, with the way out."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from oracles import CONVEX
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import check_estimators_nan_inf
+
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.losses import LOSSES, Pinball
+from robustreg.solvers import SOLVERS
+
+NAN, INF = float("nan"), float("inf")
+ESTIMATORS = [L1Regressor, RobustRegressor, SmoothL1Regressor]
+
+
+def make_data(n=30, p=3):
+    rng = np.random.default_rng(17)
+    X = rng.normal(size=(n, p))
+    return X, X.sum(axis=1) + rng.standard_t(2, size=n)
+
+
+def assert_refused(model, *data, match, **fit_params):
+    """Fit raises a ValueError that says all of ``match``, and sets no attribute."""
+    before = dict(vars(model))
+    with pytest.raises(ValueError) as caught:
+        model.fit(*data, **fit_params)
+    for words in match:
+        assert re.search(words, str(caught.value)), (words, str(caught.value))
+    fitted = {name for name in vars(model).keys() - before.keys() if name[-1] == "_"}
+    # scikit-learn's own check of X counts the features before it reads y.
+    assert fitted <= {"n_features_in_", "feature_names_in_"}
+
+
+# Parameter, a value it may not have, and what the message says is allowed.
+PARAMETERS = [
+    ("loss", "no_such_loss", "smooth_l1"),
+    ("loss", None, "smooth_l1"),
+    ("loss", 3, "smooth_l1"),
+    ("loss", Pinball, "Loss"),
+    ("penalty", "l3", "elasticnet"),
+    ("penalty", 2, "elasticnet"),
+    ("beta", -1.0, r"\[0(\.0)?, inf\)"),
+    ("beta", NAN, "inf|finite|nan"),
+    ("beta", INF, "finite|inf"),
+    ("beta", "wide", r"\[0(\.0)?, inf\)"),
+    ("alpha", -1e-300, r"\[0(\.0)?, inf\)"),
+    ("alpha", NAN, "inf|finite"),
+    ("alpha", INF, "finite|inf"),
+    ("alpha", None, r"\[0(\.0)?, inf\)"),
+    ("quantile", 0.0, r"\(0(\.0)?, 1(\.0)?\)"),
+    ("quantile", 1.0, r"\(0(\.0)?, 1(\.0)?\)"),
+    ("quantile", 90, r"\(0(\.0)?, 1(\.0)?\)"),
+    ("quantile", NAN, r"\(0(\.0)?, 1(\.0)?\)"),
+    ("l1_ratio", -0.1, r"\[0(\.0)?, 1(\.0)?\]"),
+    ("l1_ratio", 1.1, r"\[0(\.0)?, 1(\.0)?\]"),
+    ("l1_ratio", NAN, r"\[0(\.0)?, 1(\.0)?\]"),
+    ("scale", 0.0, "mad"),
+    ("scale", -1.0, "mad"),
+    ("scale", NAN, "mad|finite"),
+    ("scale", INF, "finite|inf"),
+    ("scale", "std", "proposal2"),
+    ("scale", None, "proposal2"),
+    ("fit_intercept", "yes", "bool"),
+    ("solver", "adam", "newton-cg"),
+    ("solver", None, "newton-cg"),
+    ("tol", 0.0, r"\(0(\.0)?, inf\)"),
+    ("tol", -1e-4, r"\(0(\.0)?, inf\)"),
+    ("tol", NAN, "inf|finite"),
+    ("tol", INF, "finite|inf"),
+    ("max_iter", 0, r"\[1, inf\)"),
+    ("max_iter", -5, r"\[1, inf\)"),
+    ("max_iter", 10.5, "int"),
+    ("max_iter", NAN, "int"),
+    ("warm_start", 2, "bool"),
+]
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+@pytest.mark.parametrize(("name", "value", "allowed"), PARAMETERS)
+def test_a_parameter_out_of_range(make, name, value, allowed):
+    got = re.escape(repr(value))
+    model = make().set_params(**{name: value})
+    assert_refused(model, *make_data(), match=[name, f"[Gg]ot {got}", allowed])
+
+
+@pytest.mark.parametrize("loss", [k for k, v in LOSSES.items() if not v.zero_beta])
+def test_a_beta_of_0_where_the_loss_has_none(loss):
+    model = SmoothL1Regressor(loss, beta=0)
+    match = [f"loss='{loss}'", "beta > 0", "Got beta=0", "loss='l1'"]
+    assert_refused(model, *make_data(), match=match)
+
+
+def test_a_tilt_of_an_asymmetric_instance():
+    model = SmoothL1Regressor(Pinball(-0.2, 0.8), quantile=0.3)
+    match = ["quantile=0.3", "symmetric", r"quantile=0\.5"]
+    assert_refused(model, *make_data(), match=match)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_solver_that_cannot_do_the_job(solver):
+    kinked = {"augmented-lagrangian", "linprog"}
+    loss = "pseudo_huber" if solver in kinked else "l1"
+    fact = "piecewise linear" if solver in kinked else "smooth"
+    model = RobustRegressor(loss, solver=solver)
+    match = [f"solver='{solver}' cannot", f"needs .*{fact}", "one of .*'"]
+    assert_refused(model, *make_data(), match=match)
+
+
+@pytest.mark.parametrize(
+    ("solver", "loss", "penalty", "fact"),
+    [
+        ("newton", "huber", "l1", "no l1 part"),
+        ("newton-cg", "huber", "elasticnet", "no l1 part"),
+        ("l-bfgs-b", "huber", "l1", "no l1 part"),
+        ("linprog", "l1", "l2", "no l2 part"),
+    ],
+)
+def test_a_solver_that_cannot_do_the_penalty(solver, loss, penalty, fact):
+    model = SmoothL1Regressor(loss, penalty=penalty, alpha=0.1, solver=solver)
+    assert_refused(model, *make_data(), match=[f"solver='{solver}' cannot", fact])
+
+
+def changed(array, value, place=(3,)):
+    array = np.array(array, dtype=np.result_type(array, type(value)))
+    array[place] = value
+    return array
+
+
+X, Y = make_data()
+ROWS = 30
+DATA = {
+    "X has nan": (changed(X, NAN, (2, 1)), Y, "NaN"),
+    "X has inf": (changed(X, INF, (2, 1)), Y, "infinity"),
+    "y has nan": (X, changed(Y, NAN), "NaN"),
+    "y has -inf": (X, changed(Y, -INF), "infinity"),
+    "sparse X has nan": (sp.csr_array(changed(X, NAN, (2, 1))), Y, "NaN"),
+    "complex X": (X + 1j, Y, "[Cc]omplex"),
+    "complex y": (X, Y + 1j, "[Cc]omplex"),
+    "X of words": (np.full((ROWS, 2), "word"), Y, "convert|numeric"),
+    "y of words": (X, np.full(ROWS, "word"), "convert|numeric|real numbers"),
+    "y of objects": (X, np.full(ROWS, "word", dtype=object), "convert|real"),
+    "X of objects": (np.full((ROWS, 2), "word", dtype=object), Y, "convert"),
+    "y of dates": (X, np.full(ROWS, np.datetime64("2020-01-01")), "real numbers|conv"),
+    "sparse y": (X, sp.csr_array(Y[:, None]), "sparse"),
+    "X of one dimension": (Y, Y, "2D array"),
+    "X of three dimensions": (X[:, :, None], Y, "dim 3|3D|ndim|dimensions"),
+    "y of three dimensions": (X, Y[:, None, None], "dim 3|3D|ndim|dimensions"),
+    "too short a y": (X, Y[:-1], r"\[30, 29\]"),
+    "no rows": (X[:0], Y[:0], "0 sample"),
+    "no columns": (X[:, :0], Y, "0 feature"),
+    "no y": (X, None, "y"),
+    "y of no columns": (X, np.empty((ROWS, 0)), "0 feature|target"),
+}
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+@pytest.mark.parametrize("what", DATA)
+def test_data_that_cannot_be_fitted(make, what):
+    X_bad, y_bad, words = DATA[what]
+    assert_refused(make(), X_bad, y_bad, match=[words])
+
+
+WEIGHTS = {
+    "negative": (changed(np.ones(ROWS), -1.0), "[Nn]egative"),
+    "all zero": (np.zeros(ROWS), "all zero|non-zero"),
+    "nan": (changed(np.ones(ROWS), NAN), "NaN"),
+    "inf": (changed(np.ones(ROWS), INF), "infinity"),
+    "too few": (np.ones(ROWS - 1), "shape"),
+    "a matrix": (np.ones((ROWS, 2)), "1D array|dim"),
+    "complex": (np.ones(ROWS) + 1j, "[Cc]omplex"),
+    "words": (np.full(ROWS, "word"), "convert|numeric"),
+}
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+@pytest.mark.parametrize("what", WEIGHTS)
+def test_weights_that_cannot_be(make, what):
+    weight, words = WEIGHTS[what]
+    assert_refused(make(), X, Y, sample_weight=weight, match=[words])
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_a_failed_fit_keeps_the_last_one(make):
+    model = make().fit(X, Y)
+    coef = model.coef_.copy()
+    with pytest.raises(ValueError):
+        model.set_params(alpha=-1).fit(2 * X, Y)
+    np.testing.assert_array_equal(model.coef_, coef)
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_predict_refuses_other_columns_and_nan(make):
+    model = make().fit(X, Y)
+    with pytest.raises(ValueError, match=r"2 features, but .* 3 features"):
+        model.predict(X[:, :2])
+    check_estimators_nan_inf(make.__name__, make())
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
+@pytest.mark.parametrize("loss", [loss for loss in CONVEX if loss != "l2"])
+def test_one_iteration_warns_once_and_keeps_a_finite_fit(loss, penalty):
+    X_hard, y_hard = make_data(300, 8)
+    X_hard[:, 1] += X_hard[:, 0] * 1e3
+    params = {"penalty": penalty, "alpha": 1e-3, "beta": 0.01, "tol": 1e-13}
+    model = SmoothL1Regressor(loss, max_iter=1, **params)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X_hard, y_hard)
+    (warning,) = caught
+    assert warning.category is ConvergenceWarning
+    for words in ("tol=1e-13", r"may be [\d.]+|may be inf", "Raise max_iter or tol"):
+        assert re.search(words, str(warning.message))
+    assert warning.filename == __file__
+    assert model.n_iter_ == 1
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.intercept_)

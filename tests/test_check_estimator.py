@@ -1,0 +1,126 @@
+"""scikit-learn's own checks, with no expected failure, for every kind of setting."""
+
+import pytest
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_estimator,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+)
+
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.losses import LOSSES
+
+# Half of the checks fit more columns than rows, exactly: there the estimated scale
+# collapses, and the warning of it is right.
+pytestmark = pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
+
+CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
+LOSS_NAMES = sorted(LOSSES)
+SCALES = [1.0, "mad", "proposal2"]
+PENALTIES = ["l2", "l1", "elasticnet"]
+
+# What the public list of checks leaves out and scikit-learn's own suite runs.
+OTHER_CHECKS = [
+    check_dataframe_column_names_consistency,
+    check_inplace_ensure_writeable,
+    check_param_validation,
+]
+
+# Solvers that can do a loss and a penalty, beside "auto". The checks raise alpha to
+# 0.01, so that a solver has to suit the penalty even where alpha is 0.
+SMOOTH_SOLVERS = ["newton", "newton-cg", "proximal-newton", "l-bfgs-b"]
+SOLVERS = {
+    ("smooth_l1", None): SMOOTH_SOLVERS,
+    ("smooth_l1", "l2"): SMOOTH_SOLVERS,
+    ("smooth_l1", "l1"): ["proximal-newton"],
+    ("smooth_l1", "elasticnet"): ["proximal-newton"],
+    ("l2", None): SMOOTH_SOLVERS,
+    ("log_cosh", "l2"): SMOOTH_SOLVERS,
+    ("l1", None): ["augmented-lagrangian", "linprog"],
+    ("l1", "l2"): ["augmented-lagrangian"],
+    ("l1", "l1"): ["augmented-lagrangian", "linprog"],
+    ("l1", "elasticnet"): ["augmented-lagrangian"],
+    ("quantile", None): ["augmented-lagrangian", "linprog"],
+}
+
+SOLVER_SETTINGS = [
+    {"loss": loss, "penalty": penalty, "solver": solver, "alpha": alpha}
+    for (loss, penalty), solvers in SOLVERS.items()
+    for solver in solvers
+    for alpha in ([0.0] if penalty is None else [0.0, 0.01])
+]
+
+OTHER_SETTINGS = [
+    {"loss": "l1", "quantile": 0.3},
+    {"loss": "l2", "quantile": 0.9},
+    {"loss": "smooth_l1", "quantile": 0.3, "alpha": 0.01},
+    {"loss": "quantile", "quantile": 0.8, "alpha": 0.01},
+    {"loss": "smooth_l1", "beta": 0.0},
+    {"loss": "smooth_l1", "beta": 100.0},
+    {"loss": "huber", "beta": 0.5, "penalty": "l1", "alpha": 0.001},
+    {"loss": "smooth_l1", "scale": 30.0},
+    {"loss": "smooth_l1", "tol": 1e-3},
+    {"loss": "smooth_l1", "warm_start": True},
+]
+
+
+def settings_id(settings):
+    """Return a test's name, such as ``loss=l1-scale=mad``."""
+    return "-".join(f"{name}={value}" for name, value in settings.items())
+
+
+def check_everything(estimator):
+    """Run every check; tell which of them failed or were skipped."""
+    results = check_estimator(estimator, on_skip=None, on_fail=None)
+    assert len(results) > 50
+    failed = [
+        f"{result['check_name']} {result['status']}: {result['exception']!r}"
+        for result in results
+        if result["status"] != "passed"
+    ]
+    assert not failed, "\n".join([repr(estimator), *failed])
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_default(cls):
+    check_everything(cls())
+
+
+@pytest.mark.parametrize("check", OTHER_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_checks_outside_the_public_list(cls, check):
+    check(cls.__name__, cls())
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+def test_loss_and_scale(loss, scale):
+    check_everything(RobustRegressor(loss, scale=scale))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+def test_loss_and_penalty(loss, penalty):
+    check_everything(SmoothL1Regressor(loss, penalty=penalty, alpha=0.01))
+
+
+@pytest.mark.parametrize(
+    ("scale", "penalty"),
+    [("mad", "l2"), ("mad", "l1"), ("proposal2", "l2"), ("proposal2", "elasticnet")],
+)
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_estimated_scale_and_penalty(loss, scale, penalty):
+    settings = {"loss": loss, "scale": scale, "penalty": penalty}
+    check_everything(RobustRegressor(alpha=0.01, **settings))
+
+
+@pytest.mark.parametrize("settings", SOLVER_SETTINGS, ids=settings_id)
+def test_solver(settings):
+    check_everything(SmoothL1Regressor(**settings))
+
+
+@pytest.mark.parametrize("settings", OTHER_SETTINGS, ids=settings_id)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_other_settings(settings, fit_intercept):
+    check_everything(SmoothL1Regressor(fit_intercept=fit_intercept, **settings))

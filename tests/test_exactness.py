@@ -1,0 +1,167 @@
+"""Every fit reaches the optimum that independent solvers find, and certifies it."""
+
+import itertools
+
+import numpy as np
+import pytest
+from oracles import CONVEX, KINKED, PENALTIES, Case, optimum
+from scipy.optimize import linprog
+
+
+def gaussian(rng):
+    X = rng.normal(size=(40, 3)) * [0.5, 1, 3]
+    return X, X @ [1.0, -2, 0] + 3 + rng.normal(size=40)
+
+
+def heavy(rng):
+    X = rng.normal(size=(50, 5)) @ (np.eye(5) + 0.8) + 20
+    return X, X @ [1.0, 0, 0, -1, 2] + 2 * rng.standard_t(1.5, size=50)
+
+
+def ties(rng):
+    X = rng.integers(0, 3, size=(36, 3)).astype(float)
+    return X, X @ [1.0, 2, 0] + rng.integers(-2, 3, size=36)
+
+
+def wide(rng):
+    X = rng.normal(size=(15, 25))
+    return X, 2 * X[:, 0] + rng.standard_t(2, size=15)
+
+
+DATA = {make.__name__: make for make in (gaussian, heavy, ties, wide)}
+
+
+def make_case(data, loss, penalty, weighted, **params):
+    rng = np.random.default_rng(7)
+    X, y = DATA[data](rng)
+    weight = None
+    if weighted:
+        weight = rng.uniform(0.1, 3, size=len(y))
+        weight[:2] = 0
+    return Case(X, y, weight, loss, penalty, **params)
+
+
+# Unpenalised wide data are fitted exactly, which has a test of its own.
+GRID = [
+    pytest.param(*choice, id="-".join(map(str, choice)))
+    for choice in itertools.product(DATA, CONVEX, PENALTIES, (False, True))
+    if choice[0] != "wide" or choice[2] is not None
+]
+
+
+def check_optimal(case, model):
+    """Check the objective reached and the bound on what is missing."""
+    best, reached = optimum(case), case.reached(model)
+    assert reached == pytest.approx(best, rel=1e-9)
+    # Both values are sums of n terms, so that they carry about 1e-14 of rounding.
+    assert model.dual_gap_ >= reached - best - 1e-14 * best
+    assert model.dual_gap_ <= 1e-6 * best
+
+
+@pytest.mark.parametrize(("data", "loss", "penalty", "weighted"), GRID)
+def test_the_optimum_is_reached_and_certified(data, loss, penalty, weighted):
+    case = make_case(data, loss, penalty, weighted)
+    check_optimal(case, case.fit())
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", CONVEX)
+def test_tilts_breakpoints_and_scales_are_in_the_objective(loss, penalty):
+    params = {"beta": 0.4, "quantile": 0.3, "scale": 2.5, "l1_ratio": 0.3}
+    case = make_case("heavy", loss, penalty, True, alpha=0.03, **params)
+    check_optimal(case, case.fit())
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize("max_iter", [1, 2, 4])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_gap_of_an_unfinished_fit_is_a_bound(loss, penalty, max_iter):
+    case = make_case("heavy", loss, penalty, True)
+    model = case.fit(max_iter=max_iter, tol=1e-13)
+    best = optimum(case)
+    assert model.dual_gap_ >= case.reached(model) - best - 1e-14 * best
+
+
+@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize("quantile", [0.5, 0.2])
+def test_an_interpolating_fit_is_exact(loss, quantile):
+    case = make_case("wide", loss, None, False, quantile=quantile)
+    model = case.fit()
+    # 15 residuals of order 1 after 25 products each: some 1e-15 of rounding.
+    assert np.abs(case.y - model.predict(case.X)).max() <= 1e-13
+    assert case.reached(model) <= model.dual_gap_ + 1e-13
+
+
+def stationarity_error(case, model):
+    """Return the least violation over the subgradients of rows at the kink."""
+    low, high = case.slopes
+    n, p = case.X.shape
+    residual = case.y - model.predict(case.X)
+    at_kink = np.abs(residual) <= 1e-9 * np.abs(case.y).mean()
+    lower = np.where(at_kink | (residual < 0), low, high)
+    upper = np.where(at_kink | (residual > 0), high, low)
+    D = np.column_stack([case.X, np.ones(n)]) / np.abs(case.X).max()
+    l1, l2 = np.array(case.strengths) / np.abs(case.X).max()
+    middle = np.append(l1 * np.sign(model.coef_) + l2 * model.coef_, 0)
+    reach = np.append(np.where(model.coef_ == 0, l1, 0.0), 0)
+    A = (case.share[:, None] * D).T
+    slack = -np.ones((p + 1, 1))
+    result = linprog(
+        np.append(np.zeros(n), 1.0),
+        A_ub=np.vstack([np.hstack([A, slack]), np.hstack([-A, slack])]),
+        b_ub=np.append(middle + reach, reach - middle),
+        bounds=[*zip(lower, upper, strict=True), (0, None)],
+        method="highs-ds",
+    )
+    return result.fun
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", KINKED)
+@pytest.mark.parametrize("data", ["gaussian", "heavy", "ties"])
+def test_slopes_exist_that_make_a_kinked_fit_stationary(data, loss, penalty, weighted):
+    case = make_case(data, loss, penalty, weighted, quantile=0.4)
+    # A gap of 1e-13 leaves exact rows within 1e-9; the program is feasible to 1e-7.
+    assert stationarity_error(case, case.fit(tol=1e-13)) <= 2e-7
+
+
+SOLVERS = {
+    "newton": ("smooth", {"l2", None}),
+    "newton-cg": ("smooth", {"l2", None}),
+    "l-bfgs-b": ("smooth", {"l2", None}),
+    "proximal-newton": ("smooth", set(PENALTIES)),
+    "augmented-lagrangian": ("kinked", set(PENALTIES)),
+    "linprog": ("kinked", {"l1", None}),
+}
+PAIRS = [
+    (solver, loss, penalty)
+    for solver, (kind, penalties) in SOLVERS.items()
+    for loss in CONVEX
+    for penalty in PENALTIES
+    if penalty in penalties and (loss in KINKED) == (kind == "kinked")
+]
+
+
+@pytest.mark.parametrize(("solver", "loss", "penalty"), PAIRS)
+@pytest.mark.parametrize("data", ["gaussian", "ties"])
+def test_every_suitable_solver_reaches_the_same_objective(solver, loss, penalty, data):
+    case = make_case(data, loss, penalty, True)
+    loose = solver in ("l-bfgs-b", "linprog")
+    model = case.fit(solver=solver, tol=1e-8 if loose else 1e-10)
+    reached = case.reached(model)
+    assert reached == pytest.approx(optimum(case), rel=1e-8 if loose else 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"), list(itertools.product(CONVEX, PENALTIES))
+)
+def test_an_unsuitable_solver_is_refused(loss, penalty):
+    fits = {(loss_, pen): set() for _, loss_, pen in PAIRS}
+    for solver, loss_, pen in PAIRS:
+        fits[loss_, pen].add(solver)
+    case = make_case("gaussian", loss, penalty, False)
+    for solver in SOLVERS.keys() - fits[loss, penalty]:
+        with pytest.raises(ValueError, match=f"solver='{solver}' cannot"):
+            case.fit(solver=solver)

@@ -1,0 +1,198 @@
+"""What a fit leaves behind: names, types, shapes, and one target or several."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.losses import LOSSES, make_loss
+
+CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
+KINKED = {"l1", "quantile"}
+COEF = np.array([3.0, 0.0, -2.0])
+
+
+def make_data(n_samples=120):
+    """Return X of small integers, which every dtype holds, and a y with outliers."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-4, 5, size=(n_samples, COEF.size)).astype(float)
+    y = X @ COEF + 5.0 + 0.3 * rng.normal(size=n_samples)
+    y[: n_samples // 10] += 100.0
+    return X, y
+
+
+def make_boxes():
+    """Return X and the four coordinates of boxes, a few of them mislabelled."""
+    X, _ = make_data()
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(4, COEF.size))
+    boxes = X @ coef.T + [10.0, 20.0, 300.0, 4000.0]
+    boxes += rng.normal(size=boxes.shape) * [0.1, 0.2, 3.0, 40.0]
+    boxes[:6] = 0.0
+    return X, boxes, coef
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("cls", CLASSES)
+def test_types_and_shapes_for_one_target(cls, loss):
+    X, y = make_data()
+    model = cls(loss).fit(X, y)
+    assert model.coef_.shape == (COEF.size,)
+    assert model.coef_.dtype == np.float64
+    for name in ("intercept_", "scale_", "dual_gap_"):
+        assert isinstance(vars(model)[name], np.float64), name
+    assert model.scale_ > 0
+    assert isinstance(model.n_iter_, int)
+    assert model.n_iter_ >= 1
+    assert model.n_features_in_ == COEF.size
+    assert not hasattr(model, "feature_names_in_")
+    assert model.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("cls", CLASSES)
+def test_gap_bounds_the_distance_to_other_fits(cls, loss):
+    X, y = make_data()
+    model = cls(loss, alpha=0.1).fit(X, y)
+
+    def objective(coef, intercept):
+        residual = (y - X @ coef - intercept) / model.scale_
+        value = make_loss(model.loss, model.beta, model.quantile).value(residual)
+        return value.mean() + 0.05 * np.sum((coef / model.scale_) ** 2)
+
+    reached = objective(model.coef_, model.intercept_)
+    assert 0 <= model.dual_gap_ <= 1e-9 * reached
+    rng = np.random.default_rng(2)
+    for step in rng.normal(size=(100, COEF.size + 1)) * 1e-4:
+        near = objective(model.coef_ + step[1:], model.intercept_ + step[0])
+        assert reached - near <= model.dual_gap_ + 1e-14 * reached
+
+
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - KINKED))
+@pytest.mark.parametrize("cls", CLASSES)
+def test_weights_are_the_slope_over_the_residual(cls, loss):
+    X, y = make_data()
+    model = cls(loss).fit(X, y)
+    residual = (y - model.predict(X)) / model.scale_
+    own = make_loss(model.loss, model.beta)
+    ratio = own.gradient(residual) / residual / own.curvature(np.zeros(1))
+    assert_allclose(model.weights_, ratio, rtol=1e-7)
+    assert model.weights_.min() >= 0
+    assert model.weights_.max() <= 1
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(
+    "kinked", [{"loss": "l1"}, {"loss": "quantile"}, {"loss": "smooth_l1", "beta": 0.0}]
+)
+def test_weights_are_absent_for_a_kinked_loss(cls, kinked):
+    X, y = make_data()
+    model = cls("huber").fit(X, y)
+    assert hasattr(model, "weights_")
+    assert not hasattr(model.set_params(**kinked).fit(X, y), "weights_")
+
+
+def test_outliers_have_small_weights():
+    X, y = make_data()
+    weights = RobustRegressor().fit(X, y).weights_
+    assert weights[:12].max() < 0.01
+    assert np.median(weights[12:]) > 1 - 1e-12
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("cls", CLASSES)
+def test_refit_is_idempotent(cls, loss):
+    X, y = make_data()
+    model = cls(loss).fit(X, y)
+    first = {name: np.copy(value) for name, value in vars(model).items()}
+    model.fit(X, y)
+    assert set(vars(model)) == set(first)
+    for name in ("coef_", "intercept_", "scale_", "dual_gap_", "n_iter_"):
+        assert_array_equal(vars(model)[name], first[name])
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("cls", CLASSES)
+def test_each_target_is_its_own_fit(cls, loss):
+    X, Y, _ = make_boxes()
+    model = cls(loss).fit(X, Y)
+    assert model.coef_.shape == (4, COEF.size)
+    for name in ("intercept_", "scale_", "dual_gap_"):
+        assert vars(model)[name].shape == (4,), name
+    assert model.predict(X).shape == Y.shape
+    alone = [cls(loss).fit(X, y) for y in Y.T]
+    assert_array_equal(model.coef_, [one.coef_ for one in alone])
+    assert_array_equal(model.intercept_, [one.intercept_ for one in alone])
+    assert_array_equal(model.scale_, [one.scale_ for one in alone])
+    assert model.n_iter_ == max(one.n_iter_ for one in alone)
+    if loss not in KINKED:
+        weights = np.column_stack([one.weights_ for one in alone])
+        assert_array_equal(model.weights_, weights)
+
+
+def test_box_coordinates_have_scales_of_their_own():
+    X, boxes, coef = make_boxes()
+    model = RobustRegressor().fit(X, boxes)
+    assert_allclose(model.scale_, [0.1, 0.2, 3.0, 40.0], rtol=0.25)
+    error = np.abs(model.coef_ - coef) / model.scale_[:, None]
+    assert error.max() < 0.15
+    assert model.weights_[:6].max() < 0.1
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_one_column_of_targets_keeps_its_axis(cls):
+    X, y = make_data()
+    flat, column = cls().fit(X, y), cls().fit(X, y[:, None])
+    assert column.coef_.shape == (1, COEF.size)
+    for name in ("intercept_", "scale_", "dual_gap_"):
+        assert vars(column)[name].shape == (1,), name
+    assert_array_equal(column.coef_[0], flat.coef_)
+    assert_array_equal(column.predict(X)[:, 0], flat.predict(X))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize("targets", [1, 4])
+@pytest.mark.parametrize("cls", CLASSES)
+def test_float32_stays_float32(cls, targets, container):
+    X, Y, _ = make_boxes()
+    y = Y[:, 0] if targets == 1 else Y
+    single = container(X.astype(np.float32))
+    model = cls().fit(single, y)
+    assert model.coef_.dtype == np.float32
+    assert model.intercept_.dtype == np.float32
+    assert model.predict(single).dtype == np.float32
+    double = cls().fit(container(X), y)
+    assert double.predict(container(X)).dtype == np.float64
+    # X and y hold the same numbers: only the answer is rounded.
+    assert_allclose(model.coef_, double.coef_, rtol=1e-6)
+    assert_allclose(model.intercept_, double.intercept_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize(
+    "convert", [np.int8, np.int64, np.float16, np.longdouble, object, "list", "tuple"]
+)
+def test_other_numbers_are_float64(cls, convert):
+    X, y = make_data()
+    if convert == "list":
+        other, target = X.tolist(), y.tolist()
+    elif convert == "tuple":
+        other, target = tuple(map(tuple, X)), tuple(y)
+    else:
+        other, target = X.astype(convert), y
+    model = cls().fit(other, target)
+    assert model.coef_.dtype == np.float64
+    assert_array_equal(model.coef_, cls().fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_booleans_and_integers_as_features_and_targets(cls):
+    X, y = make_data()
+    flags, counts = X > 0, np.round(y).astype(np.int32)
+    model = cls().fit(flags, counts)
+    expected = cls().fit(flags.astype(float), counts.astype(float))
+    assert_array_equal(model.coef_, expected.coef_)
+    assert_array_equal(model.predict(flags), expected.predict(flags.astype(float)))
+    answers = cls().fit(X, y > 5)
+    assert_array_equal(answers.coef_, cls().fit(X, (y > 5).astype(float)).coef_)

@@ -1,0 +1,373 @@
+"""Laws that every loss obeys, and where two losses are the same."""
+
+import dataclasses
+import pickle
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from robustreg.losses import (
+    L1,
+    LOSSES,
+    Dilated,
+    Envelope,
+    Huber,
+    LogCosh,
+    Loss,
+    LossFacts,
+    Pinball,
+    PseudoHuber,
+    SmoothL1,
+    Tilted,
+    make_loss,
+    numerical_conjugate,
+    relative_weight,
+)
+
+EPS = np.finfo(float).eps
+BETAS = (0.1, 1.0, 1.345, 30.0)
+QUANTILES = (0.5, 0.1, 0.9)
+METHODS = ("value", "gradient", "curvature", "conjugate")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fair(Loss):
+    """The loss that the docstring of `Loss` shows to users."""
+
+    beta: float
+
+    @property
+    def facts(self):
+        return LossFacts(1.0, slopes=(-self.beta, self.beta))
+
+    def value(self, residual):
+        t = np.abs(residual) / self.beta
+        return self.beta**2 * (t - np.log1p(t))
+
+    def gradient(self, residual):
+        return residual / (1 + np.abs(residual) / self.beta)
+
+    def curvature(self, residual):
+        return (1 + np.abs(residual) / self.beta) ** -2
+
+    def conjugate(self, slope):
+        return numerical_conjugate(self, slope)
+
+
+REGISTERED = [
+    (name, beta, quantile)
+    for name, entry in LOSSES.items()
+    for beta in (BETAS if entry.efficient_beta else BETAS[:1])
+    for quantile in QUANTILES
+]
+COMPOSED = [
+    Fair(1.4),
+    Tilted(Fair(1.4), 0.8),
+    Dilated(SmoothL1(1.345), 3.0),
+    Dilated(Tilted(Huber(0.7), 0.2), 0.25),
+    Dilated(PseudoHuber(2.0), 5.0),
+    Dilated(LogCosh(0.3), 4.0),
+    Envelope(-1.0, 1.0, 0.5),
+    Envelope(-0.2, 1.8, 1.5),
+]
+EVERY = [make_loss(*case) for case in REGISTERED] + COMPOSED
+CONVEX = [loss for loss in EVERY if loss.facts.convex]
+every_loss = pytest.mark.parametrize("loss", EVERY, ids=repr)
+every_convex = pytest.mark.parametrize("loss", CONVEX, ids=repr)
+
+
+def width_of(loss):
+    """Return the natural unit of residuals, 1 where the loss has none."""
+    low, high = loss.facts.slopes
+    width = max(-low, high) / loss.facts.largest_curvature
+    return width if 0 < width < np.inf else 1.0
+
+
+def smooth_points(loss, distance):
+    """Return residuals at a distance from wherever a derivative may jump."""
+    jumps = np.array([0.0, -loss.facts.linear_beyond, loss.facts.linear_beyond])
+    if isinstance(loss, Envelope):
+        jumps = np.append(jumps, loss.beta * np.array([loss.low, loss.high]))
+    r = width_of(loss) * np.linspace(-8.03, 8.07, 322)
+    return r[np.abs(r[:, None] - jumps).min(axis=1) > distance]
+
+
+def interior_slopes(loss):
+    """Return slopes strictly inside the conjugate's domain, or some of them."""
+    low, high = np.clip(loss.facts.slopes, -50.0, 50.0)
+    share = np.append(np.linspace(0.01, 0.99, 37), [1e-6, 1e-3, 0.999])
+    return np.concatenate([low * share, [0.0], high * share])
+
+
+@every_loss
+@pytest.mark.parametrize("lower, upper", [METHODS[:2], METHODS[1:3]])
+def test_derivatives_agree_with_differences(loss, lower, upper):
+    h = 1e-3 * width_of(loss)
+    r, f = smooth_points(loss, 3 * h), getattr(loss, lower)
+    near, far = f(r + h) - f(r - h), f(r + 2 * h) - f(r - 2 * h)
+    # Truncation: (h / width)^4 = 1e-12; rounding: eps * size / h = 2e-13 size / width.
+    atol = 1e-11 * np.abs(f(r)).max() / width_of(loss)
+    difference = (8 * near - far) / (12 * h)
+    np.testing.assert_allclose(getattr(loss, upper)(r), difference, 0, atol)
+
+
+@every_loss
+def test_zero_is_the_minimum(loss):
+    r = width_of(loss) * np.linspace(-8, 8, 320)
+    assert (loss.value(r) > 0).all()
+    assert loss.value(np.zeros(1))[0] == 0
+    assert loss.gradient(np.zeros(1))[0] == 0
+
+
+@every_convex
+def test_convex(loss):
+    r = width_of(loss) * np.linspace(-8, 8, 321)
+    value = loss.value(r)
+    chord = (value[:-2] + value[2:]) / 2 - value[1:-1]
+    assert (chord >= -4 * EPS * value.max()).all()
+    assert (np.diff(loss.gradient(r)) >= 0).all()
+    assert (loss.curvature(r) >= 0).all()
+
+
+@every_loss
+def test_symmetry_is_as_declared(loss):
+    r = width_of(loss) * np.linspace(0.1, 8, 80)
+    low, high = loss.facts.slopes
+    if loss.facts.symmetric:
+        np.testing.assert_array_equal(loss.value(r), loss.value(-r))
+        np.testing.assert_array_equal(loss.gradient(r), -loss.gradient(-r))
+        np.testing.assert_array_equal(loss.curvature(r), loss.curvature(-r))
+    elif low != -high:
+        assert loss.value(r)[-1] != loss.value(-r)[-1]
+
+
+@pytest.mark.parametrize("name, beta, quantile", REGISTERED)
+def test_quantile_is_the_share_of_the_upper_side(name, beta, quantile):
+    loss = make_loss(name, beta, quantile)
+    r = width_of(loss) * np.linspace(0.1, 8, 80)
+    ratio = loss.value(r) / loss.value(-r)
+    np.testing.assert_allclose(ratio, quantile / (1 - quantile), 8 * EPS)
+    assert quantile == 0.5 or not loss.facts.symmetric
+
+
+@every_loss
+def test_slopes_bound_the_gradient_and_are_its_limits(loss):
+    low, high = loss.facts.slopes
+    size = width_of(loss) * np.geomspace(1e-3, 1e12, 3001)
+    gradient = loss.gradient(np.append(-size, size))
+    assert (gradient >= low).all() and (gradient <= high).all()
+    if np.isfinite([low, high]).all():
+        # Fair's loss is the slowest: 1 - 1e-12 of the slope here.
+        np.testing.assert_allclose(gradient[[3000, -1]], [low, high], 1e-11)
+    else:
+        assert (low, high) == (-np.inf, np.inf) and np.abs(gradient[-1]) > 1e11
+
+
+@every_loss
+def test_largest_curvature_is_the_supremum(loss):
+    near = width_of(loss) * np.array([-1e-9, 1e-9])
+    largest = loss.facts.largest_curvature
+    if np.isfinite(largest):
+        r = np.append(near, width_of(loss) * np.linspace(-8, 8, 321))
+        assert loss.curvature(r).max() <= largest * (1 + 4 * EPS)
+        # All of these bend most at 0; Fair's is 1 - 2e-9 of it at 1e-9.
+        np.testing.assert_allclose(loss.curvature(r).max(), largest, 1e-8)
+    else:
+        assert np.diff(loss.gradient(near)) > 0.1
+
+
+@every_loss
+def test_linear_beyond_is_the_smallest_radius_of_linearity(loss):
+    facts, width = loss.facts, width_of(loss)
+    low, high = facts.slopes
+    if facts.linear_beyond < np.inf:
+        beyond = facts.linear_beyond * (1 + 1e-9) + width * np.linspace(1e-9, 50, 99)
+        assert (loss.gradient(beyond) == high).all()
+        assert (loss.gradient(-beyond) == low).all()
+    inside = min(0.99 * facts.linear_beyond, 3 * width) * np.array([-1.0, 1.0])
+    assert (loss.gradient(inside) != [low, high]).any() or facts.linear_beyond == 0
+    assert facts.piecewise_linear == (facts.linear_beyond == 0)
+
+
+@every_convex
+def test_fenchel_young_inequality(loss):
+    r, d = width_of(loss) * np.linspace(-8, 8, 161)[:, None], interior_slopes(loss)
+    terms = loss.value(r) + loss.conjugate(d)
+    assert (terms - r * d >= -8 * EPS * (terms + np.abs(r * d))).all()
+
+
+@every_convex
+def test_fenchel_young_equality_at_the_gradient(loss):
+    size = np.append(np.linspace(0, 8, 161), np.geomspace(10, 1e6, 101))
+    r = width_of(loss) * np.append(-size, size)
+    d = loss.gradient(r)
+    # The last digit of d changes the left side in second order only.
+    np.testing.assert_allclose(loss.value(r) + loss.conjugate(d), r * d, 32 * EPS)
+
+
+@every_convex
+def test_conjugate_is_finite_between_the_slopes_only(loss):
+    ends = np.array(loss.facts.slopes)
+    assert np.isfinite(loss.conjugate(interior_slopes(loss))).all()
+    assert loss.conjugate(np.zeros(1))[0] == 0
+    if np.isfinite(ends).all():
+        assert np.isposinf(loss.conjugate(ends * (1 + 1e-9))).all()
+        assert np.isposinf(loss.conjugate(ends * 1e9)).all()
+        # Fair's conjugate is infinite at the ends; how near depends on the method.
+        closed = np.isfinite(loss.facts.linear_beyond)
+        assert np.isfinite(loss.conjugate(ends)).all() or not closed
+
+
+@every_convex
+def test_conjugate_agrees_with_the_numerical_one(loss):
+    d = interior_slopes(loss)
+    # The numerical one subtracts terms up to a thousand times as large as it is.
+    numerical = numerical_conjugate(loss, d)
+    np.testing.assert_allclose(loss.conjugate(d), numerical, 1e3 * EPS)
+
+
+def test_numerical_conjugate_of_fair_has_its_closed_form():
+    d = np.linspace(-1.399, 1.399, 201)
+    t = np.abs(d) / 1.4
+    expected = -(1.4**2) * (np.log1p(-t) + t)
+    # The closed form itself cancels near 0, by eps * t.
+    found = Fair(1.4).conjugate(d)
+    np.testing.assert_allclose(found, expected, 1e3 * EPS, 1e-15)
+
+
+def exact(name, r, beta):
+    """Return value, gradient and curvature in decimals, for r > 0 and no tilt."""
+    r, beta, one = Decimal(r), Decimal(beta), Decimal(1)
+    t = r / beta
+    if name == "l2":
+        return r * r / 2, r, one
+    if name in ("l1", "quantile"):
+        slope = one if name == "l1" else one / 2
+        return slope * r, slope, 0 * one
+    if name in ("huber", "smooth_l1"):
+        unit = one if name == "huber" else 1 / beta
+        value = r * r / 2 if r <= beta else beta * (r - beta / 2)
+        return unit * value, unit * min(r, beta), unit * (r <= beta)
+    if name == "pseudo_huber":
+        root = (1 + t * t).sqrt()
+        return r * r / (1 + root), r / root, 1 / root**3
+    assert name == "log_cosh"
+    if t < Decimal("1e-6"):
+        return beta * t * t / 2 * (1 - t * t / 6), t - t**3 / 3, (1 - t * t) / beta
+    decay = (-2 * t).exp() if t < 1000 else 0 * one
+    value = t + (1 + decay).ln() - Decimal(2).ln()
+    return beta * value, (1 - decay) / (1 + decay), 4 * decay / (1 + decay) ** 2 / beta
+
+
+@pytest.mark.parametrize("name, beta, quantile", REGISTERED)
+def test_accurate_from_the_smallest_to_the_largest_residual(name, beta, quantile):
+    loss = make_loss(name, beta, quantile)
+    size = np.append(10.0 ** np.arange(-300, 301, 10), np.geomspace(1e-3, 1e3, 61))
+    with localcontext() as context:
+        context.prec = 60
+        truth = np.array([[float(x) for x in exact(name, r, beta)] for r in size])
+    # exp(-2 t) has 2 t times the rounding error of t, until it underflows.
+    rtol = (8 + 4 * np.minimum(size / beta, 400) * (name == "log_cosh")) * EPS
+    for side, tilt in ((1.0, 2 * quantile), (-1.0, 2 * (1 - quantile))):
+        signs = (tilt, side * tilt, tilt)
+        for method, expected in zip(METHODS, (truth * signs).T, strict=False):
+            finite = np.abs(expected) < 1e307
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                found = getattr(loss, method)(side * size[finite])
+            expected = expected[finite]
+            # Below 1e-290 a product may have passed through subnormal numbers.
+            allowed = rtol[finite] * np.abs(expected) + 1e-290
+            assert (np.abs(found - expected) <= allowed).all(), method
+
+
+@every_convex
+@pytest.mark.parametrize("method", METHODS)
+def test_shape_is_kept(loss, method):
+    for shape in ((), (0,), (3,), (2, 3)):
+        result = np.asarray(getattr(loss, method)(np.full(shape, 0.01)))
+        assert result.shape == shape and result.dtype == np.float64
+
+
+@every_loss
+def test_losses_pickle_compare_and_hash(loss):
+    copy = pickle.loads(pickle.dumps(loss))
+    assert copy == loss and len({copy, loss, Envelope(-9.0, 9.0, 9.0)}) == 2
+    for field in dataclasses.fields(loss):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(loss, field.name, 1.0)
+
+
+@pytest.mark.parametrize(
+    "loss", [x for x in EVERY if np.isfinite(x.facts.largest_curvature)], ids=repr
+)
+@pytest.mark.parametrize("side", [-1, 1])
+def test_relative_weight_falls_from_one(loss, side):
+    r = side * width_of(loss) * np.linspace(0, 8, 81)
+    weight = relative_weight(loss, r)
+    assert weight[0] == 1 and weight.min() >= 0
+    assert (np.diff(weight) <= 4 * EPS).all()
+    product = weight * r * loss.facts.largest_curvature
+    np.testing.assert_allclose(product, loss.gradient(r), 8 * EPS)
+
+
+SAME = [
+    *((make_loss("huber", b), b, make_loss("smooth_l1", b)) for b in BETAS),
+    *((make_loss("l1", 1, q), 2, make_loss("quantile", 1, q)) for q in QUANTILES),
+    (make_loss("smooth_l1", 0), 1, L1()),
+    (Envelope(-1.0, 1.0, 2.0), 1, SmoothL1(2.0)),
+    (Dilated(SmoothL1(1.0), 2.0), 1, SmoothL1(2.0)),
+]
+
+
+@pytest.mark.parametrize("method", METHODS[:3])
+@pytest.mark.parametrize("left, factor, right", SAME)
+def test_two_names_for_one_loss(left, factor, right, method):
+    r = np.linspace(-40, 40, 401)
+    expected = factor * getattr(right, method)(r)
+    np.testing.assert_allclose(getattr(left, method)(r), expected, 8 * EPS)
+
+
+def efficiency(name, beta):
+    """Return ``(E psi')^2 / E psi^2`` at the Gaussian; ``E psi' = E z psi`` (Stein)."""
+    psi = make_loss(name, beta).gradient
+
+    def half(integrand):
+        return quad(integrand, 0, 12, points=[beta], epsabs=1e-13)[0]
+
+    slope = 2 * half(lambda z: z * float(psi(np.array(z))) * norm.pdf(z))
+    return slope**2 / (2 * half(lambda z: float(psi(np.array(z))) ** 2 * norm.pdf(z)))
+
+
+@pytest.mark.parametrize("name", [k for k, v in LOSSES.items() if v.efficient_beta])
+def test_default_beta_is_95_percent_efficient(name):
+    beta = LOSSES[name].efficient_beta
+    solved = brentq(lambda b: efficiency(name, b) - 0.95, 0.8 * beta, 1.2 * beta)
+    assert round(solved, len(str(beta).partition(".")[2])) == beta
+    assert make_loss(name, beta=None) == make_loss(name, beta=beta)
+
+
+NO_ZERO = [name for name, entry in LOSSES.items() if not entry.zero_beta]
+ERRORS = [
+    *(({"loss": "l1", "quantile": q}, "quantile must") for q in (0, 1, -0.5, np.nan)),
+    *(({"loss": k, "beta": -1.0}, "beta must be None or .* -1.0") for k in LOSSES),
+    *(({"loss": "l1", "beta": b}, "beta must be None or") for b in (np.inf, np.nan)),
+    *(({"loss": k, "beta": 0}, f"loss='{k}' needs beta > 0") for k in NO_ZERO),
+    ({"loss": "hubr"}, "loss must be one of .*'huber'.* Got 'hubr'"),
+    ({"loss": Pinball(-0.2, 0.8), "quantile": 0.9}, "tilts symmetric losses only"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", ERRORS)
+def test_errors_name_the_parameter_and_the_way_out(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_loss(**arguments)
+
+
+def test_an_instance_keeps_its_beta_and_is_tilted_if_symmetric():
+    assert make_loss(Fair(1.4), beta=9.0) == Fair(1.4)
+    assert make_loss(Fair(1.4), quantile=0.9) == Tilted(Fair(1.4), 0.9)
+    assert make_loss(Pinball(-0.2, 0.8)) == Pinball(-0.2, 0.8)
