@@ -27,8 +27,8 @@ types: .venv/.test
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-# The oldest versions that pyproject.toml allows; statements of style and types are
-# about the newest.
+# The oldest versions that pyproject.toml allows, with a polars whose column names that
+# scikit-learn can read; statements of style and types are about the newest.
 oldest: .venv-oldest/.test
 	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST)
 
@@ -44,5 +44,5 @@ clean:
 .venv-oldest/.test: pyproject.toml Makefile
 	test -x $(OLDEST_BIN)/python || $(PYTHON) -m venv .venv-oldest
 	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
-	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*"
+	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars<2"
 	touch $@

@@ -14,6 +14,8 @@ EPS = float(np.finfo(np.float64).eps)
 
 # Below this reciprocal condition number a scaled Gram matrix has too few digits.
 SMALLEST_RCOND = 1e-9
+# Below this a pivot of a scaled Gram matrix is that of a dependent column.
+ABSENT = 1e-12
 
 
 def jacobi(diagonal: Array) -> Array:
@@ -39,6 +41,32 @@ def cholesky_solve(matrix: Array, right: Array) -> tuple[Array, float]:
     rcond, info = scipy.linalg.lapack.dpocon(factor, norm, uplo="L")
     solution = scipy.linalg.lapack.dpotrs(factor, scale * right, lower=1)[0]
     return np.asarray(scale * solution), float(rcond)
+
+
+def dependent_solve(matrix: Array, right: Array) -> Array | None:
+    """Solve a consistent system of exactly dependent columns, or return None.
+
+    Pivoted Cholesky of the scaled matrix [1]_: its pivots must fall from clearly
+    positive to rounding size at one place. Dependent unknowns are 0.
+
+    References
+    ----------
+    .. [1] Higham, N. J. (2002). Accuracy and Stability of Numerical Algorithms, 2nd
+       edition, section 10.3. SIAM.
+    """
+    scale = jacobi(matrix.diagonal())
+    scaled = matrix * np.outer(scale, scale)
+    factor, pivot, rank, _ = scipy.linalg.lapack.dpstrf(scaled, tol=ABSENT, lower=1)
+    kept = pivot[:rank] - 1
+    left = np.diagonal(factor)[:rank]
+    if rank == 0 or left.min() ** 2 < SMALLEST_RCOND:
+        return None
+    solution = np.zeros_like(right)
+    inner = scipy.linalg.lapack.dpotrs(
+        factor[:rank, :rank], (scale * right)[kept], lower=1
+    )[0]
+    solution[kept] = inner
+    return scale * solution
 
 
 def solve_symmetric(
@@ -80,7 +108,8 @@ def conjugate_gradients(
             break
         image = product(direction)
         curvature = float(direction @ image)
-        if curvature <= 0:
+        # A direction of the null space, or what rounding made of one.
+        if curvature <= 16 * EPS * float(direction @ (diagonal * direction)):
             break
         length = square / curvature
         x = x + length * direction

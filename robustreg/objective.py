@@ -249,7 +249,8 @@ class Objective:
         largest = float(self.violation(point).max())
         if largest <= 4 * noise:
             return 0.0
-        return largest / float(self.weight @ np.abs(self.loss.gradient(point.residual)))
+        terms = float(self.weight @ np.abs(self.loss.gradient(point.residual)))
+        return largest / terms if terms > 0 else float("inf")
 
     def yardstick(self, point: Point) -> float:
         """Return the value that ``tol`` is relative to, deaf to outliers.

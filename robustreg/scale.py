@@ -95,11 +95,15 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     if k * k * float(weight @ (size > 0)) <= share:
         return 0.0
 
+    with np.errstate(divide="ignore"):
+        log_size = np.log(size / largest)
+
     def excess(log_scale: float) -> float:
-        clipped = np.minimum(size / largest * np.exp(-log_scale), k)
+        # In logarithms: an outlier may be 1e300 times the rest.
+        clipped = np.exp(np.minimum(log_size - log_scale, np.log(k)))
         return float(weight @ (clipped * clipped)) - share
 
-    root = brentq(excess, -80.0, 40.0, xtol=1e-14, rtol=1e-14)
+    root = brentq(excess, -1500.0, 40.0, xtol=1e-14, rtol=1e-14)
     return float(largest * np.exp(root))
 
 

@@ -69,12 +69,13 @@ class L1Regressor(RobustLinearModel):
     scale_ : float or ndarray of shape (n_targets,)
         Scale s, given or estimated, in units of y.
     dual_gap_ : float or ndarray of shape (n_targets,)
-        Upper bound on the objective at the fit minus its minimum.
+        Upper bound, up to rounding errors, on the objective at the fit minus its
+        minimum; of the fit in float64, before `coef_` takes the dtype of X.
     n_iter_ : int
-        Iterations of the solver, the largest of all targets.
+        Iterations of the last solver run, the largest of all targets.
     weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        ``loss'(r) / r`` relative to its value at 0, in [0, 1]: how much each row
-        counts. Absent for losses with a kink.
+        ``loss'(r) / r`` relative to the loss's largest curvature, in [0, 1]: how
+        much each row counts. Absent for losses with a kink.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

@@ -24,7 +24,7 @@ class LossFacts:
         Infimum and supremum of the first derivative, which bound the domain of
         the convex conjugate.
     convex : bool, default=True
-        False for a redescending loss.
+        False for a redescending loss, which no solver takes yet.
     symmetric : bool, default=True
         True if the value is the same at ``r`` and ``-r``; only such a loss can be
         tilted by ``quantile``.
@@ -119,8 +119,8 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
     """Return the convex conjugate of a loss that has no closed form for it.
 
     Solves ``gradient(r) = slope`` elementwise by doubling and bisection, about 100
-    evaluations of the gradient. A slope at the very end of ``facts.slopes`` gives
-    the limit as far as doubling can follow it.
+    evaluations of the gradient. A slope that doubling does not reach gives ``inf``,
+    which is a bound in any case.
 
     Parameters
     ----------
@@ -143,6 +143,7 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
         if not short.any():
             break
         outer = np.where(short, 2 * outer, outer)
+    out_of_reach = short & (slope != 0)
     inner = np.zeros_like(outer)
     for _ in range(60):
         middle = (inner + outer) / 2
@@ -150,4 +151,4 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
         inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
     root = sign * outer
     value = slope * root - loss.value(root)
-    return np.where((slope < low) | (slope > high), np.inf, value)
+    return np.where((slope < low) | (slope > high) | out_of_reach, np.inf, value)

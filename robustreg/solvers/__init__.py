@@ -28,8 +28,9 @@ MOST_DIRECT_PARAMS = 2000
 # How stationary the fit of a sample is from which a fit of all rows starts.
 SAMPLE_GTOL = 1e-3
 
-# A tie among optimal fits is broken by a fit that is solved this closely.
-TIGHT_TOL = 1e-14
+# A tie among optimal fits is broken by a fit that is solved this closely, in no more
+# than so many multiplier updates.
+TIGHT_TOL, TIE_ITERATIONS = 1e-12, 12
 
 
 class UnsuitableSolverError(ValueError):
@@ -111,10 +112,11 @@ def solve(
 
         def again(like: Objective, params: Array) -> OptimizeResult:
             return SOLVERS[_suitable(facts_of(like))[0]].run(
-                like, params, TIGHT_TOL, max_iter
+                like, params, TIGHT_TOL, TIE_ITERATIONS
             )
 
         result.point = canonical(objective, result.point, result.slopes, again, allowed)
+        result.gap += max(result.point.value - result.fun, 0.0)
         result.x, result.fun = result.point.params, result.point.value
     return result
 
@@ -127,8 +129,8 @@ def _suitable(facts: dict[str, bool]) -> list[str]:
 def _explanation(solver: str, facts: dict[str, bool], suitable: list[str]) -> str:
     """Return what does not match, and what would."""
     if solver == "auto":
-        found = [name for name, value in facts.items() if value]
-        return f"no solver can minimise this objective, which has: {found}."
+        found = ", ".join(f"{name}: {value}" for name, value in facts.items())
+        return f"no solver can minimise this objective, whose facts are {found}."
     needs = " and ".join(
         f"{'a' if SOLVERS[solver].needs[name] else 'no'} {name}"
         for name in SOLVERS[solver].mismatches(facts)

@@ -36,7 +36,7 @@ ENOUGH = 0.1
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
 INNER_ITERATIONS = 30
 # Once the gap is small enough, this many more end it: the last steps are exact.
-EXTRA_ITERATIONS = 2
+EXTRA_ITERATIONS = 5
 EXACT = 1e-4
 TINY = float(np.finfo(float).tiny)
 
@@ -71,7 +71,8 @@ def augmented_lagrangian(
     """
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
-    point, width = shrink(objective, start, step_rule, inside)
+    near, width = shrink(objective, start, step_rule, inside)
+    point = objective.evaluate(near.params)
     narrowest = max(NOISE_LEVELS * objective.noise, TINY)
     slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.

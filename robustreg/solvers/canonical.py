@@ -21,7 +21,7 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import OptimizeResult, linprog
 
-from robustreg.linalg import EPS, SMALLEST_RCOND, cholesky_solve
+from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 
@@ -59,7 +59,7 @@ def canonical(
         return _moved(objective, point, _least_norm(objective, point.params))
     point = _moved(objective, point, _snapped(objective, point))
     if _is_unique(objective, point, slopes):
-        return point
+        return _moved(objective, point, _least_norm(objective, point.params))
     if objective.loss.facts.piecewise_linear and (objective.l1 > 0).any():
         point = _least_ridge(objective, point, solve, allowed)
     params = _centred(objective, point, slopes)
@@ -127,16 +127,19 @@ def _inside(objective: Objective, slopes: Array) -> Array:
 
 
 def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
-    """Return whether the rows that hold the fit leave no param open."""
+    """Return whether the rows that hold the fit leave open only what all do."""
     flat = objective.penalty_curvature() == 0
     free = np.flatnonzero(
         flat & objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
     )
-    inside = 1.0 * _inside(objective, slopes)
-    gram = objective.rows.gram(inside, free)
-    _, rcond = cholesky_solve(gram, np.zeros(free.size))
-    if rcond > SMALLEST_RCOND and (gram.diagonal() > 0).all():
+    if not free.size:
         return True
+    inside = 1.0 * _inside(objective, slopes)
+    rank = _rank(objective.rows.gram(inside, free))
+    if rank is not None:
+        every = 1.0 * (objective.weight > 0)
+        if rank == free.size or rank == _rank(objective.rows.gram(every, free)):
+            return True
     held = objective.rows.root(inside, free)
     size = scipy.linalg.svdvals(held) if held.size else np.zeros(0)
     rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
@@ -148,12 +151,25 @@ def _least_norm(objective: Objective, params: Array) -> Array:
     free = np.flatnonzero((objective.penalty_curvature() == 0) & (objective.l1 == 0))
     if free.size < objective.n_params:
         return params
-    root = objective.rows.root(objective.weight, free)
-    _, size, basis = scipy.linalg.svd(root, full_matrices=False)
-    kept = size > EPS * max(root.shape) * size[0]
-    if np.count_nonzero(kept) >= objective.rows.varies.sum():
+    basis = _row_space(objective, free)
+    if basis.shape[1] >= objective.rows.varies.sum():
         return params
-    return np.asarray(basis[kept].T @ (basis[kept] @ params))
+    return np.asarray(basis @ (basis.T @ params))
+
+
+def _row_space(objective: Objective, free: Index) -> Array:
+    """Return an orthonormal basis of the span of the rows.
+
+    From the Gram matrix if its eigenvalues tell columns that are dependent from those
+    that are not, else from an orthogonal factorisation of the rows.
+    """
+    size, basis = scipy.linalg.eigh(objective.rows.gram(objective.weight, free))
+    kept = size > SMALLEST_RCOND * size[-1]
+    if (kept | (size < ABSENT * size[-1])).all():
+        return np.asarray(basis[:, kept])
+    root = objective.rows.root(objective.weight, free)
+    _, size, turned = scipy.linalg.svd(root, full_matrices=False)
+    return np.asarray(turned[size > EPS * max(root.shape) * size[0]].T)
 
 
 def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
@@ -181,6 +197,14 @@ def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
             break
         directions = directions @ kernel
     return params
+
+
+def _rank(gram: Array) -> int | None:
+    """Return the rank of a Gram matrix, None if its eigenvalues leave it open."""
+    scale = jacobi(gram.diagonal())
+    size = scipy.linalg.eigvalsh(gram * np.outer(scale, scale))
+    kept = size > SMALLEST_RCOND
+    return int(kept.sum()) if (kept | (size < ABSENT)).all() else None
 
 
 def _free_params(objective: Objective) -> Index:

@@ -15,10 +15,19 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, SMALLEST_RCOND, cholesky_solve, jacobi
+from robustreg.linalg import (
+    EPS,
+    SMALLEST_RCOND,
+    cholesky_solve,
+    dependent_solve,
+    jacobi,
+)
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import Step
+
+# A gradient of which more than this share lies outside the range is not all there.
+MISSED = 1e-6
 
 
 def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
@@ -27,11 +36,24 @@ def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
     hessian = objective.hessian(curvature, columns)
     solution, rcond = cholesky_solve(hessian, point.gradient)
     if rcond < SMALLEST_RCOND:
+        dependent = dependent_solve(hessian, point.gradient)
+        if dependent is not None:
+            return _dependent_step(hessian, point.gradient, dependent)
         root = objective.hessian_root(curvature, columns)
         return root_step(root, point.gradient)
     decrease = 0.5 * float(point.gradient @ solution)
     unseen = bool(np.any(point.gradient[hessian.diagonal() == 0]))
     return Step(-solution, decrease, singular=unseen, rcond=rcond)
+
+
+def _dependent_step(hessian: Array, gradient: Array, solution: Array) -> Step:
+    """Return the step of exactly dependent columns, unless the gradient has more."""
+    missed = np.abs(jacobi(hessian.diagonal()) * (hessian @ solution - gradient))
+    reach = np.abs(jacobi(hessian.diagonal()) * gradient).max(initial=0.0)
+    singular = bool(missed.max(initial=0.0) > MISSED * reach)
+    unseen = bool(np.any(gradient[hessian.diagonal() == 0]))
+    decrease = 0.5 * float(gradient @ solution)
+    return Step(-solution, decrease, singular=singular or unseen)
 
 
 def root_step(root: Array, gradient: Array) -> Step:
@@ -44,7 +66,7 @@ def root_step(root: Array, gradient: Array) -> Step:
     direction = -scale * (basis.T @ (inner / size**2))
     missed = scale * gradient - basis.T @ inner
     reach = float(np.abs(scale * gradient).max(initial=0.0))
-    singular = float(np.abs(missed).max(initial=0.0)) > 1e-6 * reach
+    singular = float(np.abs(missed).max(initial=0.0)) > MISSED * reach
     decrease = 0.5 * float((inner / size) @ (inner / size))
     unseen = bool(np.any(gradient[scale == 0]))
     return Step(direction, decrease, singular=singular or unseen, rcond=0.0)

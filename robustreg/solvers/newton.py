@@ -109,6 +109,7 @@ def newton(
         point, previous = trial, step.decrease
     if gtol is None and not success:
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
+        success = gap <= allowed_gap(objective, point, tol)
     return OptimizeResult(
         x=point.params,
         fun=point.value,
