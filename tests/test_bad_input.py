@@ -206,7 +206,7 @@ def test_predict_refuses_other_columns_and_nan(make):
 def test_one_iteration_warns_once_and_keeps_a_finite_fit(loss, penalty):
     X_hard, y_hard = make_data(300, 8)
     X_hard[:, 1] += X_hard[:, 0] * 1e3
-    params = {"penalty": penalty, "alpha": 1e-3, "beta": 0.01, "tol": 1e-13}
+    params = {"penalty": penalty, "alpha": 1e-3, "beta": 0.02, "tol": 1e-13}
     model = SmoothL1Regressor(loss, max_iter=1, **params)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

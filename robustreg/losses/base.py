@@ -138,6 +138,8 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
     low, high = loss.facts.slopes
     sign = np.where(slope < 0, -1.0, 1.0)
     outer = np.abs(slope) / loss.facts.largest_curvature
+    # A kink has its slopes at once.
+    outer = np.maximum(outer, np.finfo(np.float64).tiny)
     for _ in range(60):
         short = sign * (slope - loss.gradient(sign * outer)) > 0
         if not short.any():
@@ -149,6 +151,6 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
         middle = (inner + outer) / 2
         short = sign * (slope - loss.gradient(sign * middle)) > 0
         inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
-    root = sign * outer
+    root = sign * np.where(outer > np.finfo(np.float64).tiny, outer, 0.0)
     value = slope * root - loss.value(root)
     return np.where((slope < low) | (slope > high) | out_of_reach, np.inf, value)
