@@ -44,5 +44,5 @@ clean:
 .venv-oldest/.test: pyproject.toml Makefile
 	test -x $(OLDEST_BIN)/python || $(PYTHON) -m venv .venv-oldest
 	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
-	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars<2"
+	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars==1.17.*"
 	touch $@
