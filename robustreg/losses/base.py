@@ -31,6 +31,9 @@ class LossFacts:
     linear_beyond : float, default=inf
         The loss is exactly linear, with ``slopes``, for ``abs(r)`` beyond this; 0 for
         a piecewise linear loss with its kink at 0.
+    unimodal : bool, default=False
+        True if the curvature rises to one peak and falls after it, so that between
+        two residuals it is least at one of them. Fits are then certified at less cost.
     """
 
     largest_curvature: float
@@ -38,6 +41,12 @@ class LossFacts:
     convex: bool = True
     symmetric: bool = True
     linear_beyond: float = np.inf
+    unimodal: bool = False
+
+    @property
+    def bounded_slope(self) -> bool:
+        """True if no residual pulls harder than some bound."""
+        return bool(np.isfinite(self.slopes[0]) and np.isfinite(self.slopes[1]))
 
     @property
     def piecewise_linear(self) -> bool:
@@ -66,7 +75,8 @@ class Loss(ABC):
     ...
     ...     @property
     ...     def facts(self):
-    ...         return LossFacts(1.0, slopes=(-self.beta, self.beta))
+    ...         slopes = (-self.beta, self.beta)
+    ...         return LossFacts(1.0, slopes, unimodal=True)
     ...
     ...     def value(self, residual):
     ...         t = np.abs(residual) / self.beta

@@ -18,7 +18,7 @@ class L2(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 everywhere, slope unbounded."""
-        return LossFacts(1.0)
+        return LossFacts(1.0, unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return ``r^2 / 2``."""
@@ -127,6 +127,7 @@ class Envelope(Loss):
             (self.low, self.high),
             symmetric=False,
             linear_beyond=beyond,
+            unimodal=True,
         )
 
     def value(self, residual: Array) -> Array:
@@ -159,7 +160,10 @@ class SmoothL1(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
-        return LossFacts(1 / self.beta, (-1.0, 1.0), linear_beyond=self.beta)
+        slopes = (-1.0, 1.0)
+        return LossFacts(
+            1 / self.beta, slopes, linear_beyond=self.beta, unimodal=True
+        )
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""
@@ -190,7 +194,8 @@ class Huber(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 between the breakpoints, slope beta in the tails."""
-        return LossFacts(1.0, (-self.beta, self.beta), linear_beyond=self.beta)
+        slopes = (-self.beta, self.beta)
+        return LossFacts(1.0, slopes, linear_beyond=self.beta, unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""
@@ -220,7 +225,7 @@ class PseudoHuber(Loss):
     @property
     def facts(self) -> LossFacts:
         """Smooth everywhere, curvature 1 at 0."""
-        return LossFacts(1.0, slopes=(-self.beta, self.beta))
+        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss, written without the subtraction that loses digits."""
@@ -252,7 +257,7 @@ class LogCosh(Loss):
     @property
     def facts(self) -> LossFacts:
         """Smooth everywhere, curvature 1 / beta at 0."""
-        return LossFacts(1 / self.beta, slopes=(-1.0, 1.0))
+        return LossFacts(1 / self.beta, (-1.0, 1.0), unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss; neither branch overflows or cancels where it is used."""
