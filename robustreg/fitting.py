@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -11,9 +11,12 @@ from scipy.optimize import OptimizeResult
 from robustreg.losses import L1, Loss, relative_weight
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty
-from robustreg.rows import Array, Rows
+from robustreg.rows import Array, Rows, representatives
 from robustreg.scale import (
+    MOST_SORTED,
+    SCALE_RTOL,
     SCALES,
+    FixedPoint,
     find_fixed_point,
     mad,
     scale_floor,
@@ -21,13 +24,22 @@ from robustreg.scale import (
     weighted_median,
 )
 from robustreg.solvers import near_start, solve
+from robustreg.solvers.direct import direct_step
+from robustreg.solvers.facts import step_rule_for
 from robustreg.solvers.refinement import refine
+from robustreg.solvers.sampling import Sample, default_size, sample
+from robustreg.solvers.subsampled import preconditioner_at
 
 # A smooth fit whose scaled Hessian has a reciprocal condition number below this has
 # its last digits refined, unless the data is so large that extended precision, without
 # BLAS, would cost more than the fit.
 REFINED_RCOND = 1e-4
 MOST_ENTRIES = 10**7
+# A sample's scale and fit start those of all rows; they are only so close anyway.
+ROUGH_RTOL, ROUGH_TOL = 1e-4, 1e-8
+# A fit on the way to the scale may have a relative gap of this share of the square of
+# the relative distance that is left.
+SCALE_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -105,50 +117,90 @@ class _Scaled:
 
     def __init__(self, problem: Problem, start: Array | None) -> None:
         self.problem = problem
+        some, share = representatives(problem.weight, MOST_SORTED)
         constant = problem.rows.standard.constant
-        self._center = constant * weighted_median(problem.y, problem.weight)
+        self._center = constant * weighted_median(problem.y[some], share)
         self._params = np.zeros(problem.rows.n_params)
         if start is not None:
             self._params = start.copy()
             self._params[-1] -= self._center
         self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
         self._weight = problem.weight / problem.weight.sum()
+        self._scale = 1.0
         self.result: OptimizeResult = OptimizeResult()
 
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
-        target = (self.problem.y - self._center) / scale
+        target = self.problem.y - self._center
+        target /= scale
         return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
 
-    def fit(self, scale: float, near: bool = False) -> Array:
-        """Fit at a scale, perhaps from a near fit; return residuals in units of y."""
+    def fit(self, scale: float, tol: float) -> Array:
+        """Fit at a scale, from the last fit if any; return residuals in its units."""
         p = self.problem
         objective = self.objective(scale, p.loss)
         start = self._params.astype(np.float64) / scale
-        self.result = solve(objective, start, p.solver, p.tol, p.max_iter, near)
+        previous = self.result if self.result else None
+        if previous is not None and "point" in previous:
+            previous.residual = previous.point.residual * (self._scale / scale)
+        self.result = solve(objective, start, p.solver, tol, p.max_iter, previous)
         entries = p.rows.n_rows * p.rows.n_params
         rcond = self.result.get("rcond")
         delicate = rcond is not None and rcond < REFINED_RCOND
         if delicate and self.result.success and entries < MOST_ENTRIES:
             exact = (p.y.astype(np.longdouble) - self._center) / scale
             self.result.point = refine(objective, self.result.point, exact)
-        self._params = self.result.point.params * scale
-        return np.asarray(self.result.point.residual * scale, dtype=np.float64)
+        self._params, self._scale = self.result.point.params * scale, scale
+        return np.asarray(self.result.point.residual, dtype=np.float64)
 
     def near_l1(self, scale: float) -> Array:
         """Start from nearly the L1 fit and return its residuals in units of y."""
         objective = self.objective(scale, L1())
-        point = objective.evaluate(
-            near_start(objective, self._params.astype(np.float64) / scale)
-        )
-        self._params = point.params * scale
-        return np.asarray(point.residual * scale)
+        start = self._params.astype(np.float64) / scale
+        params = near_start(objective, start, step_rule_for(objective)).params
+        self._params = params * scale
+        self.result = OptimizeResult(x=params)
+        return np.asarray(objective.residual(params) * scale)
+
+    def near_sample(self, name: str) -> FixedPoint | None:
+        """Start from the fit of a sample of rows; return its scale.
+
+        None if rows are few or if the sample's scale is no guide.
+        """
+        whole = self.objective(1.0, self.problem.loss)
+        drawn = sample(whole, default_size(whole))
+        if drawn is None:
+            return None
+        few = _Scaled(_of_sample(self.problem, drawn), self.params())
+        found = _estimated_scale(few, name, ROUGH_RTOL)
+        if found.collapsed or not (found.converged and few.result.success):
+            return None
+        self._params = few.params()
+        self._params[-1] -= self._center
+        self.result = OptimizeResult(x=self._params)
+        at_scale = few.objective(found.scale, self.problem.loss)
+        if step_rule_for(at_scale) is direct_step:
+            there = replace(drawn, objective=at_scale)
+            self.result.preconditioner = preconditioner_at(there, few.result.point)
+        return found
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""
         params = self._params.copy()
         params[-1] += self._center
         return params
+
+
+def _of_sample(problem: Problem, drawn: Sample) -> Problem:
+    """Return the problem of a sample's rows, weighted to stand for all."""
+    few = drawn.objective
+    return replace(
+        problem,
+        rows=few.rows,
+        y=problem.y[drawn.index],
+        weight=few.weight * (drawn.index.size / few.weight.sum()),
+        tol=max(problem.tol, ROUGH_TOL),
+    )
 
 
 def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
@@ -163,39 +215,55 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     """
     scaled = _Scaled(problem, start)
     if isinstance(problem.scale, str):
-        scale, collapsed, converged = _estimated_scale(scaled, problem.scale)
+        found = _estimated_scale(scaled, problem.scale, SCALE_RTOL)
     else:
-        scale, collapsed, converged = float(problem.scale), False, True
-        scaled.fit(scale)
+        found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
+        scaled.fit(found.scale, problem.tol)
     result = scaled.result
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
-    residual = result.point.residual.astype(np.float64)
+    residual = result.point.residual.astype(np.float64, copy=False)
     return Fit(
         coef=coef.astype(np.float64),
         intercept=float(intercept),
-        scale=scale,
+        scale=found.scale,
         objective=float(result.point.value),
         dual_gap=float(result.gap),
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
-        success=bool(result.success) and converged,
-        collapsed=collapsed,
-        message=result.message if converged else "the scale did not settle",
+        success=bool(result.success) and found.converged,
+        collapsed=found.collapsed,
+        message=result.message if found.converged else "the scale did not settle",
     )
 
 
-def _estimated_scale(scaled: _Scaled, name: str) -> tuple[float, bool, bool]:
-    """Return the fixed point of a scale estimate, from the L1 fit's MAD."""
-    problem = scaled.problem
+def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
+    """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
+
+    Fits far from the fixed point are made roughly.
+    """
+    problem, measure = scaled.problem, SCALES[name]
     n_params = int(np.count_nonzero(problem.rows.standard.unit))
     n_params += int(problem.rows.standard.constant)
     floor = scale_floor(problem.y, problem.weight)
-    unit = max(spread(problem.y, problem.weight), floor)
-    start = mad(scaled.near_l1(unit), problem.weight, n_params)
+    near = scaled.near_sample(name)
+    if near is None:
+        unit = max(spread(problem.y, problem.weight), floor)
+        start = mad(scaled.near_l1(unit), problem.weight, n_params)
+        near = FixedPoint(start if start > floor else unit, False, False)
+    # A kinked fit is exact in any case.
+    kinked = problem.loss.facts.piecewise_linear
+    away = 0.0 if kinked else 1.0
 
     def measure_at(scale: float) -> float:
-        return SCALES[name](scaled.fit(scale, near=True), problem.weight, n_params)
+        nonlocal away
+        residual = scaled.fit(scale, max(problem.tol, SCALE_SHARE * away**2))
+        ratio = measure(residual, problem.weight, n_params)
+        away = 0.0 if kinked or ratio <= 0 else min(abs(float(np.log(ratio))), 1.0)
+        return ratio * scale
 
-    found = find_fixed_point(measure_at, start if start > floor else unit, floor)
-    return found.scale, found.collapsed, found.converged
+    if near.converged:
+        # With a sample's Hessian each pass gains two digits of everything at once; more
+        # of the scale than of the coefficients would be of no use.
+        rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
+    return find_fixed_point(measure_at, near.scale, floor, near.slope, rtol)

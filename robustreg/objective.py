@@ -19,7 +19,7 @@ import numpy as np
 from robustreg.linalg import EPS, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
-from robustreg.rows import Array, Index, Rows
+from robustreg.rows import Array, Block, Index, Rows, representatives, stretches
 
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
@@ -37,18 +37,29 @@ class Point:
     ----------
     params : ndarray of shape (n_params,)
         Where.
-    value : float
-        Objective, kinked part of the penalty included.
     gradient : ndarray of shape (n_params,)
         Gradient of everything but the kinked part of the penalty.
     residual : ndarray of shape (n_rows,)
         Residuals, in units of the scale.
+    objective : Objective
+        What was evaluated.
     """
 
     params: Array
-    value: float
     gradient: Array
     residual: Array
+    objective: Objective
+
+    @cached_property
+    def value(self) -> float:
+        """The objective, kinked part of the penalty included; takes no pass."""
+        objective, r = self.objective, self.residual
+        sums = [
+            objective.weight[place] @ objective.loss.value(r[place])
+            for place in stretches(r.size)
+        ]
+        penalty = objective.penalty.value(self.params[:-1])
+        return float(sum(sums)) + penalty + float(objective.linear @ self.params)
 
 
 @dataclass(frozen=True)
@@ -115,13 +126,7 @@ class Objective:
 
         For what need only be typical.
         """
-        if self.weight.size <= MOST_REPRESENTATIVES:
-            live = np.flatnonzero(self.weight)
-            return live, self.weight[live]
-        sums = np.cumsum(self.weight)
-        place = (np.arange(MOST_REPRESENTATIVES) + 0.5) / MOST_REPRESENTATIVES
-        share = np.full(MOST_REPRESENTATIVES, sums[-1] / MOST_REPRESENTATIVES)
-        return np.searchsorted(sums, place * sums[-1]), share
+        return representatives(self.weight, MOST_REPRESENTATIVES)
 
     @cached_property
     def noise(self) -> float:
@@ -150,9 +155,8 @@ class Objective:
         vars(other).update(changes)
         return other
 
-    def take(self, index: Index) -> Objective:
-        """Return the objective of some of the rows, which stand for all."""
-        weight = self.weight[index] * (self.weight.sum() / self.weight[index].sum())
+    def take(self, index: Index, weight: Array) -> Objective:
+        """Return the objective of some of the rows, weighted to stand for all."""
         return Objective(
             self.rows.take(index),
             self.target[index],
@@ -176,22 +180,30 @@ class Objective:
         target, weight = self.target[active], self.weight[active]
         return Objective(rows, target, weight, self.loss, self.penalty, linear)
 
-    def evaluate(self, params: Array) -> Point:
-        """Return value, gradient and residuals at params, in one pass."""
+    def evaluate(self, params: Array, known: Array | None = None) -> Point:
+        """Return gradient and residuals at params, in one pass.
+
+        ``known`` residuals save half of it.
+        """
         residual = np.empty(self.target.shape, np.result_type(self.target, params))
+        if known is not None:
+            residual = known
 
-        def terms(place: slice, block: Rows) -> tuple[Array, Array]:
-            r = self.target[place] - block.predict(params)
-            residual[place] = r
-            w = self.weight[place]
-            return w @ self.loss.value(r), block.adjoint(w * self.loss.gradient(r))
+        def terms(place: slice, block: Block) -> tuple[Array]:
+            r = residual[place]
+            if known is None:
+                np.subtract(self.target[place], block.predict(params), out=r)
+            return (block.adjoint(self.weight[place] * self.loss.gradient(r)),)
 
-        value, slope = self.rows.map_reduce(terms)
+        (slope,) = self.rows.map_reduce(terms, 1.0 if known is None else 0.5)
         gradient = self.linear - np.asarray(slope)
         gradient[:-1] += self.penalty.gradient(params[:-1])
-        total = float(value) + self.penalty.value(params[:-1])
-        total += float(self.linear @ params)
-        return Point(params, total, gradient, residual)
+        return Point(params, gradient, residual, self)
+
+    def residual(self, params: Array) -> Array:
+        """Return the residuals at params."""
+        self.rows.passes += 1
+        return self.target - self.rows.predict(params)
 
     def slope(self, point: Point, direction: Array, before: bool) -> float:
         """Return the derivative along a direction, just before or just after a point.
@@ -257,7 +269,7 @@ class Objective:
     def hessian_product(self, curvature: Array, direction: Array) -> Array:
         """Return ``hessian @ direction`` in one pass."""
 
-        def terms(place: slice, block: Rows) -> tuple[Array]:
+        def terms(place: slice, block: Block) -> tuple[Array]:
             return (block.adjoint(curvature[place] * block.predict(direction)),)
 
         (product,) = self.rows.map_reduce(terms)

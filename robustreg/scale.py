@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from robustreg.rows import representatives
+
 Array = NDArray[Any]
 
 # 1 / Phi^-1(3/4) makes the median absolute residual consistent at the Gaussian.
@@ -20,6 +22,8 @@ PROPOSAL2_CLIP = 1.345
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
 MOST_FITS = 60
+# Of more values only those near the median are sorted.
+MOST_SORTED = 2**14
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.
 FLATTEST = -1e-12
 
@@ -36,11 +40,15 @@ class FixedPoint:
         Whether it was held at the floor.
     converged : bool
         Whether the scale agrees with the residuals' to the tolerance.
+    slope : float
+        Derivative of the logarithm of measured over assumed scale by that of the
+        assumed one, near the fixed point.
     """
 
     scale: float
     collapsed: bool
     converged: bool
+    slope: float = -1.0
 
 
 def weighted_median(values: Array, weight: Array) -> float:
@@ -56,14 +64,42 @@ def weighted_median(values: Array, weight: Array) -> float:
     >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
     2.0
     """
+    total = float(weight.sum())
+    if values.size > MOST_SORTED:
+        values, weight, below = _around_the_median(values, weight)
+    else:
+        below = 0.0
     live = weight > 0
     order = np.argsort(values[live], kind="stable")
     sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
+    return _middle(sorted_values, below + sums, total)
+
+
+def _middle(values: Array, sums: Array, total: float) -> float:
+    """Return the middle of the two candidates at which sums pass half of the total."""
     # Sums of weights carry rounding errors; a tie is a tie up to them.
-    slack = 1e-12 * sums[-1]
-    lower = sorted_values[np.searchsorted(sums, sums[-1] / 2 - slack)]
-    upper = sorted_values[np.searchsorted(sums, sums[-1] / 2 + slack)]
+    slack = 1e-12 * total
+    lower = values[np.searchsorted(sums, total / 2 - slack)]
+    upper = values[np.searchsorted(sums, total / 2 + slack)]
     return float(lower + (upper - lower) / 2)
+
+
+def _around_the_median(values: Array, weight: Array) -> tuple[Array, Array, float]:
+    """Return the values near the median, their weights, and the weight below them.
+
+    A sample tells where; if it misleads, all values are near.
+    """
+    index, _ = representatives(weight, MOST_SORTED)
+    ordered = np.sort(values[index])
+    middle, reach = MOST_SORTED // 2, MOST_SORTED // 64
+    low, high = ordered[middle - reach], ordered[middle + reach]
+    is_below = values < low
+    below, upto = float(weight @ is_below), float(weight @ (values <= high))
+    total = float(weight.sum())
+    if not below < total / 2 * (1 - 1e-9) < total / 2 * (1 + 1e-9) < upto:
+        return values, weight, 0.0
+    near = np.flatnonzero((values <= high) & ~is_below)
+    return values[near], weight[near], below
 
 
 def mad(residual: Array, weight: Array, n_params: int) -> float:
@@ -118,6 +154,8 @@ def spread(y: Array, weight: Array) -> float:
 
     The median distance, of those that are not 0 if most are; no outlier moves it.
     """
+    some, share = representatives(weight, MOST_SORTED)
+    y, weight = y[some], share
     distance = np.abs(y - weighted_median(y, weight))
     median = weighted_median(distance, weight)
     if median > 0 or not (distance[weight > 0] > 0).any():
@@ -131,23 +169,29 @@ def scale_floor(y: Array, weight: Array) -> float:
     A ten-billionth of the spread of y, but no less than the rounding errors of a
     typical y; 1 if y is 0 throughout.
     """
-    size = weighted_median(np.abs(y), weight)
+    some, share = representatives(weight, MOST_SORTED)
+    size = weighted_median(np.abs(y[some]), share)
     floor = max(1e-10 * spread(y, weight), 16 * float(np.finfo(float).eps) * size)
     return floor if floor > 0 else 1.0
 
 
 def find_fixed_point(
-    measure_at: Callable[[float], float], start: float, floor: float
+    measure_at: Callable[[float], float],
+    start: float,
+    floor: float,
+    slope: float = -1.0,
+    rtol: float = SCALE_RTOL,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
-    ``measure_at(s)`` fits at scale s and returns the scale of the residuals.
+    ``measure_at(s)`` fits at scale s and returns the scale of the residuals; ``slope``
+    is a guess of the derivative.
     """
     x, f = _log_excess(measure_at, start, floor)
-    slope, reach = -1.0, 2.0
+    reach = 2.0
     for _ in range(MOST_FITS):
-        if abs(f) <= SCALE_RTOL:
-            return FixedPoint(float(np.exp(x)), False, True)
+        if abs(f) <= rtol:
+            return FixedPoint(float(np.exp(x)), False, True, slope)
         if f == -np.inf:
             measure_at(floor)
             return FixedPoint(floor, True, True)

@@ -91,14 +91,14 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         loss = check_params(self)
         data, target, weight = check_fit_data(self, X, y, sample_weight)
-        rows = make_rows(data, weight, self.fit_intercept)
         single = target.ndim == 1
         targets = target[:, None] if single else target
-        starts = self._starts(rows, targets.shape[1])
-        fits = [
-            fit_problem(self._problem(rows, column, weight, loss), start)
-            for column, start in zip(targets.T, starts, strict=True)
-        ]
+        rows = make_rows(data, weight, self.fit_intercept)
+        fits = self._fit_each(rows, targets, weight, loss)
+        if not (rows.standard.exact or all(fit.success for fit in fits)):
+            # A row that the sample missed may own a column's scale.
+            rows = make_rows(data, weight, self.fit_intercept, exactly=True)
+            fits = self._fit_each(rows, targets, weight, loss)
         self._store(fits, single, data.dtype)
         self._warn(fits)
         return self
@@ -146,6 +146,16 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
         return tags
+
+    def _fit_each(
+        self, rows: Rows, targets: Array, weight: Array, loss: Loss
+    ) -> list[Fit]:
+        """Return the fit of each column of the targets."""
+        starts = self._starts(rows, targets.shape[1])
+        return [
+            fit_problem(self._problem(rows, column, weight, loss), start)
+            for column, start in zip(targets.T, starts, strict=True)
+        ]
 
     def _problem(self, rows: Rows, target: Array, weight: Array, loss: Loss) -> Problem:
         """Return one target's problem."""

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+# Arrays of so many elements stay in cache.
+STRETCH = 2**15
+
 
 @dataclass(frozen=True)
 class LossFacts:
@@ -118,11 +121,16 @@ class Loss(ABC):
 
 def relative_weight(loss: Loss, residual: Array) -> Array:
     """Return ``gradient(r) / r`` relative to its largest value, 1 at ``r = 0``."""
-    safe = np.where(residual == 0, 1.0, residual)
-    ratio = loss.gradient(safe) / safe / loss.facts.largest_curvature
-    # Two divisions may leave a full weight two rounding errors short of 1.
-    full = (residual == 0) | (ratio > 1 - 4 * np.finfo(np.float64).eps)
-    return np.where(full, 1.0, np.maximum(ratio, 0.0))
+    curvature, weight = loss.facts.largest_curvature, np.empty_like(residual)
+    for start in range(0, residual.size, STRETCH):
+        r = residual[start : start + STRETCH]
+        part = np.divide(
+            loss.gradient(r), r * curvature, out=np.ones_like(r), where=r != 0
+        )
+        # Divisions may leave a full weight a few rounding errors off 1.
+        part[part > 1 - 4 * np.finfo(np.float64).eps] = 1.0
+        np.maximum(part, 0.0, out=weight[start : start + STRETCH])
+    return weight
 
 
 def numerical_conjugate(loss: Loss, slope: Array) -> Array:

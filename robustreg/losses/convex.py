@@ -161,9 +161,7 @@ class SmoothL1(Loss):
     def facts(self) -> LossFacts:
         """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
         slopes = (-1.0, 1.0)
-        return LossFacts(
-            1 / self.beta, slopes, linear_beyond=self.beta, unimodal=True
-        )
+        return LossFacts(1 / self.beta, slopes, linear_beyond=self.beta, unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""

@@ -6,7 +6,15 @@ from typing import Any
 
 import scipy.sparse
 
-from robustreg.rows.base import Array, Index, Rows, Standard
+from robustreg.rows.base import (
+    Array,
+    Block,
+    Index,
+    Rows,
+    Standard,
+    representatives,
+    stretches,
+)
 from robustreg.rows.dense import (
     DenseRows,
     dense_standard,
@@ -18,6 +26,7 @@ from robustreg.rows.sparse import SparseRows, sparse_standard
 
 __all__ = [
     "Array",
+    "Block",
     "DenseRows",
     "FormedRows",
     "Index",
@@ -25,7 +34,9 @@ __all__ = [
     "SparseRows",
     "Standard",
     "make_rows",
+    "representatives",
     "strata",
+    "stretches",
 ]
 
 # Data of no more entries than this have their design formed.

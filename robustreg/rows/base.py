@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,40 @@ def make_standard(
     return Standard(shift, unit, constant)
 
 
+def representatives(weight: Array, size: int) -> tuple[Index, Array]:
+    """Return the rows that have weight, and it, or ``size`` rows of equal weight.
+
+    For what need only be typical; the second, where rows are more, with repetitions.
+    """
+    n, total = weight.size, float(weight.sum())
+    if n <= size:
+        live = np.flatnonzero(weight)
+        return live, weight[live]
+    place = (np.arange(size) + 0.5) / size
+    if weight.min() == weight.max():
+        index = (place * n).astype(np.intp)
+    else:
+        sums = np.cumsum(weight)
+        index = np.minimum(np.searchsorted(sums, place * sums[-1]), n - 1)
+    return index, np.full(size, total / size)
+
+
+def stretches(n: int, size: int = 2**15) -> Iterator[slice]:
+    """Yield slices of consecutive rows, so few that arrays of one stay in cache."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+class Block(Protocol):
+    """Some consecutive rows: two products."""
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+
+
 class Rows(ABC):
     """n rows of the standardised design, with products that take one pass each.
 
@@ -103,7 +137,7 @@ class Rows(ABC):
         return np.append(self.standard.unit > 0, self.standard.constant > 0)
 
     @abstractmethod
-    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield consecutive blocks of rows, each small enough to stay in cache."""
 
     @abstractmethod
@@ -136,6 +170,10 @@ class Rows(ABC):
         """
 
     @abstractmethod
+    def few(self, index: Index) -> Array:
+        """Return the design of a few rows, as a dense array."""
+
+    @abstractmethod
     def extended(self) -> Rows:
         """Return the same rows with products in extended precision.
 
@@ -147,10 +185,15 @@ class Rows(ABC):
         """Return some of the rows, copied."""
 
     def map_reduce(
-        self, terms: Callable[[slice, Rows], tuple[Array | float, ...]]
+        self,
+        terms: Callable[[slice, Block], tuple[Array | float, ...]],
+        cost: float = 1.0,
     ) -> tuple[Array | float, ...]:
-        """Return the sums over all blocks of ``terms(place, block)``, in one pass."""
-        self.passes += 1
+        """Return the sums over all blocks of ``terms(place, block)``.
+
+        ``cost`` is that of the terms, in passes.
+        """
+        self.passes += cost
         parts = [terms(place, block) for place, block in self.blocks()]
         return tuple(sum(column) for column in zip(*parts, strict=True))
 

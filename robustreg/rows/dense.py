@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from robustreg.rows.base import Array, Index, Rows, Standard, make_standard
+from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standard
 from robustreg.rows.formed import FormedRows
 
 # A block of this many bytes fits the second-level cache beside what it makes.
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**21
 # Rows of the sample that standardises many more.
 SAMPLE_ROWS = 10_000
 
@@ -86,6 +86,31 @@ def _places(n: int, p: int) -> Iterator[slice]:
 
 
 @final
+@dataclass(frozen=True)
+class _DenseBlock:
+    """Some rows and what standardises them after the product."""
+
+    X: Array
+    standard: Standard
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+        coef, offset = self.standard.to_original(params)
+        prediction = self.X @ coef
+        prediction += offset
+        return prediction
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+        total = v.sum()
+        result = np.empty(self.X.shape[1] + 1, np.result_type(self.X, v))
+        slope = v @ self.X
+        result[:-1] = (slope - self.standard.shift * total) * self.standard.unit
+        result[-1] = self.standard.constant * total
+        return result
+
+
+@final
 class DenseRows(Rows):
     """Rows of an array, worked through in blocks that are upcast to float64."""
 
@@ -104,28 +129,24 @@ class DenseRows(Rows):
         # Extended precision is for small differences: it always centres first.
         extended = precision != np.float64 and bool(standard.shift.any())
         self._centred = bool(standard.far.any()) or extended
+        # What is left of the standardisation once the blocks are centred.
+        zero = np.zeros_like(standard.shift)
+        self._left = replace(standard, shift=zero) if self._centred else standard
         # Without a conversion the products need no blocks.
         self._direct = X.dtype == precision and not self._centred
 
-    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield views of consecutive rows; a far-off block is centred in a copy."""
         for place in _places(self.n_rows, self.n_params):
-            block = self._X[place]
+            block = self._X[place].astype(self._precision, copy=False)
             if self._centred:
-                near = block.astype(self._precision) - self.standard.shift
-                shift = np.zeros_like(self.standard.shift)
-                unit, constant = self.standard.unit, self.standard.constant
-                local = Standard(shift, unit, constant)
-                yield place, DenseRows(near, local, self._precision)
-            else:
-                wide = block.astype(self._precision, copy=False)
-                yield place, DenseRows(wide, self.standard, self._precision)
+                block = block - self.standard.shift
+            yield place, _DenseBlock(block, self._left)
 
     def predict(self, params: Array) -> Array:
         """Return ``design @ params``."""
         if self._direct:
-            coef, offset = self.standard.to_original(params)
-            return self._X @ coef + offset
+            return _DenseBlock(self._X, self._left).predict(params)
         result = np.empty(self.n_rows, self._precision)
         for place, block in self.blocks():
             result[place] = block.predict(params)
@@ -134,9 +155,7 @@ class DenseRows(Rows):
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``."""
         if self._direct:
-            total = v.sum()
-            slope = (v @ self._X - self.standard.shift * total) * self.standard.unit
-            return np.append(slope, self.standard.constant * total)
+            return _DenseBlock(self._X, self._left).adjoint(v)
         result = np.zeros(self.n_params, self._precision)
         for place, block in self.blocks():
             result += block.adjoint(v[place])
@@ -164,13 +183,20 @@ class DenseRows(Rows):
         blocks = self._weighted_designs(np.ones(self.n_rows), np.arange(self.n_params))
         return np.vstack(list(blocks)), np.zeros(self.n_params - 1)
 
+    def few(self, index: Index) -> Array:
+        """Return the design of a few rows."""
+        return _formed(self._X[index], self.standard)
+
     def extended(self) -> Rows:
         """Return the rows, upcast to long double block by block."""
         return DenseRows(self._X, self.standard, np.longdouble)
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows, their design formed."""
-        return FormedRows(_formed(self._X[index], self.standard), self.standard)
+        design = np.empty((index.size, self.n_params))
+        for place in _places(index.size, self.n_params):
+            design[place] = _formed(self._X[index[place]], self.standard)
+        return FormedRows(design, self.standard)
 
     def formed(self) -> Rows:
         """Return all rows, their design formed."""

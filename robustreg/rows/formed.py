@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 import scipy.linalg
 
-from robustreg.rows.base import Array, Index, Rows, Standard
+from robustreg.rows.base import Array, Block, Index, Rows, Standard
 
 # A Gram matrix of more entries than this is summed block by block.
 BLOCK_ENTRIES = 2**17
@@ -40,7 +40,7 @@ class FormedRows(Rows):
         self.passes = 0.0
         self._every = np.arange(self.n_params)
 
-    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield all rows at once: they are few."""
         yield slice(0, self.n_rows), self
 
@@ -75,6 +75,10 @@ class FormedRows(Rows):
     def design(self) -> tuple[Any, Array]:
         """Return the design itself, and no offset."""
         return self._design, np.zeros(self.n_params - 1)
+
+    def few(self, index: Index) -> Array:
+        """Return the design of some rows."""
+        return np.asarray(self._design[index])
 
     def extended(self) -> Rows:
         """Return the rows in long double, from their source if it was kept."""

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from robustreg.rows.base import Array, Index, Rows, Standard, make_standard
+from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standard
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
@@ -49,7 +49,7 @@ class SparseRows(Rows):
         self.passes = 0.0
         self._X, self._virtual = _shift_full_columns(X, standard)
 
-    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+    def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield all rows at once: slicing a sparse matrix copies it."""
         yield slice(0, self.n_rows), self
 
@@ -93,7 +93,7 @@ class SparseRows(Rows):
         size = max(256, columns.size)
         for start in range(0, inside.size, size):
             rows = inside[start : start + size]
-            block = self._few_rows(rows)[:, columns] * np.sqrt(c[rows])[:, None]
+            block = self.few(rows)[:, columns] * np.sqrt(c[rows])[:, None]
             result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
             result = result[: columns.size]
         return result
@@ -117,10 +117,10 @@ class SparseRows(Rows):
         taken.standard = self.standard
         return taken
 
-    def _few_rows(self, rows: Index) -> Array:
-        """Return the design of a number of rows that does not grow with n_rows."""
-        design = np.empty((rows.size, self.n_params))
-        block = self._X[rows].toarray() - self._virtual.shift
+    def few(self, index: Index) -> Array:
+        """Return the design of a few rows, dense."""
+        design = np.empty((index.size, self.n_params))
+        block = self._X[index].toarray() - self._virtual.shift
         design[:, :-1] = block * self._virtual.unit
         design[:, -1] = self._virtual.constant
         return design

@@ -4,37 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.canonical import canonical
-from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.direct import direct_step
+from robustreg.solvers.facts import facts_of, step_rule_for
+from robustreg.solvers.kinked import (
+    ExactMethod,
+    by_augmented_lagrangian,
+    by_interior_point,
+)
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
-from robustreg.solvers.reduction import reduced_augmented_lagrangian, sample
+from robustreg.solvers.reduction import reduced
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
+from robustreg.solvers.starting import near_start
+from robustreg.solvers.subsampled import subsampled_newton
 
 __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
 
-# Above this many params the Hessian is not factorised.
-MOST_DIRECT_PARAMS = 2000
-# How stationary the fit of a sample is from which a fit of all rows starts.
-SAMPLE_GTOL = 1e-3
-
 # A tie among optimal fits is broken by a fit that is solved this closely, in no more
 # than so many multiplier updates.
-TIGHT_TOL, TIE_ITERATIONS = 1e-12, 12
+TIGHT_TOL, TIE_ITERATIONS = 1e-12, 100
 
 
 class UnsuitableSolverError(ValueError):
     """The solver that was asked for cannot do this objective."""
+
+
+Run = Callable[[Objective, Array, float, int, OptimizeResult | None], OptimizeResult]
 
 
 @dataclass(frozen=True)
@@ -44,33 +48,18 @@ class Solver:
     Parameters
     ----------
     run : callable
-        ``run(objective, start, tol, max_iter)`` returns an `OptimizeResult`.
+        ``run(objective, start, tol, max_iter, previous)`` returns an `OptimizeResult`;
+        ``previous`` may be that of a like problem, or None.
     needs : dict
         Facts of the objective, by name, and the value that each must have.
-    starts_near : bool
-        Whether it wants a start near the optimum.
     """
 
-    run: Callable[[Objective, Array, float, int], OptimizeResult]
+    run: Run
     needs: dict[str, bool]
-    starts_near: bool = False
 
     def mismatches(self, facts: dict[str, bool]) -> list[str]:
         """Return the names of the facts that do not match."""
         return [name for name, value in self.needs.items() if facts[name] != value]
-
-
-def facts_of(objective: Objective) -> dict[str, bool]:
-    """Return what solvers ask about an objective."""
-    loss = objective.loss.facts
-    return {
-        "convex loss": loss.convex,
-        "smooth loss": bool(np.isfinite(loss.largest_curvature)),
-        "piecewise linear loss": loss.piecewise_linear,
-        "l1 part in the penalty": bool((objective.l1 > 0).any()),
-        "l2 part in the penalty": bool((objective.penalty_curvature() > 0).any()),
-        "few params": objective.n_params <= MOST_DIRECT_PARAMS,
-    }
 
 
 def solve(
@@ -79,11 +68,11 @@ def solve(
     solver: str,
     tol: float,
     max_iter: int,
-    near: bool = False,
+    previous: OptimizeResult | None = None,
 ) -> OptimizeResult:
     """Minimise an objective by the solver named, or by the first that fits.
 
-    ``near`` says that the start is near the optimum as it is.
+    ``previous`` is the result of a like problem, from whose answer this one starts.
 
     Returns
     -------
@@ -100,18 +89,19 @@ def solve(
     name = suitable[0] if solver == "auto" and suitable else solver
     if name not in suitable:
         raise UnsuitableSolverError(_explanation(solver, facts, suitable))
-    if SOLVERS[name].starts_near and not near:
-        start = near_start(objective, start)
-    result = SOLVERS[name].run(objective, start, tol, max_iter)
+    result = SOLVERS[name].run(objective, start, tol, max_iter, previous)
     if result.success and not result.get("unique") and facts["few params"]:
-        allowed = allowed_gap(objective, result.point, tol, result.slopes)
+        slopes = result.get("slopes")
+        if slopes is None:
+            slopes = objective.loss.gradient(result.point.residual)
+        allowed = allowed_gap(objective, result.point, tol, slopes)
 
         def again(like: Objective, params: Array) -> OptimizeResult:
             return SOLVERS[_suitable(facts_of(like))[0]].run(
-                like, params, TIGHT_TOL, TIE_ITERATIONS
+                like, params, TIGHT_TOL, TIE_ITERATIONS, None
             )
 
-        result.point = canonical(objective, result.point, result.slopes, again, allowed)
+        result.point = canonical(objective, result.point, slopes, again, allowed)
         result.gap += max(result.point.value - result.fun, 0.0)
         result.x, result.fun = result.point.params, result.point.value
     return result
@@ -137,14 +127,6 @@ def _explanation(solver: str, facts: dict[str, bool], suitable: list[str]) -> st
     )
 
 
-def _step_rule(objective: Objective) -> StepRule:
-    """Return how Newton steps are found for an objective."""
-    facts = facts_of(objective)
-    if facts["l1 part in the penalty"]:
-        return proximal_step
-    return direct_step if facts["few params"] else krylov_step
-
-
 def _through_scipy(
     method: Callable[..., OptimizeResult],
     objective: Objective,
@@ -162,60 +144,86 @@ def _through_scipy(
     )
 
 
-def _run_newton(step_rule: StepRule) -> Callable[..., OptimizeResult]:
+def _newton(
+    objective: Objective,
+    start: Array,
+    *,
+    step_rule: StepRule,
+    tol: float,
+    max_iter: int,
+    previous: OptimizeResult | None,
+) -> OptimizeResult:
+    """Run Newton's method, near the optimum on a sample's Hessian if rows are many."""
+    if previous is None:
+        near = near_start(objective, start, step_rule)
+        start, preconditioner, known = near.params, near.preconditioner, None
+    else:
+        preconditioner = previous.get("preconditioner")
+        known = previous.get("residual")
+    if preconditioner is not None:
+        result = subsampled_newton(objective, start, preconditioner, tol, known)
+        result.preconditioner = preconditioner
+        if result.success:
+            return result
+        start, known = result.x, result.point.residual
+    return newton(
+        objective, start, step_rule=step_rule, tol=tol, max_iter=max_iter, known=known
+    )
+
+
+def _run_newton(step_rule: StepRule) -> Run:
     """Return a solver that runs Newton's method with a step rule."""
 
     def run(
-        objective: Objective, start: Array, tol: float, max_iter: int
+        objective: Objective,
+        start: Array,
+        tol: float,
+        max_iter: int,
+        previous: OptimizeResult | None,
     ) -> OptimizeResult:
-        options = {"step_rule": step_rule, "tol": tol, "max_iter": max_iter}
-        return _through_scipy(newton, objective, start, **options)
+        options = {
+            "step_rule": step_rule,
+            "tol": tol,
+            "max_iter": max_iter,
+            "previous": previous,
+        }
+        return _through_scipy(_newton, objective, start, **options)
 
     return run
 
 
-def _run_augmented_lagrangian(
-    objective: Objective, start: Array, tol: float, max_iter: int
-) -> OptimizeResult:
-    """Run the augmented Lagrangian, on few rows at a time if there are many."""
-    options = {
-        "step_rule": _step_rule(objective),
-        "tol": tol,
-        "max_iter": max_iter,
-    }
-    return _through_scipy(reduced_augmented_lagrangian, objective, start, **options)
+def _run_kinked(method: ExactMethod) -> Run:
+    """Return a solver of piecewise linear losses, on few rows at a time."""
+
+    def run(
+        objective: Objective,
+        start: Array,
+        tol: float,
+        max_iter: int,
+        previous: OptimizeResult | None,
+    ) -> OptimizeResult:
+        del previous
+        exact = partial(method, tol=tol, max_iter=max_iter)
+        options = {"step_rule": step_rule_for(objective), "exact": exact}
+        return _through_scipy(reduced, objective, start, **options)
+
+    return run
 
 
-def near_start(objective: Objective, start: Array) -> Array:
-    """Return params near the optimum: from a sample of rows, then from wide losses."""
-    step_rule, loss = _step_rule(objective), objective.loss
-    own = width_of(loss)
-    if not np.isfinite(own):
-        return start
-    few = sample(objective)
-    if few is not None:
-        near = near_start(few, start)
-        return near if own == 0 else _roughly(few, near, step_rule)
-    n_inside = 4 * objective.n_params if own == 0 else 1
-    point, _ = shrink(objective, start, step_rule, n_inside)
-    inside = np.count_nonzero(np.abs(point.residual) <= own)
-    if own == 0 or inside >= objective.n_params:
-        return point.params
-    # Too few rows see any curvature: the loss is all but piecewise linear here.
-    kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
-    return _run_augmented_lagrangian(kinked, point.params, 1e-8, 30).x
+def _afresh(method: Callable[..., OptimizeResult]) -> Run:
+    """Return a solver that has no use for a previous result."""
 
+    def run(
+        objective: Objective,
+        start: Array,
+        tol: float,
+        max_iter: int,
+        previous: OptimizeResult | None,
+    ) -> OptimizeResult:
+        del previous
+        return method(objective, start, tol, max_iter)
 
-def _roughly(objective: Objective, start: Array, step_rule: StepRule) -> Array:
-    """Return the params of a fit to a loose tolerance, without a certificate."""
-    return newton(
-        objective,
-        start,
-        step_rule=step_rule,
-        tol=0.0,
-        max_iter=30,
-        gtol=SAMPLE_GTOL,
-    ).x
+    return run
 
 
 # In order of preference.
@@ -228,27 +236,28 @@ SOLVERS: dict[str, Solver] = {
             "l1 part in the penalty": False,
             "few params": True,
         },
-        starts_near=True,
     ),
     "newton-cg": Solver(
         _run_newton(krylov_step),
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
-        starts_near=True,
     ),
     "proximal-newton": Solver(
         _run_newton(proximal_step),
         {"convex loss": True, "smooth loss": True},
-        starts_near=True,
     ),
     "l-bfgs-b": Solver(
-        l_bfgs_b,
+        _afresh(l_bfgs_b),
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
     ),
+    "interior-point": Solver(
+        _run_kinked(by_interior_point),
+        {"piecewise linear loss": True, "few params": True},
+    ),
     "augmented-lagrangian": Solver(
-        _run_augmented_lagrangian, {"piecewise linear loss": True}
+        _run_kinked(by_augmented_lagrangian), {"piecewise linear loss": True}
     ),
     "linprog": Solver(
-        linear_program,
+        _afresh(linear_program),
         {"piecewise linear loss": True, "l2 part in the penalty": False},
     ),
 }

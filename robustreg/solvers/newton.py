@@ -59,9 +59,8 @@ MAJORISED = (0.0, 0.01, 0.1, 1.0)
 STEEP = 0.5
 # Above this reciprocal condition number one more step would not give one more digit.
 STEADY = 0.03
-# A gap is worth its certificate once the model's decrease is this share of the value;
-# a step that overshot the tolerance by so much needs no other.
-PROMISING, OVERSHOT = 1e-3, 1e-10
+# A gap is worth its certificate once the model's decrease is this share of the value.
+PROMISING = 1e-3
 LONGEST = 2.0**60
 
 
@@ -73,6 +72,7 @@ def newton(
     tol: float,
     max_iter: int,
     gtol: float | None = None,
+    known: Array | None = None,
 ) -> OptimizeResult:
     """Minimise an objective.
 
@@ -91,14 +91,16 @@ def newton(
     gtol : float or None
         If given, done when the relative stationarity is at most this; no certificate
         is made.
+    known : ndarray of shape (n_rows,) or None
+        Residuals at the start, if known.
 
     Returns
     -------
     OptimizeResult
-        With ``point``, ``gap``, ``slopes``, the ``rcond`` of the last step, and
+        With ``point``, ``gap``, ``rcond`` and ``model`` of the last step, and
         ``unique``, True if the optimum was shown to be.
     """
-    point = objective.evaluate(start)
+    point = objective.evaluate(start, known)
     level, iteration, success, unique = 0, 0, False, False
     previous, gap = np.inf, np.inf
     while not success and iteration < max_iter:
@@ -109,10 +111,13 @@ def newton(
             success = length == 1.0 and objective.stationarity(trial) <= gtol
         elif min(step.decrease, _left(step, trial)) <= PROMISING * abs(trial.value):
             allowed = allowed_gap(objective, trial, tol)
-            if _left(step, trial) <= OVERSHOT * allowed:
+            left = _left(step, trial)
+            if step.model is not None and left <= allowed:
                 gap = local_gap(objective, trial, step.model)
                 unique = gap <= allowed
-                success = unique and step.rcond > STEADY
+                steady = step.model.factor.rcond > STEADY
+                sharp = left <= tol * allowed and steady
+                success = unique and (sharp or step.decrease <= allowed)
             if step.decrease <= allowed and not success:
                 gap = _certified(objective, point, trial)
                 stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
@@ -129,9 +134,9 @@ def newton(
         fun=point.value,
         point=point,
         gap=gap,
-        slopes=objective.loss.gradient(point.residual),
         nit=iteration,
         rcond=step.rcond,
+        model=step.model,
         unique=unique,
         success=success,
         status=0 if success else 1,

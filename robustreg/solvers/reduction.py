@@ -1,11 +1,13 @@
 """Kinked losses on many rows: only rows near the kink are worth their cost.
 
-A row far from the fit keeps its side of the kink, where its loss is linear. A sample's
-fit tells which rows may change sides; all others are replaced by one linear term, the
-small problem is solved, and the sides are checked in one pass [1]_. Rows that changed
-sides enter, and the next problem is smaller still.
+A row far from the fit keeps its side of the kink, where its loss is linear. So a
+sample is fitted first, its fit is moved by Newton's method on a narrow smooth loss of
+all rows, all rows but those nearest to that fit are replaced by one linear term [1]_,
+the small problem is solved exactly, and the sides are checked. A tangent is a lower
+bound, so that the small problem's certificate is the large one's. Rows that changed
+sides enter, and the small problem is solved again.
 
-Cost: about four passes and n p for the rows near the kink, not n p^2.
+Cost: about five passes, n p each, and the Gram matrices of the rows near the kink.
 
 References
 ----------
@@ -16,103 +18,186 @@ References
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from robustreg.certificate import duality_gap
+from robustreg.losses import Envelope
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
-from robustreg.solvers.continuation import shrink
-from robustreg.solvers.newton import StepRule, allowed_gap
+from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.sampling import sample
 
-# A first fit on this many rows, on this many per param or on this share of all rows
-# starts one on many more.
-SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM, SAMPLE_SHARE = 10_000, 20, 0.05
-# With a sample of m rows, this many times sqrt(p / m) of all rows may change sides.
-BAND = 4.0
-# Later rounds hold at least this many rows per param near the kink.
-ROWS_PER_PARAM = 50
+# ``exact(objective, start, error)`` minimises an objective of few rows.
+Exact = Callable[[Objective, Array, float], OptimizeResult]
+
+# So many rows, or so many per param, are solved as they are.
+FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 40
+# A sample of ``SAMPLE (p n^2)^(1/3)`` rows leaves about as much work as it is [1]_.
+SAMPLE = 2.0
+# The smooth loss is curved over so many errors of the sample's fit.
+WIDTH = 2.0
+STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
+# So many errors of the smooth fit away, rows are taken to keep their side.
+BAND = 6.0
 MOST_ROUNDS = 20
+# The density of residuals at the kink is that of this share of them.
+NEAREST_SHARE = 0.1
+TINY = float(np.finfo(float).tiny)
 
 
-def sample(objective: Objective) -> Objective | None:
-    """Return the objective of a random sample of rows, or None if rows are few."""
-    n, p = objective.rows.n_rows, objective.n_params
-    size = int(max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * p, SAMPLE_SHARE * n))
-    if n < 4 * size:
-        return None
-    drawn = np.unique(np.random.default_rng(0).integers(n, size=size))
-    live = drawn[objective.weight[drawn] > 0]
-    return objective.take(live) if live.size > size // 2 else None
+@dataclass(frozen=True)
+class Near:
+    """A point near the optimum.
+
+    Parameters
+    ----------
+    point : Point
+        The point.
+    error : float
+        By about how much its predictions are off.
+    """
+
+    point: Point
+    error: float
 
 
-def reduced_augmented_lagrangian(
-    objective: Objective,
-    start: Array,
-    *,
-    step_rule: StepRule,
-    tol: float,
-    max_iter: int,
+def reduced(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
 
-    Parameters and result are those of `augmented_lagrangian`.
+    Returns
+    -------
+    OptimizeResult
+        As ``exact`` returns it, for all rows.
     """
-    few = sample(objective)
-    options: dict[str, Any] = {
-        "step_rule": step_rule,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
-    if few is None:
-        return augmented_lagrangian(objective, start, **options)
-    near, _ = shrink(few, start, step_rule, 4 * few.n_params)
-    point = objective.evaluate(near.params)
-    n_rows = objective.rows.n_rows
-    n_active = int(BAND * np.sqrt(few.n_params / few.rows.n_rows) * n_rows)
-    iterations = 0
+    if _is_small(objective):
+        return exact(objective, start, _spread(objective, start))
+    near = near_kinked(objective, start, step_rule, exact)
+    point, n_rows = near.point, objective.rows.n_rows
+    n_active = _count_within(objective, point, BAND * near.error)
+    error, iterations = near.error, 0
     for _ in range(MOST_ROUNDS):
-        active = _nearest(objective, point, min(n_active, n_rows))
+        active = _nearest(objective, point, n_active)
         held = objective.hold(point, active)
-        result = reduced_augmented_lagrangian(held, point.params, **options)
+        result = exact(held, point.params, error)
         iterations += result.nit
-        trial = objective.evaluate(result.x)
-        wrong = _changed_sides(objective, point, trial, active)
-        point = trial
-        if not wrong:
-            break
-        least = ROWS_PER_PARAM * objective.n_params
-        n_active = max(4 * wrong, least, n_active // 4 if n_active < n_rows else n_rows)
-    slopes = objective.loss.gradient(point.residual)
+        residual = objective.residual(result.x)
+        residual[active] = result.point.residual
+        wrong = _changed_sides(objective, point.residual, residual, active)
+        # Too few rows may leave nothing that bounds the linear term.
+        if result.success or n_active == n_rows:
+            point = Point(result.x, result.point.gradient, residual, objective)
+            error *= 0.5
+            if not wrong:
+                break
+        n_active = min(max((2 if result.success else 8) * n_active, 4 * wrong), n_rows)
+    slopes = objective.loss.gradient(residual)
     slopes[active] = result.slopes
-    gap = duality_gap(objective, point, slopes)
-    success = gap <= allowed_gap(objective, point, tol, slopes)
     return OptimizeResult(
-        x=point.params,
+        result,
         fun=point.value,
         point=point,
-        gap=gap,
+        gap=result.gap if not wrong else np.inf,
         slopes=slopes,
         nit=iterations,
-        success=success,
-        message="converged" if success else result.message,
+        success=bool(result.success and not wrong),
     )
 
 
+def near_kinked(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+) -> Near:
+    """Return a point near the optimum, from samples of samples.
+
+    With m rows a sample's fit is off by about ``sqrt(p / m)`` times the sparsity times
+    the standard deviation of slopes over their range.
+    """
+    n, p = objective.rows.n_rows, objective.n_params
+    drawn = None if _is_small(objective) else sample(objective, _sample_size(n, p))
+    if drawn is None:
+        result = exact(objective, start, _spread(objective, start))
+        return Near(result.point, objective.typical_residual(result.point) / n)
+    near = near_kinked(drawn.objective, start, step_rule, exact)
+    few, unit = drawn.objective.rows.n_rows, _sparsity(drawn.objective, near.point)
+    low, high = objective.loss.facts.slopes
+    spread = unit * np.sqrt(-low * high) / (high - low)
+    error = max(spread * np.sqrt(p / few), near.error, objective.noise)
+    width = WIDTH * error
+    # The slope rises from low to high over equal distances on both sides of the kink
+    # (a uniform kernel): its bias is of second order.
+    beta = 2 * width / (high - low)
+    stage = objective.with_loss(
+        Envelope(low, high, beta), objective.target + beta * (low + high) / 2
+    )
+    fit = newton(
+        stage,
+        near.point.params,
+        step_rule=step_rule,
+        tol=0.0,
+        max_iter=STAGE_ITERATIONS,
+        gtol=STAGE_GTOL,
+    )
+    # Noise of the slopes of rows within the width; its bias; what is left to do.
+    left = np.sqrt(p * width * unit / (6 * n)) + width**2 / (6 * unit)
+    left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
+    residual = fit.point.residual - beta * (low + high) / 2
+    point = Point(fit.x, fit.point.gradient, residual, objective)
+    return Near(point, float(max(left, objective.noise)))
+
+
+def _sparsity(objective: Objective, point: Point) -> float:
+    """Return one over the density of residuals at the kink [1]_, from those nearest.
+
+    References
+    ----------
+    .. [1] Koenker, R. (2005). Quantile Regression, section 3.4. Cambridge University
+       Press.
+    """
+    rows, _ = objective.representatives
+    nearest = float(np.quantile(np.abs(point.residual[rows]), NEAREST_SHARE))
+    return max(2 * nearest / NEAREST_SHARE, objective.noise, TINY)
+
+
+def _is_small(objective: Objective) -> bool:
+    """Return whether rows are so few that the problem is solved as it is."""
+    few = max(FEW_ROWS, FEW_ROWS_PER_PARAM * objective.n_params)
+    return objective.rows.n_rows <= few
+
+
+def _sample_size(n: int, p: int) -> int:
+    """Return how many rows a sample has."""
+    return int(max(SAMPLE * (p * float(n) ** 2) ** (1 / 3), 20 * p))
+
+
+def _spread(objective: Objective, start: Array) -> float:
+    """Return the typical residual at the start."""
+    return objective.typical_residual(objective.evaluate(start))
+
+
+def _count_within(objective: Objective, point: Point, reach: float) -> int:
+    """Return how many rows are held near the kink."""
+    within = int(np.count_nonzero(np.abs(point.residual) <= reach))
+    least = min(FEW_ROWS, objective.rows.n_rows)
+    return max(within, least, 10 * objective.n_params)
+
+
 def _nearest(objective: Objective, point: Point, count: int) -> Index:
-    """Return the rows of smallest residual, in order; rows of no weight are last."""
+    """Return the rows of smallest residual, in order; none without weight."""
     size = np.where(objective.weight > 0, np.abs(point.residual), np.inf)
-    return np.sort(np.argpartition(size, count - 1)[:count])
+    count = min(count, size.size)
+    nearest = np.argpartition(size, count - 1)[:count]
+    return np.sort(nearest[objective.weight[nearest] > 0])
 
 
 def _changed_sides(
-    objective: Objective, point: Point, trial: Point, active: Index
+    objective: Objective, before: Array, after: Array, active: Index
 ) -> int:
     """Return how many of the held rows are now on the other side of the kink."""
-    changed = (point.residual > 0) != (trial.residual > 0)
+    changed = (before > 0) != (after > 0)
     changed &= objective.weight > 0
     changed[active] = False
     return int(np.count_nonzero(changed))

@@ -1,0 +1,35 @@
+"""What solvers ask about an objective."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustreg.objective import Objective
+from robustreg.solvers.direct import direct_step
+from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.newton import StepRule
+from robustreg.solvers.proximal import proximal_step
+
+# Above this many params the Hessian is not factorised.
+MOST_DIRECT_PARAMS = 2000
+
+
+def facts_of(objective: Objective) -> dict[str, bool]:
+    """Return what solvers ask about an objective."""
+    loss = objective.loss.facts
+    return {
+        "convex loss": loss.convex,
+        "smooth loss": bool(np.isfinite(loss.largest_curvature)),
+        "piecewise linear loss": loss.piecewise_linear,
+        "l1 part in the penalty": bool((objective.l1 > 0).any()),
+        "l2 part in the penalty": bool((objective.penalty_curvature() > 0).any()),
+        "few params": objective.n_params <= MOST_DIRECT_PARAMS,
+    }
+
+
+def step_rule_for(objective: Objective) -> StepRule:
+    """Return how Newton steps are found for an objective."""
+    facts = facts_of(objective)
+    if facts["l1 part in the penalty"]:
+        return proximal_step
+    return direct_step if facts["few params"] else krylov_step

@@ -1,0 +1,61 @@
+"""Two ways to minimise a piecewise linear objective of few rows exactly."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scipy.optimize import OptimizeResult
+
+from robustreg.objective import Objective
+from robustreg.rows import Array
+from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
+from robustreg.solvers.facts import facts_of, step_rule_for
+from robustreg.solvers.interior_point import interior_point
+
+
+class ExactMethod(Protocol):
+    """Minimises from a start whose predictions are off by about ``error``."""
+
+    def __call__(
+        self,
+        objective: Objective,
+        start: Array,
+        error: float,
+        *,
+        tol: float,
+        max_iter: int,
+    ) -> OptimizeResult:
+        """Return the minimum."""
+
+
+def by_interior_point(
+    objective: Objective, start: Array, error: float, *, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Minimise by the interior-point method, and if it stalls by the other one.
+
+    With rows that are held, a failure says that too few others bound the objective.
+    """
+    result = interior_point(objective, start, error, tol, max_iter)
+    if result.success or objective.linear.any():
+        return result
+    other = by_augmented_lagrangian(
+        objective, result.x, error, tol=tol, max_iter=max_iter
+    )
+    return other if other.gap < result.gap else result
+
+
+def by_augmented_lagrangian(
+    objective: Objective, start: Array, error: float, *, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Minimise by the augmented Lagrangian, which finds its widths itself."""
+    del error
+    rule = step_rule_for(objective)
+    return augmented_lagrangian(
+        objective, start, step_rule=rule, tol=tol, max_iter=max_iter
+    )
+
+
+def exact_method(objective: Objective) -> ExactMethod:
+    """Return the better of the two for an objective."""
+    few = facts_of(objective)["few params"]
+    return by_interior_point if few else by_augmented_lagrangian

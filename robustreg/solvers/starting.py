@@ -1,0 +1,75 @@
+"""Where a fit starts: from a sample of rows, then from wide losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from robustreg.losses import Pinball
+from robustreg.objective import Objective
+from robustreg.rows import Array
+from robustreg.solvers.continuation import shrink, width_of
+from robustreg.solvers.kinked import exact_method
+from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.reduction import reduced
+from robustreg.solvers.sampling import default_size, sample
+from robustreg.solvers.subsampled import Preconditioner
+
+# How stationary the fit of a sample is from which a fit of all rows starts.
+SAMPLE_GTOL = 1e-2
+# So close is a kinked fit that starts a nearly kinked one, in so many updates.
+KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
+
+
+@dataclass(frozen=True)
+class NearStart:
+    """Params near the optimum, and a sample's Hessian there if one was made."""
+
+    params: Array
+    preconditioner: Preconditioner | None = None
+
+
+def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearStart:
+    """Return params near the optimum of a convex objective.
+
+    The fit of a sample if rows are many; else, and for the sample, that of wider and
+    wider losses in reverse.
+    """
+    own = width_of(objective.loss)
+    if not np.isfinite(own):
+        return NearStart(start)
+    drawn = sample(objective, default_size(objective))
+    if drawn is None:
+        return NearStart(_from_wide_losses(objective, start, step_rule, own))
+    near = near_start(drawn.objective, start, step_rule).params
+    if own == 0:
+        return NearStart(near)
+    fit = newton(
+        drawn.objective,
+        near,
+        step_rule=step_rule,
+        tol=0.0,
+        max_iter=30,
+        gtol=SAMPLE_GTOL,
+    )
+    usable = fit.success and fit.model is not None
+    return NearStart(fit.x, Preconditioner(drawn, fit.model) if usable else None)
+
+
+def _from_wide_losses(
+    objective: Objective, start: Array, step_rule: StepRule, own: float
+) -> Array:
+    """Return the params of the last of a sequence of narrowing losses."""
+    loss = objective.loss
+    point, _ = shrink(
+        objective, start, step_rule, 4 * objective.n_params if own == 0 else 1
+    )
+    inside = np.count_nonzero(np.abs(point.residual) <= own)
+    if own == 0 or inside >= objective.n_params:
+        return point.params
+    # Too few rows see any curvature: the loss is all but piecewise linear here.
+    kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
+    exact = partial(exact_method(objective), tol=KINKED_TOL, max_iter=KINKED_ITERATIONS)
+    return reduced(kinked, point.params, step_rule, exact).x
