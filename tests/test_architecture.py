@@ -26,7 +26,7 @@ ROOMS = {
     "objective": ({"linalg", "losses", "penalties", "rows"}, {"numpy"}),
     "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
     "solvers": (
-        {"certificate", "linalg", "losses", "objective", "rows"},
+        {"certificate", "linalg", "losses", "objective", "penalties", "rows"},
         {"numpy", "scipy"},
     ),
     "fitting": (
@@ -42,15 +42,19 @@ ROOMS = {
         {"fitting", "losses", "penalties", "rows", "scale", "validation"},
         {"numpy", "sklearn"},
     ),
-    "__init__": ({"estimators"}, set()),
+    "path": (
+        {"losses", "objective", "penalties", "rows", "scale", "solvers", "validation"},
+        {"numpy", "sklearn"},
+    ),
+    "__init__": ({"estimators", "path"}, set()),
 }
 # Words that belong to some rooms only.
 HOMES = {
-    "fit_intercept": {"rows", "validation", "estimators"},
+    "fit_intercept": {"rows", "validation", "estimators", "path"},
     "issparse": {"rows", "validation"},
-    "sample_weight": {"validation", "estimators"},
+    "sample_weight": {"validation", "estimators", "path"},
     "coef_": {"estimators"},
-    "import warnings": {"estimators"},
+    "import warnings": {"estimators", "path"},
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.

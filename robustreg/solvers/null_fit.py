@@ -1,0 +1,118 @@
+"""The fit without columns, and the penalty from which on it is optimal.
+
+Coefficients of 0 are optimal if and only if some optimal slopes d of the intercept's
+fit meet ``abs(design.T @ (w d)) <= l1`` [1]_. For a smooth loss the slopes are unique.
+Rows that a loss with a kink fits exactly leave theirs open, and the smallest bound is
+that of a linear program in those.
+
+References
+----------
+.. [1] Osborne, M. R., Presnell, B., Turlach, B. A. (2000). On the LASSO and its dual.
+   Journal of Computational and Graphical Statistics 9, 319-337.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from scipy.optimize import linprog
+
+from robustreg.objective import Objective, Point
+from robustreg.penalties import ElasticNet
+from robustreg.rows import Array, DenseRows, Index, Standard
+from robustreg.solvers import solve
+
+# Tolerances of the linear program, which are absolute: it is posed in shares.
+LP_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class NullFit:
+    """The optimum with all coefficients 0.
+
+    Parameters
+    ----------
+    point : Point
+        Where the coefficients are 0.
+    slopes : ndarray of shape (n_rows,)
+        Optimal slopes, those of smallest ``strength``.
+    strength : float
+        The smallest multiple of the penalty that keeps all coefficients at 0.
+    """
+
+    point: Point
+    slopes: Array
+    strength: float
+
+
+def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
+    """Return the optimum with all coefficients 0, whatever the penalty is."""
+    params, loss = np.zeros(objective.n_params), objective.loss
+    slopes = np.zeros_like(objective.target)
+    if objective.rows.standard.constant:
+        alone = _without_columns(objective)
+        result = solve(alone, np.zeros(1), "auto", tol, max_iter)
+        params[-1], slopes = result.x[-1], result.slopes
+    point = objective.evaluate(params)
+    if np.isfinite(loss.facts.largest_curvature):
+        slopes = loss.gradient(point.residual)
+        return NullFit(point, slopes, _strength(objective, -point.gradient))
+    exact = np.abs(point.residual) <= objective.noise
+    free = np.flatnonzero(exact & (objective.weight > 0))
+    slopes = np.where(exact, slopes, loss.gradient(point.residual))
+    slopes[free] = _least_slopes(objective, slopes, free)
+    return NullFit(point, slopes, _strength(objective, objective.adjoint(slopes)))
+
+
+def _without_columns(objective: Objective) -> Objective:
+    """Return the objective of the intercept alone."""
+    none = np.zeros(0)
+    standard = Standard(none, none, objective.rows.standard.constant)
+    rows = DenseRows(np.zeros((objective.rows.n_rows, 0)), standard)
+    penalty = ElasticNet(none, none)
+    return Objective(rows, objective.target, objective.weight, objective.loss, penalty)
+
+
+def _strength(objective: Objective, adjoint: Array) -> float:
+    """Return the largest adjoint in units of the l1 part."""
+    live = objective.l1 > 0
+    return float((np.abs(adjoint[live]) / objective.l1[live]).max(initial=0.0))
+
+
+def _least_slopes(objective: Objective, slopes: Array, free: Index) -> Array:
+    """Return the slopes of the free rows that make the strength smallest.
+
+    One free row has no choice if there is an intercept. Unknowns of the program are
+    the slopes and the strength, in units of the largest possible one.
+    """
+    standard = objective.rows.standard
+    if free.size <= standard.constant or not objective.l1.any():
+        return slopes[free]
+    held = slopes.copy()
+    held[free] = 0.0
+    rest = objective.adjoint(held)
+    live = np.flatnonzero(objective.l1)
+    unit, weight = objective.l1[live], objective.weight[free]
+    matrix, offset = objective.rows.take(free).design()
+    design = scipy.sparse.csr_array(matrix[:, live]).toarray() - offset[live]
+    columns, base = design.T * (weight / unit[:, None]), rest[live] / unit
+    size = float((np.abs(base) + np.abs(columns).sum(axis=1)).max(initial=0.0)) or 1.0
+    minus = np.full((live.size, 1), -1.0)
+    above = np.block([[columns / size, minus], [-columns / size, minus]])
+    balance = np.append(weight / weight.sum(), 0.0) * standard.constant
+    result = linprog(
+        np.append(np.zeros(free.size), 1.0),
+        A_ub=above,
+        b_ub=np.concatenate([-base, base]) / size,
+        A_eq=balance[None, :],
+        b_eq=[-rest[-1] / weight.sum()],
+        bounds=[objective.loss.facts.slopes] * free.size + [(0.0, None)],
+        method="highs",
+        options={
+            "primal_feasibility_tolerance": LP_TOLERANCE,
+            "dual_feasibility_tolerance": LP_TOLERANCE,
+        },
+    )
+    return slopes[free] if result.x is None else np.asarray(result.x[:-1])
