@@ -207,10 +207,9 @@ def _warn(fits: list[WarmFit], alphas: Array, tol: float) -> None:
     worst = max(failed, key=lambda i: fits[i].gap)
     warnings.warn(
         f"robust_path stopped before tol={tol:g} was met for {len(failed)} of "
-        f"{len(fits)} alphas. The worst is alpha={alphas[worst]:.6g}: its objective, "
-        f"{fits[worst].value:.6g}, may be {fits[worst].gap:.2g} above the minimum. "
-        "The best fits found are kept. Raise max_iter or tol, or leave out the "
-        "smallest alphas.",
+        f"{len(fits)} alphas. The worst is alpha={alphas[worst]:.6g}, whose objective "
+        f"may be {fits[worst].gap:.2g} above its minimum. The best fits found are "
+        "kept. Raise max_iter or tol, or leave out the smallest alphas.",
         ConvergenceWarning,
         stacklevel=3,
     )

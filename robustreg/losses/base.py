@@ -31,6 +31,9 @@ class LossFacts:
     linear_beyond : float, default=inf
         The loss is exactly linear, with ``slopes``, for ``abs(r)`` beyond this; 0 for
         a piecewise linear loss with its kink at 0.
+    breakpoints : tuple of float or None, default=None
+        The residuals between which the loss is a parabola or a line; None if it is
+        neither.
     """
 
     largest_curvature: float
@@ -38,6 +41,7 @@ class LossFacts:
     convex: bool = True
     symmetric: bool = True
     linear_beyond: float = np.inf
+    breakpoints: tuple[float, ...] | None = None
 
     @property
     def piecewise_linear(self) -> bool:

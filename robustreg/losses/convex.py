@@ -18,7 +18,7 @@ class L2(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 everywhere, slope unbounded."""
-        return LossFacts(1.0)
+        return LossFacts(1.0, breakpoints=())
 
     def value(self, residual: Array) -> Array:
         """Return ``r^2 / 2``."""
@@ -84,7 +84,11 @@ class Pinball(Loss):
     def facts(self) -> LossFacts:
         """Linear on both sides of a kink."""
         return LossFacts(
-            np.inf, (self.low, self.high), symmetric=False, linear_beyond=0.0
+            np.inf,
+            (self.low, self.high),
+            symmetric=False,
+            linear_beyond=0.0,
+            breakpoints=(0.0,),
         )
 
     def value(self, residual: Array) -> Array:
@@ -127,6 +131,7 @@ class Envelope(Loss):
             (self.low, self.high),
             symmetric=False,
             linear_beyond=beyond,
+            breakpoints=(self.low * self.beta, self.high * self.beta),
         )
 
     def value(self, residual: Array) -> Array:
@@ -159,7 +164,12 @@ class SmoothL1(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
-        return LossFacts(1 / self.beta, (-1.0, 1.0), linear_beyond=self.beta)
+        return LossFacts(
+            1 / self.beta,
+            (-1.0, 1.0),
+            linear_beyond=self.beta,
+            breakpoints=(-self.beta, self.beta),
+        )
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""
@@ -190,7 +200,8 @@ class Huber(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 between the breakpoints, slope beta in the tails."""
-        return LossFacts(1.0, (-self.beta, self.beta), linear_beyond=self.beta)
+        ends = (-self.beta, self.beta)
+        return LossFacts(1.0, ends, linear_beyond=self.beta, breakpoints=ends)
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""

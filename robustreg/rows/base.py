@@ -118,6 +118,17 @@ class Rows(ABC):
         """
 
     @abstractmethod
+    def cross(self, c: Array, columns: Index) -> Array:
+        """Return ``design.T @ diag(c) @ design[:, columns]``, for c of any sign.
+
+        As `gram`, but with all rows of the result.
+        """
+
+    @abstractmethod
+    def columns(self, index: Index) -> Rows:
+        """Return the design on some of the params, the last one last, copied."""
+
+    @abstractmethod
     def root(self, c: Array, columns: Index) -> Array:
         """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
 

@@ -121,6 +121,35 @@ class DenseRows(Rows):
             result += block.T @ block
         return result
 
+    def cross(self, c: Array, columns: Index) -> Array:
+        """Return the cross products; rows with ``c = 0`` cost nothing."""
+        self.count_pass(c)
+        result = np.zeros((self.n_params, columns.size))
+        unit, constant = self.standard.unit, self.standard.constant
+        for place in _places(self.n_rows, self.n_params):
+            rows = np.flatnonzero(c[place]) + place.start
+            design = np.empty((rows.size, self.n_params))
+            np.subtract(
+                self._X[rows], self.standard.shift, out=design[:, :-1], dtype=np.float64
+            )
+            design[:, :-1] *= unit
+            design[:, -1] = constant
+            result += design.T @ (c[rows, None] * design[:, columns])
+        return result
+
+    def columns(self, index: Index) -> Rows:
+        """Return an array of the columns, far-off ones centred."""
+        features = index[:-1]
+        standard = self.standard
+        local = Standard(
+            standard.shift[features], standard.unit[features], standard.constant
+        )
+        X = self._X[:, features].astype(self._precision, copy=False)
+        if local.far.any():
+            X = X - local.shift
+            local = Standard(np.zeros_like(local.shift), local.unit, local.constant)
+        return DenseRows(X, local, self._precision)
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition, by one block after the other."""
         self.count_pass(c)

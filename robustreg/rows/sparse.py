@@ -85,6 +85,34 @@ class SparseRows(Rows):
         result[np.ix_(i, i)] = total * self._virtual.constant**2
         return result
 
+    def cross(self, c: Array, columns: Index) -> Array:
+        """Return the cross products: sparse ones, dense only in the result."""
+        self.count_pass(c)
+        virtual = self._virtual
+        inside = np.flatnonzero(c)
+        scaled = scipy.sparse.hstack(
+            [
+                self._X[inside].multiply(virtual.unit[None, :]),
+                np.full((inside.size, 1), virtual.constant),
+            ],
+            "csr",
+        )
+        offset = np.append(virtual.shift * virtual.unit, 0.0)
+        few = scaled[:, columns]
+        weighted = few.multiply(c[inside][:, None]).tocsr()
+        result = (scaled.T @ weighted).toarray()
+        sums = np.asarray(scaled.T @ c[inside])
+        total = float(c.sum())
+        result -= np.outer(sums, offset[columns])
+        result -= np.outer(offset, sums[columns] - total * offset[columns])
+        return result
+
+    def columns(self, index: Index) -> Rows:
+        """Return a matrix of the columns."""
+        features, old = index[:-1], self._virtual
+        local = Standard(old.shift[features], old.unit[features], old.constant)
+        return SparseRows(self._X[:, features], local)
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition of a few rows after the other."""
         self.count_pass(c)

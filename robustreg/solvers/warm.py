@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
+
+import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
 from robustreg.rows import Array
 from robustreg.solvers import solve
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit
+from robustreg.solvers.switching import SwitchingFit, fit_next
+
+# How large residuals are is measured anew after so many fits.
+MEASURED_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -21,14 +28,13 @@ class WarmFit:
     ----------
     params : ndarray of shape (n_params,)
         Where the objective is smallest.
-    value, gap : float
-        The objective there, and a bound on it minus its minimum.
+    gap : float
+        A bound on the objective there minus its minimum.
     success : bool
         Whether the gap is within the tolerance.
     """
 
     params: Array
-    value: float
     gap: float
     success: bool
 
@@ -40,18 +46,34 @@ def warm_fits(
     tol: float,
     max_iter: int,
 ) -> list[WarmFit]:
-    """Return the fit for each penalty; the first is best the strongest."""
+    """Return the fit for each penalty, best ordered from strong to weak.
+
+    Parameters
+    ----------
+    objective : Objective
+        Convex; its own penalty is of no account.
+    null : NullFit
+        Its optimum without columns.
+    penalties : list of Penalty
+        Of the standardised coefficients.
+    tol, max_iter
+        As the estimators document them.
+    """
     fits: list[WarmFit] = []
-    params, near = null.point.params, False
+    params, shared = null.point.params, None
     for penalty in penalties:
-        like = objective.with_penalty(penalty)
-        fit = None if near else _null(like, null, tol)
+        fit = None
+        if params is null.point.params:
+            fit = _null(objective.with_penalty(penalty), null, tol)
+        if fit is None and _switches(objective, penalty):
+            shared = shared or _Switching(objective, params, tol)
+            fit = shared.fit(penalty)
         if fit is None:
+            near = params is not null.point.params
+            like = objective.with_penalty(penalty)
             result = solve(like, params, "auto", tol, max_iter, near)
-            fit = WarmFit(
-                result.x, float(result.fun), float(result.gap), result.success
-            )
-            near = True
+            fit = WarmFit(result.x, float(result.gap), bool(result.success))
+            shared = None
         params = fit.params
         fits.append(fit)
     return fits
@@ -61,6 +83,43 @@ def _null(objective: Objective, null: NullFit, tol: float) -> WarmFit | None:
     """Return the fit without columns if it is optimal."""
     gap = duality_gap(objective, null.point, null.slopes)
     allowed = allowed_gap(objective, null.point, tol, null.slopes)
-    if gap > allowed:
-        return None
-    return WarmFit(null.point.params, null.point.value, gap, True)
+    return WarmFit(null.point.params, gap, True) if gap <= allowed else None
+
+
+def _switches(objective: Objective, penalty: Penalty) -> bool:
+    """Return whether the loss is smooth and of parabolas and lines, the penalty not."""
+    facts = objective.loss.facts
+    smooth = bool(np.isfinite(facts.largest_curvature))
+    return smooth and facts.breakpoints is not None and bool(penalty.l1.any())
+
+
+@final
+class _Switching:
+    """Fits that share rows and Gram matrix, and how close they must be."""
+
+    def __init__(self, objective: Objective, params: Array, tol: float) -> None:
+        bare = objective.with_penalty(
+            objective.penalty.rescaled(np.zeros(objective.n_params - 1))
+        )
+        self._objective, self._tol = bare, tol
+        self._shared = SwitchingFit(bare, bare.evaluate(params))
+        self._since = 0
+
+    def fit(self, penalty: Penalty) -> WarmFit | None:
+        """Return the fit for the next penalty, None if it is not found."""
+        if self._since % MEASURED_EVERY == 0:
+            self._measure(penalty)
+        self._since += 1
+        gap = fit_next(self._shared, penalty, self._allowed, self._typical)
+        if gap is None:
+            return None
+        return WarmFit(self._shared.params.copy(), gap, True)
+
+    def _measure(self, penalty: Penalty) -> None:
+        """Set the gap to reach and the size of a residual from the last fit."""
+        shared, objective = self._shared, self._objective.with_penalty(penalty)
+        value = float(objective.weight @ objective.loss.value(shared.residual))
+        value += penalty.value(shared.params[:-1])
+        point = Point(shared.params, value, shared.gradient, shared.residual)
+        self._allowed = allowed_gap(objective, point, self._tol)
+        self._typical = objective.typical_residual(point)
