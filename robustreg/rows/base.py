@@ -129,6 +129,10 @@ class Rows(ABC):
         """Return the design on some of the params, the last one last, copied."""
 
     @abstractmethod
+    def norms(self) -> Array:
+        """Return bounds on the Euclidean norms of the rows of the design, close ones."""
+
+    @abstractmethod
     def root(self, c: Array, columns: Index) -> Array:
         """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
 

@@ -150,6 +150,15 @@ class DenseRows(Rows):
             local = Standard(np.zeros_like(local.shift), local.unit, local.constant)
         return DenseRows(X, local, self._precision)
 
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        result = np.empty(self.n_rows)
+        standard = self.standard
+        for place in _places(self.n_rows, self.n_params):
+            near = (self._X[place] - standard.shift) * standard.unit
+            result[place] = np.einsum("ij,ij->i", near, near) + standard.constant**2
+        return np.sqrt(result)
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition, by one block after the other."""
         self.count_pass(c)

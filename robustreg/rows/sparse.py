@@ -113,6 +113,14 @@ class SparseRows(Rows):
         local = Standard(old.shift[features], old.unit[features], old.constant)
         return SparseRows(self._X[:, features], local)
 
+    def norms(self) -> Array:
+        """Return the sum of the norms of the two parts: stored values and shifts."""
+        scaled = self._X.multiply(self._virtual.unit[None, :])
+        square = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
+        offset = self._virtual.shift * self._virtual.unit
+        rest = np.sqrt(offset @ offset + self._virtual.constant**2)
+        return np.asarray(np.sqrt(square) + rest)
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition of a few rows after the other."""
         self.count_pass(c)

@@ -36,34 +36,45 @@ class NullFit:
     ----------
     point : Point
         Where the coefficients are 0.
-    slopes : ndarray of shape (n_rows,)
-        Optimal slopes, those of smallest ``strength``.
+    gap : float
+        A bound on the value there minus the minimum over the intercept.
+    adjoint : ndarray of shape (n_params,)
+        Of optimal slopes, the smallest in units of the l1 part.
     strength : float
         The smallest multiple of the penalty that keeps all coefficients at 0.
     """
 
     point: Point
-    slopes: Array
+    gap: float
+    adjoint: Array
     strength: float
 
 
 def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
     """Return the optimum with all coefficients 0, whatever the penalty is."""
-    params, loss = np.zeros(objective.n_params), objective.loss
-    slopes = np.zeros_like(objective.target)
-    if objective.rows.standard.constant:
-        alone = _without_columns(objective)
-        result = solve(alone, np.zeros(1), "auto", tol, max_iter)
-        params[-1], slopes = result.x[-1], result.slopes
+    params, slopes, gap = _intercept(objective, tol, max_iter)
     point = objective.evaluate(params)
-    if np.isfinite(loss.facts.largest_curvature):
-        slopes = loss.gradient(point.residual)
-        return NullFit(point, slopes, _strength(objective, -point.gradient))
-    exact = np.abs(point.residual) <= objective.noise
-    free = np.flatnonzero(exact & (objective.weight > 0))
-    slopes = np.where(exact, slopes, loss.gradient(point.residual))
-    slopes[free] = _least_slopes(objective, slopes, free)
-    return NullFit(point, slopes, _strength(objective, objective.adjoint(slopes)))
+    adjoint = -point.gradient
+    if not np.isfinite(objective.loss.facts.largest_curvature):
+        exact = np.abs(point.residual) <= objective.noise
+        free = np.flatnonzero(exact & (objective.weight > 0))
+        slopes = np.where(exact, slopes, objective.loss.gradient(point.residual))
+        slopes[free] = _least_slopes(objective, slopes, free)
+        adjoint = objective.adjoint(slopes)
+    return NullFit(point, gap, adjoint, _strength(objective, adjoint))
+
+
+def _intercept(
+    objective: Objective, tol: float, max_iter: int
+) -> tuple[Array, Array, float]:
+    """Return the params of the intercept's fit, its slopes and its gap."""
+    params = np.zeros(objective.n_params)
+    if not objective.rows.standard.constant:
+        return params, np.zeros_like(objective.target), 0.0
+    alone = _without_columns(objective)
+    result = solve(alone, np.zeros(1), "auto", tol, max_iter)
+    params[-1] = result.x[-1]
+    return params, result.slopes, float(result.gap)
 
 
 def _without_columns(objective: Objective) -> Objective:

@@ -18,11 +18,13 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from robustreg.linalg import EPS
+from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index, Rows
@@ -36,6 +38,33 @@ MOST_STEPS = 40
 STEEP = 0.5
 # A param enters the working set where its slope reaches this share of its l1 part.
 NEAR = 0.9
+# A step of no more than this share of the last one over all rows may look at the rows
+# near a breakpoint alone, near enough for this many such steps.
+SHORT, STEPS_AHEAD = 0.2, 4.0
+# Below so many rows, or if more than this share is near, looking at all is as cheap.
+FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
+
+
+@dataclass(frozen=True)
+class Band:
+    """The rows near a breakpoint, the only ones that a short step can make switch.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_near,)
+        Which rows.
+    rows : Rows
+        Their working columns.
+    residual : ndarray of shape (n_near,)
+        Their residuals where the band was made.
+    reach : float
+        How far params may be from there, in Euclidean norm.
+    """
+
+    index: Index
+    rows: Rows
+    residual: Array
+    reach: float
 
 
 @final
@@ -45,37 +74,152 @@ class SwitchingFit:
     Parameters
     ----------
     objective : Objective
-        Its loss is made of parabolas and lines; its penalty is of no account.
+        Its loss is made of parabolas and lines; it has no penalty.
     point : Point
-        Where to start, evaluated without a penalty.
+        Where to start.
+    features : ndarray of shape (n_features,)
+        The first columns of the working set.
 
     Attributes
     ----------
-    params : ndarray of shape (n_params,)
-        The last fit.
-    residual : ndarray of shape (n_rows,)
-        Its residuals.
+    params, gradient : ndarray of shape (n_params,)
+        The last fit and the gradient of the losses there.
     working : ndarray of shape (n_working,)
         The params that may move, the intercept last.
     switches, steps : int
         Rows that have switched so far and steps that have been made.
     """
 
-    def __init__(self, objective: Objective, point: Point) -> None:
-        self.params, self.residual = point.params.copy(), point.residual
-        self.gradient = point.gradient.copy()
+    def __init__(self, objective: Objective, point: Point, features: Index) -> None:
+        self.params, self.gradient = point.params.copy(), point.gradient.copy()
         self.switches, self.steps = 0, 0
         self._objective = objective
-        self._levels = _piece_curvatures(objective)
-        self._piece = self._pieces(self.residual)
+        self._levels, self._offsets = _pieces_of(objective.loss)
+        self._residual = point.residual
+        self._piece = self._pieces(point.residual)
         self._watches_all = objective.n_params <= MOST_WATCHED
-        intercept = objective.n_params - 1
-        features = np.flatnonzero(self.params[:-1])
-        self.working = np.append(features, intercept)
-        self._narrow = objective.rows.columns(self.working)
+        self._use_columns(np.append(features, objective.n_params - 1))
         self._gram = self._watched().cross(
             self._curvature(), self._places(np.arange(self.working.size))
         )
+
+    def step(self, l1: Array, l2: Array) -> int:
+        """Make a Newton step; return how many rows switched.
+
+        Parameters
+        ----------
+        l1, l2 : ndarray of shape (n_params,)
+            The penalty's kinks and curvature.
+        """
+        self.steps += 1
+        start = self.params[self.working]
+        l1, l2 = l1[self.working], l2[self.working]
+        hessian = self._gram[self._places(np.arange(start.size))]
+        hessian[np.diag_indices(start.size)] += l2
+        linear = self.gradient[self.working] + l2 * start - hessian @ start
+        goal = minimize_l1_quadratic(hessian, linear, l1, start)
+        direction = goal - start
+        rows, residual = self._move(direction)
+        self.params[self.working] = goal
+        self._update(rows, residual, direction)
+        return rows.size
+
+    def enter(self, new: Index) -> None:
+        """Let more params move."""
+        self._settle()
+        old = self.working.size
+        self._use_columns(np.concatenate([self.working[:-1], new, self.working[-1:]]))
+        kept = np.append(np.arange(old - 1), self.working.size - 1)
+        added = np.arange(old - 1, self.working.size - 1)
+        block = self._watched().cross(self._curvature(), self._places(added))
+        gram = np.empty((block.shape[0], self.working.size))
+        rows = np.arange(block.shape[0]) if self._watches_all else kept
+        gram[np.ix_(rows, kept)] = self._gram
+        gram[:, added] = block
+        if not self._watches_all:
+            gram[added] = block.T
+        self._gram = gram
+
+    def refresh(self) -> None:
+        """Evaluate the gradient of the params outside the working set, too."""
+        if not self._watches_all:
+            loss = self._objective.loss
+            self.gradient = -self._objective.adjoint(loss.gradient(self.residual()))
+
+    def residual(self) -> Array:
+        """Return the residuals of the last fit."""
+        self._settle()
+        return self._residual
+
+    def _move(self, direction: Array) -> tuple[Index, Array]:
+        """Return the rows that switch on a step, and their residuals after it."""
+        total = self._pending + direction
+        reach = float(np.linalg.norm(total))
+        if self._band is None and reach <= SHORT * self._longest:
+            self._band = self._near(STEPS_AHEAD * reach)
+        band = self._band
+        if band is not None and reach <= band.reach:
+            self._pending = total
+            residual = band.residual - band.rows.predict(total)
+            inside = np.flatnonzero(self._pieces(residual) != self._piece[band.index])
+            return band.index[inside], residual[inside]
+        self._residual = self._residual - self._narrow.predict(total)
+        self._pending, self._band = np.zeros_like(total), None
+        self._longest = reach
+        rows = np.flatnonzero(self._pieces(self._residual) != self._piece)
+        return rows, self._residual[rows]
+
+    def _update(self, rows: Index, residual: Array, direction: Array) -> None:
+        """Bring gradient and Gram matrix up to date after a step."""
+        moved = self._gram @ direction
+        if rows.size:
+            before, weight = self._piece[rows], self._objective.weight[rows]
+            after = self._pieces(residual)
+            predicted = self._levels[before] * residual + self._offsets[before]
+            missed = self._levels[after] * residual + self._offsets[after] - predicted
+            few = self._watched().take(rows)
+            moved -= few.adjoint(weight * missed)
+            change = weight * (self._levels[after] - self._levels[before])
+            self._gram += few.cross(change, self._places(np.arange(direction.size)))
+            self._piece[rows] = after
+            self.switches += rows.size
+        if self._watches_all:
+            self.gradient += moved
+        else:
+            self.gradient[self.working] += moved
+
+    def _near(self, reach: float) -> Band | None:
+        """Return the rows that may switch within a reach, None if they are many.
+
+        No residual changes by more than its row's norm times the params' change.
+        """
+        n_rows = self._residual.size
+        if n_rows < FEWEST_ROWS:
+            return None
+        if self._norms is None:
+            self._norms = self._narrow.norms()
+        room, near = reach * self._norms, np.zeros(n_rows, bool)
+        for end in self._objective.loss.facts.breakpoints or ():
+            near |= np.abs(self._residual - end) <= room
+        index = np.flatnonzero(near)
+        if index.size > LARGEST_BAND * n_rows:
+            return None
+        return Band(index, self._narrow.take(index), self._residual[index], reach)
+
+    def _settle(self) -> None:
+        """Bring all residuals up to date."""
+        if self._pending.any():
+            self._residual = self._residual - self._narrow.predict(self._pending)
+        self._pending, self._band = np.zeros(self.working.size), None
+
+    def _use_columns(self, working: Index) -> None:
+        """Set the working columns, where all residuals are up to date."""
+        self.working = working
+        self._narrow = self._objective.rows.columns(working)
+        self._pending = np.zeros(working.size)
+        self._band: Band | None = None
+        self._norms: Array | None = None
+        self._longest = 0.0
 
     def _watched(self) -> Rows:
         """Return the rows whose gradient is kept: all columns or the working set."""
@@ -96,82 +240,13 @@ class SwitchingFit:
         """Return each row's curvature times its weight."""
         return np.asarray(self._objective.weight * self._levels[self._piece])
 
-    def enter(self, new: Index) -> None:
-        """Let more params move."""
-        old = self.working.size
-        self.working = np.concatenate([self.working[:-1], new, self.working[-1:]])
-        self._narrow = self._objective.rows.columns(self.working)
-        kept = np.append(np.arange(old - 1), self.working.size - 1)
-        added = np.arange(old - 1, self.working.size - 1)
-        block = self._watched().cross(self._curvature(), self._places(added))
-        gram = np.empty((block.shape[0], self.working.size))
-        rows = np.arange(block.shape[0]) if self._watches_all else kept
-        gram[np.ix_(rows, kept)] = self._gram
-        gram[:, added] = block
-        if not self._watches_all:
-            gram[added] = block.T
-        self._gram = gram
 
-    def step(self, l1: Array, l2: Array) -> int:
-        """Make a Newton step; return how many rows switched.
-
-        Parameters
-        ----------
-        l1, l2 : ndarray of shape (n_params,)
-            The penalty's kinks and curvature.
-        """
-        self.steps += 1
-        start = self.params[self.working]
-        slope = self.gradient[self.working]
-        l1, l2 = l1[self.working], l2[self.working]
-        hessian = self._gram[self._places(np.arange(self.working.size))]
-        hessian[np.diag_indices(start.size)] += l2
-        linear = slope + l2 * start - hessian @ start
-        direction = minimize_l1_quadratic(hessian, linear, l1, start) - start
-        change = self._narrow.predict(direction)
-        residual = self.residual - change
-        piece = self._pieces(residual)
-        return self._commit(start + direction, direction, residual, piece)
-
-    def _commit(
-        self, params: Array, direction: Array, residual: Array, piece: Array
-    ) -> int:
-        """Move, and bring gradient and Gram matrix up to date by the switched rows."""
-        rows = np.flatnonzero(piece != self._piece)
-        moved = self._gram @ direction
-        if rows.size:
-            loss, weight = self._objective.loss, self._objective.weight[rows]
-            before, after = self._levels[self._piece[rows]], self._levels[piece[rows]]
-            slopes = loss.gradient(self.residual[rows])
-            slopes -= before * (self.residual[rows] - residual[rows])
-            missed = loss.gradient(residual[rows]) - slopes
-            few = self._watched().take(rows)
-            moved -= few.adjoint(weight * missed)
-            everything = self._places(np.arange(self.working.size))
-            self._gram += few.cross(weight * (after - before), everything)
-        if self._watches_all:
-            self.gradient += moved
-        else:
-            self.gradient[self.working] += moved
-        self.params[self.working] = params
-        self.residual, self._piece = residual, piece
-        self.switches += rows.size
-        return rows.size
-
-    def refresh(self) -> None:
-        """Evaluate the gradient of the params outside the working set, too."""
-        if not self._watches_all:
-            loss = self._objective.loss
-            self.gradient = -self._objective.adjoint(loss.gradient(self.residual))
-
-
-def _piece_curvatures(objective: Objective) -> Array:
-    """Return the curvature of each piece of the loss, from a residual within it."""
-    ends = np.array(objective.loss.facts.breakpoints or ())
-    if not ends.size:
-        return np.asarray(objective.loss.curvature(np.zeros(1)))
+def _pieces_of(loss: Loss) -> tuple[Array, Array]:
+    """Return ``level, offset``: the gradient on a piece is ``level r + offset``."""
+    ends = np.array(loss.facts.breakpoints or (0.0,))
     within = np.concatenate([[ends[0] - 1], (ends[:-1] + ends[1:]) / 2, [ends[-1] + 1]])
-    return np.asarray(objective.loss.curvature(within))
+    levels = loss.curvature(within)
+    return levels, loss.gradient(within) - levels * within
 
 
 def fit_next(
