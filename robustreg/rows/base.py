@@ -118,10 +118,12 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def cross(self, c: Array, columns: Index) -> Array:
-        """Return ``design.T @ diag(c) @ design[:, columns]``, for c of any sign.
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return ``D.T @ diag(c) @ D[:, columns]`` and ``D.T @ v``.
 
-        As `gram`, but with all rows of the result.
+        D is the design on the rows of ``index``, to which c, of any sign, and v belong.
         """
 
     @abstractmethod
@@ -130,7 +132,7 @@ class Rows(ABC):
 
     @abstractmethod
     def norms(self) -> Array:
-        """Return bounds on the Euclidean norms of the rows of the design, close ones."""
+        """Return the Euclidean norms of the rows of the design, or a little more."""
 
     @abstractmethod
     def root(self, c: Array, columns: Index) -> Array:

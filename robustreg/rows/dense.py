@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, final
 
 import numpy as np
@@ -96,7 +97,9 @@ class DenseRows(Rows):
         """Return ``design @ params``."""
         if self._direct:
             coef, offset = self.standard.to_original(params)
-            return self._X @ coef + offset
+            # Columns after the last that counts cost nothing.
+            last = int(coef.nonzero()[0].max(initial=-1)) + 1
+            return self._X[:, :last] @ coef[:last] + offset
         result = np.empty(self.n_rows, self._precision)
         for place, block in self.blocks():
             result[place] = block.predict(params)
@@ -121,34 +124,39 @@ class DenseRows(Rows):
             result += block.T @ block
         return result
 
-    def cross(self, c: Array, columns: Index) -> Array:
-        """Return the cross products; rows with ``c = 0`` cost nothing."""
-        self.count_pass(c)
-        result = np.zeros((self.n_params, columns.size))
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return the cross products and the adjoint by one matrix product."""
+        self.passes += index.size / max(self.n_rows, 1)
+        features, place_of_intercept = _split(columns, self.n_params)
         unit, constant = self.standard.unit, self.standard.constant
-        for place in _places(self.n_rows, self.n_params):
-            rows = np.flatnonzero(c[place]) + place.start
-            design = np.empty((rows.size, self.n_params))
-            np.subtract(
-                self._X[rows], self.standard.shift, out=design[:, :-1], dtype=np.float64
+        product = np.zeros((self.n_params, columns.size + 1))
+        for place in _places(index.size, self.n_params):
+            near = self._X[index[place]] - self.standard.shift
+            right = np.empty((near.shape[0], columns.size + 1))
+            np.multiply(
+                near[:, features], unit[features], out=right[:, : features.size]
             )
-            design[:, :-1] *= unit
-            design[:, -1] = constant
-            result += design.T @ (c[rows, None] * design[:, columns])
-        return result
+            right[:, features.size : -1] = constant
+            right *= c[place, None]
+            right[:, -1] = v[place]
+            product[:-1] += near.T @ right
+            product[-1] += right.sum(axis=0)
+        product *= np.append(unit, constant)[:, None]
+        return product[:, place_of_intercept], product[:, -1]
 
     def columns(self, index: Index) -> Rows:
-        """Return an array of the columns, far-off ones centred."""
-        features = index[:-1]
-        standard = self.standard
-        local = Standard(
-            standard.shift[features], standard.unit[features], standard.constant
-        )
-        X = self._X[:, features].astype(self._precision, copy=False)
-        if local.far.any():
-            X = X - local.shift
-            local = Standard(np.zeros_like(local.shift), local.unit, local.constant)
-        return DenseRows(X, local, self._precision)
+        """Return an array of the columns in Fortran order, far-off ones centred."""
+        features, old = index[:-1], self.standard
+        local = Standard(old.shift[features], old.unit[features], old.constant)
+        X = np.empty((self.n_rows, features.size), self._precision, order="F")
+        moved = np.where(local.far, local.shift, 0.0)
+        for place in _places(self.n_rows, self.n_params):
+            X[place] = self._X[place][:, features]
+            if moved.any():
+                X[place] -= moved
+        return DenseRows(X, replace(local, shift=local.shift - moved), self._precision)
 
     def norms(self) -> Array:
         """Return the norms of the rows."""

@@ -85,27 +85,21 @@ class SparseRows(Rows):
         result[np.ix_(i, i)] = total * self._virtual.constant**2
         return result
 
-    def cross(self, c: Array, columns: Index) -> Array:
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
         """Return the cross products: sparse ones, dense only in the result."""
-        self.count_pass(c)
+        self.passes += index.size / max(self.n_rows, 1)
         virtual = self._virtual
-        inside = np.flatnonzero(c)
-        scaled = scipy.sparse.hstack(
-            [
-                self._X[inside].multiply(virtual.unit[None, :]),
-                np.full((inside.size, 1), virtual.constant),
-            ],
-            "csr",
-        )
+        edge = np.full((index.size, 1), virtual.constant)
+        scaled = self._X[index].multiply(virtual.unit[None, :])
+        scaled = scipy.sparse.hstack([scaled, edge], "csr")
         offset = np.append(virtual.shift * virtual.unit, 0.0)
-        few = scaled[:, columns]
-        weighted = few.multiply(c[inside][:, None]).tocsr()
-        result = (scaled.T @ weighted).toarray()
-        sums = np.asarray(scaled.T @ c[inside])
-        total = float(c.sum())
-        result -= np.outer(sums, offset[columns])
-        result -= np.outer(offset, sums[columns] - total * offset[columns])
-        return result
+        weighted = scaled[:, columns].multiply(c[:, None]).tocsr()
+        sums, total = np.asarray(scaled.T @ c), float(c.sum())
+        product = (scaled.T @ weighted).toarray() - np.outer(sums, offset[columns])
+        product -= np.outer(offset, sums[columns] - total * offset[columns])
+        return product, np.asarray(scaled.T @ v) - offset * v.sum()
 
     def columns(self, index: Index) -> Rows:
         """Return a matrix of the columns."""

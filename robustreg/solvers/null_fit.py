@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
@@ -72,9 +72,24 @@ def _intercept(
     if not objective.rows.standard.constant:
         return params, np.zeros_like(objective.target), 0.0
     alone = _without_columns(objective)
-    result = solve(alone, np.zeros(1), "auto", tol, max_iter)
+    start = np.zeros(1)
+    if np.isfinite(objective.loss.facts.largest_curvature):
+        start[0] = _root(objective)
+    result = solve(alone, start, "auto", tol, max_iter, near=True)
     params[-1] = result.x[-1]
     return params, result.slopes, float(result.gap)
+
+
+def _root(objective: Objective) -> float:
+    """Return nearly the intercept at which the slopes of a smooth loss cancel."""
+    target, weight, loss = objective.target, objective.weight, objective.loss
+    live = weight > 0
+
+    def slope(intercept: float) -> float:
+        return float(weight @ loss.gradient(target - intercept))
+
+    low, high = float(target[live].min()), float(target[live].max())
+    return float(brentq(slope, low, high, rtol=1e-8)) if low < high else low
 
 
 def _without_columns(objective: Objective) -> Objective:

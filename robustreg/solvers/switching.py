@@ -34,8 +34,8 @@ from robustreg.solvers.quadratic import minimize_l1_quadratic
 # working set, and the others' takes a pass.
 MOST_WATCHED = 1000
 MOST_STEPS = 40
-# A step has gone too far once the slope along it is this share of the first, upwards.
-STEEP = 0.5
+# A fit on which rows still switched is good if its gap is this share of what is allowed.
+EARLY = 1e-3
 # A param enters the working set where its slope reaches this share of its l1 part.
 NEAR = 0.9
 # A step of no more than this share of the last one over all rows may look at the rows
@@ -90,6 +90,13 @@ class SwitchingFit:
         Rows that have switched so far and steps that have been made.
     """
 
+    working: Index
+    _narrow: Rows
+    _pending: Array
+    _band: Band | None
+    _norms: Array | None
+    _longest: float
+
     def __init__(self, objective: Objective, point: Point, features: Index) -> None:
         self.params, self.gradient = point.params.copy(), point.gradient.copy()
         self.switches, self.steps = 0, 0
@@ -99,9 +106,7 @@ class SwitchingFit:
         self._piece = self._pieces(point.residual)
         self._watches_all = objective.n_params <= MOST_WATCHED
         self._use_columns(np.append(features, objective.n_params - 1))
-        self._gram = self._watched().cross(
-            self._curvature(), self._places(np.arange(self.working.size))
-        )
+        self._gram = self._cross(np.arange(self.working.size))
 
     def step(self, l1: Array, l2: Array) -> int:
         """Make a Newton step; return how many rows switched.
@@ -131,7 +136,7 @@ class SwitchingFit:
         self._use_columns(np.concatenate([self.working[:-1], new, self.working[-1:]]))
         kept = np.append(np.arange(old - 1), self.working.size - 1)
         added = np.arange(old - 1, self.working.size - 1)
-        block = self._watched().cross(self._curvature(), self._places(added))
+        block = self._cross(added)
         gram = np.empty((block.shape[0], self.working.size))
         rows = np.arange(block.shape[0]) if self._watches_all else kept
         gram[np.ix_(rows, kept)] = self._gram
@@ -175,12 +180,16 @@ class SwitchingFit:
         if rows.size:
             before, weight = self._piece[rows], self._objective.weight[rows]
             after = self._pieces(residual)
-            predicted = self._levels[before] * residual + self._offsets[before]
-            missed = self._levels[after] * residual + self._offsets[after] - predicted
-            few = self._watched().take(rows)
-            moved -= few.adjoint(weight * missed)
-            change = weight * (self._levels[after] - self._levels[before])
-            self._gram += few.cross(change, self._places(np.arange(direction.size)))
+            level = self._levels[after] - self._levels[before]
+            offset = self._offsets[after] - self._offsets[before]
+            change, missed = self._watched().cross(
+                rows,
+                weight * level,
+                self._places(np.arange(direction.size)),
+                weight * (level * residual + offset),
+            )
+            moved -= missed
+            self._gram += change
             self._piece[rows] = after
             self.switches += rows.size
         if self._watches_all:
@@ -199,8 +208,10 @@ class SwitchingFit:
         if self._norms is None:
             self._norms = self._narrow.norms()
         room, near = reach * self._norms, np.zeros(n_rows, bool)
+        away = np.empty(n_rows)
         for end in self._objective.loss.facts.breakpoints or ():
-            near |= np.abs(self._residual - end) <= room
+            np.abs(np.subtract(self._residual, end, out=away), out=away)
+            near |= away <= room
         index = np.flatnonzero(near)
         if index.size > LARGEST_BAND * n_rows:
             return None
@@ -217,8 +228,8 @@ class SwitchingFit:
         self.working = working
         self._narrow = self._objective.rows.columns(working)
         self._pending = np.zeros(working.size)
-        self._band: Band | None = None
-        self._norms: Array | None = None
+        self._band = None
+        self._norms = None
         self._longest = 0.0
 
     def _watched(self) -> Rows:
@@ -236,9 +247,12 @@ class SwitchingFit:
             piece += residual > end
         return piece
 
-    def _curvature(self) -> Array:
-        """Return each row's curvature times its weight."""
-        return np.asarray(self._objective.weight * self._levels[self._piece])
+    def _cross(self, index: Index) -> Array:
+        """Return columns of the Gram matrix, of some of the working set."""
+        curvature = self._objective.weight * self._levels[self._piece]
+        rows = np.flatnonzero(curvature)
+        c, none = curvature[rows], np.zeros(rows.size)
+        return self._watched().cross(rows, c, self._places(index), none)[0]
 
 
 def _pieces_of(loss: Loss) -> tuple[Array, Array]:
@@ -268,7 +282,8 @@ def fit_next(
     _enter_near(shared, NEAR * l1)
     for _ in range(MOST_STEPS):
         switched = shared.step(l1, l2)
-        if switched and _gap(shared, l1, l2, typical, shared.working) > allowed:
+        gap = _gap(shared, l1, l2, typical, shared.working)
+        if switched and gap > EARLY * allowed:
             continue
         shared.refresh()
         if _enter_near(shared, l1):
