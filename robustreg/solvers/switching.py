@@ -40,7 +40,7 @@ EARLY = 1e-3
 NEAR = 0.9
 # A step of no more than this share of the last one over all rows may look at the rows
 # near a breakpoint alone, near enough for this many such steps.
-SHORT, STEPS_AHEAD = 0.2, 4.0
+SHORT, STEPS_AHEAD = 0.2, 1.5
 # Below so many rows, or if more than this share is near, looking at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
 
