@@ -19,8 +19,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.linalg import EPS, conjugate_gradients, solve_symmetric
-from robustreg.objective import Objective, Point
+from robustreg.linalg import (
+    EPS,
+    SMALLEST_RCOND,
+    conjugate_gradients,
+    factorise,
+    solve_symmetric,
+)
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
@@ -29,6 +35,14 @@ ROUNDING = 64.0
 PROJECTIONS = 6
 # Beyond this many constraints the projection does not form their Gram matrix.
 MOST_COLUMNS = 2000
+# A row this close to where its loss becomes linear, in units of that breakpoint, counts
+# as being there: its curvature shows no optimum to be the only one.
+AT_END = 1e-7
+# Near the point rows keep this share of their curvature, or count as having none, and
+# leaving those out may let the squared norm of the gradient grow by this factor.
+KEPT, MAY_GROW = 0.9, 2.0
+# A column that keeps less of its curvature than this has lost its digits, too.
+DIGITS_LEFT = 1e-4
 
 
 def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
@@ -64,6 +78,62 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
             return float(min(bound, trivial))
         slopes = _projected(objective, slopes, excess)
     return float(trivial)
+
+
+def local_gap(
+    objective: Objective, point: Point, model: Model, share: float = 1.0
+) -> float:
+    """Return an upper bound on the gap from curvature near the point; inf if none.
+
+    Within the ellipsoid of radius ``2 norm``, ``norm^2 = g @ H^-1 @ g``, the objective
+    is at least its tangent plus the quadratic of the curvature that no row loses
+    there. On the boundary that is no less than the value at the point, so that the
+    minimum lies inside, at most ``norm^2 / 2`` below (strong convexity on a level
+    set [1]_). A row's prediction changes there by no more than
+    ``2 norm / sqrt(curvature)``, because H holds that row's own term.
+
+    Parameters
+    ----------
+    objective : Objective
+        Its rows made the model; a sample of all rows will do.
+    point : Point
+        The gradient is that of all rows, the residuals those of the objective's.
+    model : Model
+        Its Hessian.
+    share : float
+        All rows have at least this share of the model's curvature.
+
+    References
+    ----------
+    .. [1] Boyd, S., Vandenberghe, L. (2004). Convex Optimization, section 9.1.2.
+       Cambridge University Press.
+    """
+    if not objective.loss.facts.unimodal:
+        return np.inf
+    rows = np.flatnonzero(model.curvature)
+    c, r = model.curvature[rows], point.residual[rows]
+    square = float(point.gradient @ model.factor.solve(point.gradient))
+    reach = 2 * np.sqrt(MAY_GROW * square / c) / (KEPT * share)
+    if np.isfinite(objective.loss.facts.linear_beyond):
+        reach = np.maximum(reach, AT_END * objective.loss.facts.linear_beyond)
+    near = objective.loss.curvature(r - reach)
+    near = np.minimum(near, objective.loss.curvature(r + reach))
+    loses = objective.weight[rows] * near < KEPT * c
+    if loses.any():
+        lost = np.zeros_like(model.curvature)
+        lost[rows] = np.where(loses, c, 0.0)
+        every = np.arange(objective.n_params)
+        hessian = model.hessian - objective.rows.gram(lost, every)
+        left_over = hessian.diagonal() >= DIGITS_LEFT * model.hessian.diagonal()
+        factor = factorise(hessian)
+        if factor.rcond < SMALLEST_RCOND or not left_over.all():
+            return np.inf
+        left = float(point.gradient @ factor.solve(point.gradient))
+        if left > MAY_GROW * square:
+            return np.inf
+        square = left
+    rounding = float(c @ objective.residual_error(point, rows) ** 2)
+    return 0.5 * (np.sqrt(square) + np.sqrt(rounding)) ** 2 / (KEPT * share)
 
 
 def _excess(objective: Objective, point: Point, adjoint: Array) -> Array:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 import scipy.linalg
@@ -20,27 +21,58 @@ ABSENT = 1e-12
 
 def jacobi(diagonal: Array) -> Array:
     """Return the scaling that gives a unit diagonal; 0 for an empty column."""
+    if diagonal.size and diagonal.min() > 0:
+        return 1 / np.sqrt(diagonal)
     positive = diagonal > 0
     return np.where(positive, 1 / np.sqrt(np.where(positive, diagonal, 1.0)), 0.0)
 
 
-def cholesky_solve(matrix: Array, right: Array) -> tuple[Array, float]:
-    """Solve a positive system after scaling; return the reciprocal condition too.
+@final
+@dataclass(frozen=True)
+class Factor:
+    """The Cholesky factor of a scaled positive definite matrix.
 
-    The condition number is the scaled matrix's; its reciprocal is 0, and the solution
-    of no use, if the matrix is not positive definite. A column of zeros is left out:
-    its unknown is 0.
+    Parameters
+    ----------
+    scale : ndarray of shape (n,)
+        The scaling; 0 for a column of zeros, whose unknown is 0.
+    lower : ndarray of shape (n, n)
+        The factor of the scaled matrix.
+    rcond : float
+        Reciprocal condition number of the scaled matrix; 0, and the factor of no use,
+        if it is not positive definite.
     """
+
+    scale: Array
+    lower: Array
+    rcond: float
+
+    def solve(self, right: Array) -> Array:
+        """Return the solution for a right-hand side."""
+        inner = scipy.linalg.lapack.dpotrs(self.lower, self.scale * right, lower=1)[0]
+        return np.asarray(self.scale * inner)
+
+
+def factorise(matrix: Array) -> Factor:
+    """Return the Cholesky factor of a positive matrix after scaling."""
     scale = jacobi(matrix.diagonal())
-    scaled = matrix * np.outer(scale, scale)
-    scaled[np.diag_indices_from(scaled)] += scale == 0
-    factor, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
+    scaled = matrix * (scale[:, None] * scale)
+    scaled.flat[:: scale.size + 1] += scale == 0
+    lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
     if info != 0:
-        return np.zeros_like(right), 0.0
+        return Factor(scale, lower, 0.0)
     norm = float(np.abs(scaled).sum(axis=0).max(initial=0.0))
-    rcond, info = scipy.linalg.lapack.dpocon(factor, norm, uplo="L")
-    solution = scipy.linalg.lapack.dpotrs(factor, scale * right, lower=1)[0]
-    return np.asarray(scale * solution), float(rcond)
+    return Factor(
+        scale, lower, float(scipy.linalg.lapack.dpocon(lower, norm, uplo="L")[0])
+    )
+
+
+def cholesky_solve(matrix: Array, right: Array) -> tuple[Array, float]:
+    """Solve a positive system; return the reciprocal condition of `factorise` too."""
+    factor = factorise(matrix)
+    if factor.rcond == 0:
+        return np.zeros_like(right), 0.0
+    return factor.solve(right), factor.rcond
 
 
 def dependent_solve(matrix: Array, right: Array) -> Array | None:

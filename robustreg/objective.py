@@ -9,18 +9,22 @@ gradient and residuals come from one pass over the rows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index, Rows
 
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
+# A statement about what is typical looks at no more rows than this.
+MOST_REPRESENTATIVES = 2**14
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
 
@@ -45,6 +49,25 @@ class Point:
     value: float
     gradient: Array
     residual: Array
+
+
+@dataclass(frozen=True)
+class Model:
+    """A positive definite Hessian.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_params, n_params)
+        The matrix.
+    factor : Factor
+        Its factor.
+    curvature : ndarray of shape (n_rows,)
+        Weighted curvature of the rows that it sums.
+    """
+
+    hessian: Array
+    factor: Factor
+    curvature: Array
 
 
 @final
@@ -85,28 +108,47 @@ class Objective:
         self.n_params = rows.n_params
         self.l1 = np.append(penalty.l1, 0.0)
         self.linear = np.zeros(rows.n_params) if linear is None else linear
-        size = np.abs(target[(weight > 0) & (target != 0)])
-        # Rounding error of a typical residual; a target of zeros has none.
-        self.noise = 4 * EPS * float(np.median(size)) if size.size else 0.0
+
+    @cached_property
+    def representatives(self) -> tuple[Index, Array]:
+        """Rows that have weight, and it, or as many that all stand for the same of it.
+
+        For what need only be typical.
+        """
+        if self.weight.size <= MOST_REPRESENTATIVES:
+            live = np.flatnonzero(self.weight)
+            return live, self.weight[live]
+        sums = np.cumsum(self.weight)
+        place = (np.arange(MOST_REPRESENTATIVES) + 0.5) / MOST_REPRESENTATIVES
+        share = np.full(MOST_REPRESENTATIVES, sums[-1] / MOST_REPRESENTATIVES)
+        return np.searchsorted(sums, place * sums[-1]), share
+
+    @cached_property
+    def noise(self) -> float:
+        """Rounding error of a typical residual; a target of zeros has none."""
+        size = np.abs(self.target[self.representatives[0]])
+        size = size[size > 0]
+        return 4 * EPS * _median(size) if size.size else 0.0
 
     def with_loss(self, loss: Loss, target: Array) -> Objective:
         """Return the same rows and penalty with another loss and target."""
-        return Objective(
-            self.rows, target, self.weight, loss, self.penalty, self.linear
-        )
+        return self._like(loss=loss, target=target)
 
     def with_penalty(self, penalty: Penalty) -> Objective:
         """Return the same rows and loss with another penalty."""
-        return Objective(
-            self.rows, self.target, self.weight, self.loss, penalty, self.linear
-        )
+        return self._like(penalty=penalty, l1=np.append(penalty.l1, 0.0))
 
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
-        rows = self.rows.extended()
-        return Objective(
-            rows, target, self.weight, self.loss, self.penalty, self.linear
-        )
+        return self._like(rows=self.rows.extended(), target=target)
+
+    def _like(self, **changes: object) -> Objective:
+        """Return a copy with some attributes changed."""
+        other = copy(self)
+        if "target" in changes:
+            vars(other).pop("noise", None)
+        vars(other).update(changes)
+        return other
 
     def take(self, index: Index) -> Objective:
         """Return the objective of some of the rows, which stand for all."""
@@ -259,13 +301,11 @@ class Objective:
         small beside an outlier's loss can still be large beside everybody else's.
         """
         typical = self.typical_residual(point)
-        if (
-            typical <= NOISE_LEVELS * self.noise
-            or not np.isfinite(self.loss.facts.slopes).all()
-        ):
+        if typical <= NOISE_LEVELS * self.noise or not self.loss.facts.bounded_slope:
             return point.value
-        clipped = np.clip(point.residual, -4 * typical, 4 * typical)
-        value = float(self.weight @ self.loss.value(clipped))
+        rows, weight = self.representatives
+        clipped = np.clip(point.residual[rows], -4 * typical, 4 * typical)
+        value = float(weight @ self.loss.value(clipped))
         return value + self.penalty.value(point.params[:-1])
 
     def resolution(self, point: Point, slopes: Array) -> float:
@@ -275,17 +315,24 @@ class Objective:
         its conjugate cancel exactly.
         """
         low, high = self.loss.facts.slopes
-        room = (slopes > low) & (slopes < high)
-        error = self.loss.value(RESOLVED * self.residual_error(point))
-        return float((self.weight * room) @ error)
+        rows, weight = self.representatives
+        room = (slopes[rows] > low) & (slopes[rows] < high)
+        error = self.loss.value(RESOLVED * self.residual_error(point, rows))
+        return float((weight * room) @ error)
 
     def typical_residual(self, point: Point) -> float:
         """Return how large residuals are: deaf to outliers where the loss is."""
-        size = np.abs(point.residual)
-        if np.isfinite(self.loss.facts.slopes).all():
-            return float(np.median(size[self.weight > 0]))
-        return float(self.weight @ size)
+        if self.loss.facts.bounded_slope:
+            return _median(np.abs(point.residual[self.representatives[0]]))
+        return float(self.weight @ np.abs(point.residual))
 
-    def residual_error(self, point: Point) -> Array:
-        """Return the rounding error of each residual."""
-        return np.asarray(4 * EPS * (np.abs(self.target) + np.abs(point.residual)))
+    def residual_error(self, point: Point, rows: Index) -> Array:
+        """Return the rounding errors of some residuals."""
+        size = np.abs(self.target[rows]) + np.abs(point.residual[rows])
+        return np.asarray(4 * EPS * size)
+
+
+def _median(values: Array) -> float:
+    """Return a value with half of the others on either side, without interpolation."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])

@@ -34,6 +34,9 @@ class LossFacts:
     breakpoints : tuple of float or None, default=None
         The residuals between which the loss is a parabola or a line; None if it is
         neither.
+    unimodal : bool, default=False
+        True if the curvature rises to one peak and falls after it, so that between
+        two residuals it is least at one of them. Fits are then certified at less cost.
     """
 
     largest_curvature: float
@@ -42,6 +45,12 @@ class LossFacts:
     symmetric: bool = True
     linear_beyond: float = np.inf
     breakpoints: tuple[float, ...] | None = None
+    unimodal: bool = False
+
+    @property
+    def bounded_slope(self) -> bool:
+        """True if no residual pulls harder than some bound."""
+        return bool(np.isfinite(self.slopes[0]) and np.isfinite(self.slopes[1]))
 
     @property
     def piecewise_linear(self) -> bool:
@@ -70,7 +79,8 @@ class Loss(ABC):
     ...
     ...     @property
     ...     def facts(self):
-    ...         return LossFacts(1.0, slopes=(-self.beta, self.beta))
+    ...         slopes = (-self.beta, self.beta)
+    ...         return LossFacts(1.0, slopes, unimodal=True)
     ...
     ...     def value(self, residual):
     ...         t = np.abs(residual) / self.beta

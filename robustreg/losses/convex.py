@@ -18,7 +18,7 @@ class L2(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 everywhere, slope unbounded."""
-        return LossFacts(1.0, breakpoints=())
+        return LossFacts(1.0, unimodal=True, breakpoints=())
 
     def value(self, residual: Array) -> Array:
         """Return ``r^2 / 2``."""
@@ -131,6 +131,7 @@ class Envelope(Loss):
             (self.low, self.high),
             symmetric=False,
             linear_beyond=beyond,
+            unimodal=True,
             breakpoints=(self.low * self.beta, self.high * self.beta),
         )
 
@@ -168,6 +169,7 @@ class SmoothL1(Loss):
             1 / self.beta,
             (-1.0, 1.0),
             linear_beyond=self.beta,
+            unimodal=True,
             breakpoints=(-self.beta, self.beta),
         )
 
@@ -201,7 +203,9 @@ class Huber(Loss):
     def facts(self) -> LossFacts:
         """Curvature 1 between the breakpoints, slope beta in the tails."""
         ends = (-self.beta, self.beta)
-        return LossFacts(1.0, ends, linear_beyond=self.beta, breakpoints=ends)
+        return LossFacts(
+            1.0, ends, linear_beyond=self.beta, unimodal=True, breakpoints=ends
+        )
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""
@@ -231,7 +235,7 @@ class PseudoHuber(Loss):
     @property
     def facts(self) -> LossFacts:
         """Smooth everywhere, curvature 1 at 0."""
-        return LossFacts(1.0, slopes=(-self.beta, self.beta))
+        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss, written without the subtraction that loses digits."""
@@ -263,7 +267,7 @@ class LogCosh(Loss):
     @property
     def facts(self) -> LossFacts:
         """Smooth everywhere, curvature 1 / beta at 0."""
-        return LossFacts(1 / self.beta, slopes=(-1.0, 1.0))
+        return LossFacts(1 / self.beta, (-1.0, 1.0), unimodal=True)
 
     def value(self, residual: Array) -> Array:
         """Return the loss; neither branch overflows or cancels where it is used."""

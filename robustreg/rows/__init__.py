@@ -7,13 +7,34 @@ from typing import Any
 import scipy.sparse
 
 from robustreg.rows.base import Array, Index, Rows, Standard
-from robustreg.rows.dense import DenseRows, dense_standard
+from robustreg.rows.dense import (
+    DenseRows,
+    dense_standard,
+    sampled_standard,
+    strata,
+)
+from robustreg.rows.formed import FormedRows
 from robustreg.rows.sparse import SparseRows, sparse_standard
 
-__all__ = ["Array", "DenseRows", "Index", "Rows", "SparseRows", "Standard", "make_rows"]
+__all__ = [
+    "Array",
+    "DenseRows",
+    "FormedRows",
+    "Index",
+    "Rows",
+    "SparseRows",
+    "Standard",
+    "make_rows",
+    "strata",
+]
+
+# Data of no more entries than this have their design formed.
+FORMED_ENTRIES = 2**18
 
 
-def make_rows(X: Any, weight: Array, fit_intercept: bool) -> Rows:
+def make_rows(
+    X: Any, weight: Array, fit_intercept: bool, exactly: bool = False
+) -> Rows:
     """Return the rows of an array or a sparse matrix, standardised by ``weight``.
 
     Parameters
@@ -24,6 +45,8 @@ def make_rows(X: Any, weight: Array, fit_intercept: bool) -> Rows:
         Non-negative, not all 0.
     fit_intercept : bool
         Whether the design has a constant column.
+    exactly : bool
+        Whether to standardise by all rows even where a sample of many would do.
     """
     if scipy.sparse.issparse(X):
         rows = X.tocsr()
@@ -31,4 +54,8 @@ def make_rows(X: Any, weight: Array, fit_intercept: bool) -> Rows:
             rows = rows.copy()
             rows.sum_duplicates()
         return SparseRows(rows, sparse_standard(rows, weight, fit_intercept))
-    return DenseRows(X, dense_standard(X, weight, fit_intercept))
+    standard = None if exactly else sampled_standard(X, weight, fit_intercept)
+    if standard is None:
+        standard = dense_standard(X, weight, fit_intercept)
+    rows = DenseRows(X, standard)
+    return rows.formed() if X.size <= FORMED_ENTRIES else rows

@@ -29,11 +29,15 @@ LARGEST_VIRTUAL_OFFSET = 1e3
 
 @dataclass(frozen=True)
 class Standard:
-    """The standardisation ``(X - shift) * unit`` and the constant of the intercept."""
+    """The standardisation ``(X - shift) * unit`` and the constant of the intercept.
+
+    ``exact`` is False if a sample of rows gave the moments.
+    """
 
     shift: Array
     unit: Array
     constant: float
+    exact: bool = True
 
     @property
     def far(self) -> NDArray[np.bool_]:

@@ -11,9 +11,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.rows.base import Array, Index, Rows, Standard, make_standard
+from robustreg.rows.formed import FormedRows
 
 # A block of this many bytes fits the second-level cache beside what it makes.
 BLOCK_BYTES = 2**20
+# Rows of the sample that standardises many more.
+SAMPLE_ROWS = 10_000
 
 
 def dense_standard(
@@ -48,6 +51,31 @@ def dense_standard(
     return make_standard(
         mean, np.sqrt(square / seen), mean_square / seen, fit_intercept
     )
+
+
+def sampled_standard(
+    X: NDArray[np.floating[Any]], weight: Array, fit_intercept: bool
+) -> Standard | None:
+    """Return the standardisation by a random sample of rows, or None if it will not do.
+
+    Coordinates need not be exact: only which columns are constant does, and a sample
+    in which no column is constant tells. It will not do if rows are few, or if few of
+    those drawn have most of the weight.
+    """
+    if X.shape[0] < 4 * SAMPLE_ROWS:
+        return None
+    drawn = strata(X.shape[0], SAMPLE_ROWS)
+    w = weight[drawn]
+    if w.sum() ** 2 < 0.1 * SAMPLE_ROWS * (w @ w) or not w.any():
+        return None
+    standard = dense_standard(X[drawn], w, fit_intercept)
+    return replace(standard, exact=False) if standard.unit.all() else None
+
+
+def strata(n: int, size: int) -> Index:
+    """Return ``size`` of ``n`` row numbers, a random one of each stretch; sorted."""
+    place = (np.arange(size) + np.random.default_rng(0).random(size)) * (n / size)
+    return np.minimum(place.astype(np.intp), n - 1)
 
 
 def _places(n: int, p: int) -> Iterator[slice]:
@@ -186,8 +214,12 @@ class DenseRows(Rows):
         return DenseRows(self._X, self.standard, np.longdouble)
 
     def take(self, index: Index) -> Rows:
-        """Return some of the rows."""
-        return DenseRows(self._X[index], self.standard, self._precision)
+        """Return some of the rows, their design formed."""
+        return FormedRows(_formed(self._X[index], self.standard), self.standard)
+
+    def formed(self) -> Rows:
+        """Return all rows, their design formed."""
+        return FormedRows(_formed(self._X, self.standard), self.standard, self)
 
     def _weighted_designs(self, c: Array, columns: Index) -> Iterator[Array]:
         """Yield blocks of ``sqrt(c) * design``, only the rows with c > 0."""
@@ -206,6 +238,15 @@ class DenseRows(Rows):
             design[:, features.size :] = self.standard.constant
             design *= np.sqrt(c[rows])[:, None]
             yield design[:, place_of_intercept]
+
+
+def _formed(X: Array, standard: Standard) -> Array:
+    """Return the standardised design of some rows."""
+    design = np.empty((X.shape[0], X.shape[1] + 1))
+    np.subtract(X, standard.shift, out=design[:, :-1])
+    design[:, :-1] *= standard.unit
+    design[:, -1] = standard.constant
+    return design
 
 
 def _split(columns: Index, n_params: int) -> tuple[Index, Index]:

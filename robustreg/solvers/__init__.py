@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.canonical import canonical, touches_an_end
+from robustreg.solvers.canonical import canonical
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.krylov import krylov_step
@@ -103,11 +103,7 @@ def solve(
     if SOLVERS[name].starts_near and not near:
         start = near_start(objective, start)
     result = SOLVERS[name].run(objective, start, tol, max_iter)
-    # A Hessian with a Cholesky factor inside its region leaves no other optimum.
-    unique = (result.get("rcond") or 0.0) > 0 and not touches_an_end(
-        objective, result.point
-    )
-    if result.success and not unique and facts["few params"]:
+    if result.success and not result.get("unique") and facts["few params"]:
         allowed = allowed_gap(objective, result.point, tol, result.slopes)
 
         def again(like: Objective, params: Array) -> OptimizeResult:

@@ -107,18 +107,6 @@ def _least_ridge(
     return point
 
 
-def touches_an_end(objective: Objective, point: Point) -> bool:
-    """Return whether a row lies on the edge of the quadratic middle.
-
-    Its curvature may make a Hessian definite whose optimum is not unique.
-    """
-    beyond = objective.loss.facts.linear_beyond
-    if not np.isfinite(beyond):
-        return False
-    distance = np.abs(np.abs(point.residual) - beyond)
-    return bool(np.any((distance <= AT_END * beyond) & (objective.weight > 0)))
-
-
 def _inside(objective: Objective, slopes: Array) -> Array:
     """Return which rows hold the fit: their slope is at neither end."""
     low, high = objective.loss.facts.slopes

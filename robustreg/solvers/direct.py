@@ -18,11 +18,11 @@ import scipy.linalg
 from robustreg.linalg import (
     EPS,
     SMALLEST_RCOND,
-    cholesky_solve,
     dependent_solve,
+    factorise,
     jacobi,
 )
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import Step
 
@@ -34,16 +34,18 @@ def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
     """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular."""
     columns = np.arange(objective.n_params)
     hessian = objective.hessian(curvature, columns)
-    solution, rcond = cholesky_solve(hessian, point.gradient)
-    if rcond < SMALLEST_RCOND:
+    factor = factorise(hessian)
+    if factor.rcond < SMALLEST_RCOND:
         dependent = dependent_solve(hessian, point.gradient)
         if dependent is not None:
             return _dependent_step(hessian, point.gradient, dependent)
         root = objective.hessian_root(curvature, columns)
         return root_step(root, point.gradient)
+    solution = factor.solve(point.gradient)
     decrease = 0.5 * float(point.gradient @ solution)
-    unseen = bool(np.any(point.gradient[hessian.diagonal() == 0]))
-    return Step(-solution, decrease, singular=unseen, rcond=rcond)
+    unseen = bool(np.any(point.gradient[factor.scale == 0]))
+    model = Model(hessian, factor, curvature)
+    return Step(-solution, decrease, unseen, factor.rcond, model)
 
 
 def _dependent_step(hessian: Array, gradient: Array, solution: Array) -> Step:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, brentq
 
-from robustreg.certificate import duality_gap
+from robustreg.certificate import duality_gap, local_gap
 from robustreg.linalg import EPS
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 
 
@@ -40,12 +40,15 @@ class Step:
         Reciprocal condition number of the scaled Hessian, None if not known; 0 if
         the Gram matrix had too few digits and an orthogonal factorisation took its
         place. Steps are then repeated until they stall.
+    model : Model or None
+        The Hessian, if it is positive definite and formed.
     """
 
     direction: Array
     decrease: float
     singular: bool = False
     rcond: float | None = None
+    model: Model | None = None
 
 
 StepRule = Callable[[Objective, Point, Array], Step]
@@ -54,6 +57,11 @@ StepRule = Callable[[Objective, Point, Array], Step]
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
 # A step has gone far enough once the slope along it fell to this share.
 STEEP = 0.5
+# Above this reciprocal condition number one more step would not give one more digit.
+STEADY = 0.03
+# A gap is worth its certificate once the model's decrease is this share of the value;
+# a step that overshot the tolerance by so much needs no other.
+PROMISING, OVERSHOT = 1e-3, 1e-10
 LONGEST = 2.0**60
 
 
@@ -87,23 +95,29 @@ def newton(
     Returns
     -------
     OptimizeResult
-        With ``point``, ``gap``, ``slopes`` and the ``rcond`` of the last step.
+        With ``point``, ``gap``, ``slopes``, the ``rcond`` of the last step, and
+        ``unique``, True if the optimum was shown to be.
     """
     point = objective.evaluate(start)
-    level, iteration, success = 0, 0, False
+    level, iteration, success, unique = 0, 0, False, False
     previous, gap = np.inf, np.inf
     while not success and iteration < max_iter:
         iteration += 1
         step, level = _model_step(objective, point, step_rule, level)
-        allowed = allowed_gap(objective, point, tol)
         trial, length = _advance(objective, point, step)
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol
-        elif step.decrease <= allowed:
-            gap = _certified(objective, point, trial)
-            stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
-            success = gap <= allowed and stalled
-        elif length == 0.0 and level == len(MAJORISED) - 1:
+        elif min(step.decrease, _left(step, trial)) <= PROMISING * abs(trial.value):
+            allowed = allowed_gap(objective, trial, tol)
+            if _left(step, trial) <= OVERSHOT * allowed:
+                gap = local_gap(objective, trial, step.model)
+                unique = gap <= allowed
+                success = unique and step.rcond > STEADY
+            if step.decrease <= allowed and not success:
+                gap = _certified(objective, point, trial)
+                stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
+                success = gap <= allowed and stalled
+        if not success and length == 0.0 and level == len(MAJORISED) - 1:
             break
         level = _next_level(level, length)
         point, previous = trial, step.decrease
@@ -118,10 +132,19 @@ def newton(
         slopes=objective.loss.gradient(point.residual),
         nit=iteration,
         rcond=step.rcond,
+        unique=unique,
         success=success,
         status=0 if success else 1,
         message="converged" if success else "iteration limit or no further decrease",
     )
+
+
+def _left(step: Step, trial: Point) -> float:
+    """Return what the step's model says is left to gain at the trial point."""
+    if step.model is None or step.singular:
+        return np.inf
+    g = trial.gradient
+    return 0.5 * float(g @ step.model.factor.solve(g))
 
 
 def allowed_gap(

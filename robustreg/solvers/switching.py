@@ -34,7 +34,7 @@ from robustreg.solvers.quadratic import minimize_l1_quadratic
 # working set, and the others' takes a pass.
 MOST_WATCHED = 1000
 MOST_STEPS = 40
-# A fit on which rows still switched is good if its gap is this share of what is allowed.
+# Where rows still switched, a fit is good if its gap is this share of what is allowed.
 EARLY = 1e-3
 # A param enters the working set where its slope reaches this share of its l1 part.
 NEAR = 0.9

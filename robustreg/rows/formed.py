@@ -1,0 +1,115 @@
+"""Few rows, whose standardised design is formed: small data, and samples of large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, final
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.rows.base import Array, Index, Rows, Standard
+
+# A Gram matrix of more entries than this is summed block by block.
+BLOCK_ENTRIES = 2**17
+
+
+@final
+class FormedRows(Rows):
+    """A standardised design held as an array.
+
+    It costs a copy of its rows and saves, in every product, the shift, the unit and
+    the constant column: for few rows, those cost more than the product.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_rows, n_params)
+        ``[(X - shift) * unit, constant]``, in float64 or longer.
+    standard : Standard
+        How it was made.
+    source : Rows or None
+        The same rows before rounding to the design's precision, if kept.
+    """
+
+    def __init__(
+        self, design: Array, standard: Standard, source: Rows | None = None
+    ) -> None:
+        self._design, self._source = design, source
+        self.standard = standard
+        self.n_rows, self.n_params = design.shape
+        self.passes = 0.0
+        self._every = np.arange(self.n_params)
+
+    def blocks(self) -> Iterator[tuple[slice, Rows]]:
+        """Yield all rows at once: they are few."""
+        yield slice(0, self.n_rows), self
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+        return self._design @ params
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+        return v @ self._design
+
+    def gram(self, c: Array, columns: Index) -> Array:
+        """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
+        self.count_pass(c)
+        inside = np.flatnonzero(c)
+        size = max(256, BLOCK_ENTRIES // self.n_params)
+        if inside.size <= size:
+            block = self._weighted(c, inside, columns)
+            return block.T @ block
+        result = np.zeros((columns.size, columns.size))
+        for start in range(0, inside.size, size):
+            block = self._weighted(c, inside[start : start + size], columns)
+            result += block.T @ block
+        return result
+
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return the cross products and the adjoint by one matrix product."""
+        self.passes += index.size / max(self.n_rows, 1)
+        block = self._design[index]
+        product = block.T @ np.column_stack([c[:, None] * block[:, columns], v])
+        return product[:, :-1], product[:, -1]
+
+    def columns(self, index: Index) -> Rows:
+        """Return a design of the columns."""
+        old, features = self.standard, index[:-1]
+        unit = np.ones(features.size)
+        local = Standard(np.zeros(features.size), unit, old.constant)
+        return FormedRows(self._design[:, index], local)
+
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        return np.sqrt(np.einsum("ij,ij->i", self._design, self._design))
+
+    def root(self, c: Array, columns: Index) -> Array:
+        """Return R of a QR decomposition."""
+        self.count_pass(c)
+        block = self._weighted(c, np.flatnonzero(c), columns)
+        return np.asarray(scipy.linalg.qr(block, mode="r")[0][: columns.size])
+
+    def design(self) -> tuple[Any, Array]:
+        """Return the design itself, and no offset."""
+        return self._design, np.zeros(self.n_params - 1)
+
+    def extended(self) -> Rows:
+        """Return the rows in long double, from their source if it was kept."""
+        if self._source is not None:
+            return self._source.extended()
+        return FormedRows(self._design.astype(np.longdouble), self.standard)
+
+    def take(self, index: Index) -> Rows:
+        """Return some of the rows."""
+        return FormedRows(self._design[index], self.standard)
+
+    def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
+        """Return ``sqrt(c) * design``, of some rows and columns."""
+        block = self._design[rows]
+        if not np.array_equal(columns, self._every):
+            block = block[:, columns]
+        block *= np.sqrt(c[rows])[:, None]
+        return block
