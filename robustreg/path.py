@@ -13,7 +13,6 @@ from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
 from robustreg.rows import Array, Rows, make_rows
-from robustreg.scale import weighted_median
 from robustreg.solvers.null_fit import null_fit
 from robustreg.solvers.warm import WarmFit, warm_fits
 from robustreg.validation import check_path_data, check_path_params
@@ -152,25 +151,20 @@ def robust_path(
     convex, grid = check_path_params(given, alphas)
     data, target, weight = check_path_data(X, y, sample_weight)
     rows = make_rows(data, weight, fit_intercept)
-    center = rows.standard.constant * weighted_median(target, weight)
-    objective = Objective(
-        rows,
-        (target - center) / scale,
-        weight / weight.sum(),
-        convex,
-        _penalty(rows, penalty, 1.0, l1_ratio),
-    )
+    # Any centre will do: it saves digits.
+    center = rows.standard.constant * float(np.median(target[weight > 0]))
+    centred, share = (target - center) / scale, weight / weight.sum()
+    unit_penalty = _penalty(rows, penalty, 1.0, l1_ratio)
+    objective = Objective(rows, centred, share, convex, unit_penalty)
     null = null_fit(objective, tol, max_iter)
     grid = _grid(null.strength, n_alphas, eps) if grid is None else grid
     penalties = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in grid]
     fits = warm_fits(objective, null, penalties, tol, max_iter)
     _warn(fits, grid, tol)
     coefs, intercepts = _in_original_units(fits, rows, scale, center)
+    gaps = np.array([fit.gap for fit in fits])
     return RobustPath(
-        grid,
-        coefs.astype(data.dtype),
-        intercepts.astype(data.dtype),
-        np.array([fit.gap for fit in fits]),
+        grid, coefs.astype(data.dtype), intercepts.astype(data.dtype), gaps
     )
 
 

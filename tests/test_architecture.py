@@ -43,7 +43,7 @@ ROOMS = {
         {"numpy", "sklearn"},
     ),
     "path": (
-        {"losses", "objective", "penalties", "rows", "scale", "solvers", "validation"},
+        {"losses", "objective", "penalties", "rows", "solvers", "validation"},
         {"numpy", "sklearn"},
     ),
     "__init__": ({"estimators", "path"}, set()),

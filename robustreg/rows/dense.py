@@ -15,6 +15,8 @@ from robustreg.rows.formed import FormedRows
 
 # A block of this many bytes fits the second-level cache beside what it makes.
 BLOCK_BYTES = 2**20
+# Memory of less than this is taken and given back without asking the system.
+SMALL_BYTES = 2**17
 # Rows of the sample that standardises many more.
 SAMPLE_ROWS = 10_000
 
@@ -127,7 +129,9 @@ class DenseRows(Rows):
             coef, offset = self.standard.to_original(params)
             # Columns after the last that counts cost nothing.
             last = int(coef.nonzero()[0].max(initial=-1)) + 1
-            return self._X[:, :last] @ coef[:last] + offset
+            result = self._X[:, :last] @ coef[:last]
+            result += offset
+            return result
         result = np.empty(self.n_rows, self._precision)
         for place, block in self.blocks():
             result[place] = block.predict(params)
@@ -160,12 +164,14 @@ class DenseRows(Rows):
         features, place_of_intercept = _split(columns, self.n_params)
         unit, constant = self.standard.unit, self.standard.constant
         product = np.zeros((self.n_params, columns.size + 1))
-        for place in _places(index.size, self.n_params):
-            near = self._X[index[place]] - self.standard.shift
+        size = max(64, SMALL_BYTES // (8 * self.n_params))
+        for start in range(0, index.size, size):
+            place = slice(start, start + size)
+            near = self._X[index[place]].astype(np.float64, copy=False)
+            near -= self.standard.shift
             right = np.empty((near.shape[0], columns.size + 1))
-            np.multiply(
-                near[:, features], unit[features], out=right[:, : features.size]
-            )
+            right[:, : features.size] = near[:, features]
+            right[:, : features.size] *= unit[features]
             right[:, features.size : -1] = constant
             right *= c[place, None]
             right[:, -1] = v[place]

@@ -104,6 +104,7 @@ class SwitchingFit:
         self._levels, self._offsets = _pieces_of(objective.loss)
         self._residual = point.residual
         self._piece = self._pieces(point.residual)
+        self._scratch = np.empty((2, point.residual.size))
         self._watches_all = objective.n_params <= MOST_WATCHED
         self._use_columns(np.append(features, objective.n_params - 1))
         self._gram = self._cross(np.arange(self.working.size))
@@ -168,7 +169,8 @@ class SwitchingFit:
             residual = band.residual - band.rows.predict(total)
             inside = np.flatnonzero(self._pieces(residual) != self._piece[band.index])
             return band.index[inside], residual[inside]
-        self._residual = self._residual - self._narrow.predict(total)
+        change = self._narrow.predict(total)
+        self._residual = np.subtract(self._residual, change, out=change)
         self._pending, self._band = np.zeros_like(total), None
         self._longest = reach
         rows = np.flatnonzero(self._pieces(self._residual) != self._piece)
@@ -207,8 +209,9 @@ class SwitchingFit:
             return None
         if self._norms is None:
             self._norms = self._narrow.norms()
-        room, near = reach * self._norms, np.zeros(n_rows, bool)
-        away = np.empty(n_rows)
+        room, away = self._scratch
+        np.multiply(reach, self._norms, out=room)
+        near = np.zeros(n_rows, bool)
         for end in self._objective.loss.facts.breakpoints or ():
             np.abs(np.subtract(self._residual, end, out=away), out=away)
             near |= away <= room
