@@ -45,7 +45,7 @@ class L1(Loss):
     @property
     def facts(self) -> LossFacts:
         """Linear on both sides of a kink, slopes -1 and 1."""
-        return LossFacts(np.inf, slopes=(-1.0, 1.0), linear_beyond=0.0)
+        return LossFacts(np.inf, (-1.0, 1.0), linear_beyond=0.0, breakpoints=(0.0,))
 
     def value(self, residual: Array) -> Array:
         """Return ``abs(r)``."""

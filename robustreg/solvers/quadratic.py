@@ -47,17 +47,31 @@ def minimize_l1_quadratic(
     ndarray of shape (k,)
         Exactly 0 where it is 0.
     """
+    solution = block_pivoting(hessian, linear, l1, start)
+    if solution is not None:
+        return solution
+    return _descent(hessian, linear, l1, start)
+
+
+def block_pivoting(
+    hessian: Array, linear: Array, l1: Array, start: Array
+) -> Array | None:
+    """Return what `minimize_l1_quadratic` does, or None if it is not found at once.
+
+    It is not where active columns all but depend on each other, or where the exchanges
+    do not get fewer.
+    """
     root = np.sqrt(np.maximum(hessian.diagonal(), 0.0))
     live = root > 0
     sign = np.where(l1 > 0, np.sign(start), 1.0) * live
     fewest, patience = start.size + 1, PATIENCE
-    while True:
+    while patience:
         active = np.flatnonzero(sign)
         solution = _positive_solve(
             hessian[np.ix_(active, active)], -(linear + l1 * sign)[active]
         )
         if solution is None:
-            return _descent(hessian, linear, l1, start)
+            return None
         slope = hessian[:, active] @ solution + linear
         # An entry is no larger than the root of the product of its diagonal's.
         size = root * (root[active] @ np.abs(solution)) + np.abs(linear) + l1
@@ -71,10 +85,9 @@ def minimize_l1_quadratic(
             return x
         patience = PATIENCE if wrong < fewest else patience - 1
         fewest = min(fewest, wrong)
-        if patience == 0:
-            return _descent(hessian, linear, l1, start)
         sign[leave] = 0.0
         sign[enter] = -np.sign(slope[enter])
+    return None
 
 
 def _positive_solve(matrix: Array, right: Array) -> Array | None:

@@ -28,12 +28,12 @@ from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index, Rows
-from robustreg.solvers.quadratic import minimize_l1_quadratic
+from robustreg.solvers.quadratic import block_pivoting
 
 # Up to so many params the gradient of all is kept up to date; beyond, that of the
 # working set, and the others' takes a pass.
 MOST_WATCHED = 1000
-MOST_STEPS = 40
+MOST_STEPS = 15
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 EARLY = 1e-3
 # A param enters the working set where its slope reaches this share of its l1 part.
@@ -109,8 +109,10 @@ class SwitchingFit:
         self._use_columns(np.append(features, objective.n_params - 1))
         self._gram = self._cross(np.arange(self.working.size))
 
-    def step(self, l1: Array, l2: Array) -> int:
-        """Make a Newton step; return how many rows switched.
+    def step(self, l1: Array, l2: Array) -> int | None:
+        """Make a Newton step; return how many rows switched, None if it has no one.
+
+        A model has no one minimum where too few rows have curvature.
 
         Parameters
         ----------
@@ -123,7 +125,9 @@ class SwitchingFit:
         hessian = self._gram[self._places(np.arange(start.size))]
         hessian[np.diag_indices(start.size)] += l2
         linear = self.gradient[self.working] + l2 * start - hessian @ start
-        goal = minimize_l1_quadratic(hessian, linear, l1, start)
+        goal = block_pivoting(hessian, linear, l1, start)
+        if goal is None:
+            return None
         direction = goal - start
         rows, residual = self._move(direction)
         self.params[self.working] = goal
@@ -285,6 +289,8 @@ def fit_next(
     _enter_near(shared, NEAR * l1)
     for _ in range(MOST_STEPS):
         switched = shared.step(l1, l2)
+        if switched is None:
+            return None
         gap = _gap(shared, l1, l2, typical, shared.working)
         if switched and gap > EARLY * allowed:
             continue
