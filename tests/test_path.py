@@ -18,7 +18,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers.quadratic import minimize_l1_quadratic
-from robustreg.solvers.switching import SwitchingFit, fit_next
+from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
 
 PARABOLIC = [name for name in CONVEX if name in ("l2", "smooth_l1", "huber")]
 
@@ -252,6 +252,17 @@ def test_hard_breakpoints(beta):
     assert_same_as_fits(path, X, y, beta=beta, penalty="l1")
 
 
+def test_columns_that_only_rows_in_the_tails_have():
+    rng = np.random.default_rng(0)
+    X, y = np.zeros((40, 3)), np.zeros(40)
+    X[:4] = rng.normal(size=(4, 3)) + 1
+    y[:4] = 10.0
+    path = robust_path(X, y, loss="huber", beta=0.1, n_alphas=6, fit_intercept=False)
+    assert path.coefs[:, -1].any()
+    params = {"loss": "huber", "beta": 0.1, "fit_intercept": False, "penalty": "l1"}
+    assert_same_as_fits(path, X, y, **params)
+
+
 def test_an_instance_of_a_loss():
     X, y = make_data()
     path = robust_path(X, y, loss=Huber(0.7), n_alphas=4)
@@ -379,7 +390,7 @@ def test_gap_is_that_of_the_certificate():
     shared = SwitchingFit(bare, bare.evaluate(np.zeros(21)), np.arange(0))
     for alpha in (0.3, 0.1):
         like = make_objective(X, y, alpha)
-        gap = fit_next(shared, like.penalty, 1e-11, 1.0)
+        gap = fit_next(shared, like.penalty, Goal(1e-11, 1.0, 1e-13))
         point = like.evaluate(shared.params)
         slopes = like.loss.gradient(point.residual)
         assert gap <= 1e-11

@@ -58,8 +58,8 @@ def block_pivoting(
 ) -> Array | None:
     """Return what `minimize_l1_quadratic` does, or None if it is not found at once.
 
-    It is not where active columns all but depend on each other, or where the exchanges
-    do not get fewer.
+    It is not where the minimum is not the only one or there is none, nor where the
+    exchanges do not get fewer.
     """
     root = np.sqrt(np.maximum(hessian.diagonal(), 0.0))
     live = root > 0
@@ -76,8 +76,10 @@ def block_pivoting(
         # An entry is no larger than the root of the product of its diagonal's.
         size = root * (root[active] @ np.abs(solution)) + np.abs(linear) + l1
         leave = active[(l1[active] > 0) & (solution * sign[active] <= 0)]
-        over = np.abs(slope) > l1 + ROUNDING * EPS * size
-        enter = np.flatnonzero((sign == 0) & live & over)
+        over = (sign == 0) & (np.abs(slope) > l1 + ROUNDING * EPS * size)
+        if np.any(over & ~live):
+            return None
+        enter = np.flatnonzero(over)
         wrong = leave.size + enter.size
         if wrong == 0:
             x = np.zeros_like(start)

@@ -34,6 +34,8 @@ from robustreg.solvers.quadratic import block_pivoting
 # working set, and the others' takes a pass.
 MOST_WATCHED = 1000
 MOST_STEPS = 15
+# So many steps without a switch may still reduce what rounding left.
+PATIENCE = 5
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 EARLY = 1e-3
 # A param enters the working set where its slope reaches this share of its l1 part.
@@ -270,9 +272,26 @@ def _pieces_of(loss: Loss) -> tuple[Array, Array]:
     return levels, loss.gradient(within) - levels * within
 
 
-def fit_next(
-    shared: SwitchingFit, penalty: Penalty, allowed: float, typical: float
-) -> float | None:
+@dataclass(frozen=True)
+class Goal:
+    """When a fit is done.
+
+    Parameters
+    ----------
+    allowed : float
+        The gap to reach.
+    typical : float
+        A typical residual, the price of a param's slope.
+    rounding : float
+        What rounding leaves of a slope; no gap is known where more is left.
+    """
+
+    allowed: float
+    typical: float
+    rounding: float
+
+
+def fit_next(shared: SwitchingFit, penalty: Penalty, goal: Goal) -> float | None:
     """Move to the optimum for one more penalty; return its gap, None if it is not met.
 
     Parameters
@@ -281,27 +300,28 @@ def fit_next(
         At the optimum for another penalty, better a stronger one.
     penalty : Penalty
         The penalty.
-    allowed, typical : float
-        The gap to reach, and a typical residual, the price of a param's slope.
+    goal : Goal
+        When it is done.
     """
     l1 = np.append(penalty.l1, 0.0)
     l2 = np.append(penalty.curvature(shared.params[:-1]), 0.0)
     _enter_near(shared, NEAR * l1)
+    patience = PATIENCE
     for _ in range(MOST_STEPS):
         switched = shared.step(l1, l2)
-        if switched is None:
+        if switched is None or patience == 0:
             return None
-        gap = _gap(shared, l1, l2, typical, shared.working)
-        if switched and gap > EARLY * allowed:
+        gap = _gap(shared, l1, l2, goal, shared.working)
+        if switched and gap > EARLY * goal.allowed:
             continue
+        # A step without a switch is exact but for rounding, which another one reduces.
+        patience -= switched == 0
         shared.refresh()
         if _enter_near(shared, l1):
             continue
-        gap = _gap(shared, l1, l2, typical, np.arange(l1.size))
-        if gap <= allowed:
+        gap = _gap(shared, l1, l2, goal, np.arange(l1.size))
+        if gap <= goal.allowed:
             return gap
-        if not switched:
-            return None
     return None
 
 
@@ -315,17 +335,18 @@ def _enter_near(shared: SwitchingFit, limit: Array) -> int:
     return new.size
 
 
-def _gap(
-    shared: SwitchingFit, l1: Array, l2: Array, typical: float, index: Index
-) -> float:
+def _gap(shared: SwitchingFit, l1: Array, l2: Array, goal: Goal, index: Index) -> float:
     """Return the Fenchel gap of the fit with its own slopes, which is the penalty's.
 
-    A slope beyond what the penalty allows counts over the typical residual.
+    What rounding leaves of a slope that the penalty does not allow counts over the
+    typical residual.
     """
     params, adjoint = shared.params[index], -shared.gradient[index]
     l1, l2 = l1[index], l2[index]
     excess = np.maximum(np.abs(adjoint) - l1, 0.0)
+    if np.any((l2 == 0) & (excess > goal.rounding)):
+        return np.inf
     pairing = l1 * np.abs(params) - np.clip(adjoint, -l1, l1) * params
-    goal = np.sign(adjoint) * excess / np.where(l2 > 0, l2, 1.0)
-    curved = 0.5 * l2 * (params - goal) ** 2
-    return float((pairing + np.where(l2 > 0, curved, typical * excess)).sum())
+    best = np.sign(adjoint) * excess / np.where(l2 > 0, l2, 1.0)
+    curved = 0.5 * l2 * (params - best) ** 2
+    return float((pairing + np.where(l2 > 0, curved, goal.typical * excess)).sum())

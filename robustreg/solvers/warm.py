@@ -14,7 +14,7 @@ from robustreg.rows import Array, Index
 from robustreg.solvers import solve
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit
-from robustreg.solvers.switching import SwitchingFit, fit_next
+from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
@@ -122,20 +122,25 @@ class _Switching:
         if self._since % MEASURED_EVERY == 0:
             self._measure(penalty)
         self._since += 1
-        gap = fit_next(self._shared, penalty, self._allowed, self._typical)
+        gap = fit_next(self._shared, penalty, self._goal)
         if gap is None:
             return None
         return WarmFit(self._shared.params.copy(), gap, True)
 
     def _measure(self, penalty: Penalty) -> None:
-        """Set the gap to reach and the size of a residual from the last fit."""
+        """Set the goal by the residuals of the last fit."""
         shared, objective = self._shared, self._objective.with_penalty(penalty)
         residual = shared.residual()
         value = float(objective.weight @ objective.loss.value(residual))
         value += penalty.value(shared.params[:-1])
         point = Point(shared.params, value, shared.gradient, residual)
-        self._allowed = allowed_gap(objective, point, self._tol)
-        self._typical = objective.typical_residual(point)
+        slopes = np.abs(objective.loss.gradient(residual))
+        terms = float(objective.weight @ slopes) * np.sqrt(objective.n_params)
+        self._goal = Goal(
+            allowed_gap(objective, point, self._tol),
+            objective.typical_residual(point),
+            FEASIBLE * EPS * terms,
+        )
 
 
 def _likely_features(
@@ -154,7 +159,8 @@ def _likely_features(
         return np.array(used, np.intp)
     few = objective.take(drawn)
     shared = SwitchingFit(few, few.evaluate(params), np.array(used, np.intp))
+    rough = Goal(np.inf, 0.0, np.inf)
     for penalty in penalties[STRIDE - 1 :: STRIDE]:
-        fit_next(shared, penalty, np.inf, 1.0)
+        fit_next(shared, penalty, rough)
         used += [j for j in np.flatnonzero(shared.params[:-1]) if j not in used]
     return np.array(used, np.intp)
