@@ -19,11 +19,13 @@ import numpy as np
 import scipy.sparse
 from scipy.optimize import brentq, linprog
 
+from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
 from robustreg.solvers import solve
 
+TINY = float(np.finfo(float).tiny)
 # Tolerances of the linear program, which are absolute: it is posed in shares.
 LP_TOLERANCE = 1e-10
 
@@ -71,17 +73,21 @@ def _intercept(
     params = np.zeros(objective.n_params)
     if not objective.rows.standard.constant:
         return params, np.zeros_like(objective.target), 0.0
-    alone = _without_columns(objective)
-    start = np.zeros(1)
     if np.isfinite(objective.loss.facts.largest_curvature):
-        start[0] = _root(objective)
-    result = solve(alone, start, "auto", tol, max_iter, near=True)
+        params[-1] = _root(objective)
+        residual = objective.target - params[-1]
+        slopes = objective.loss.gradient(residual)
+        if objective.weight @ objective.loss.curvature(residual) > 0:
+            missed = abs(float(objective.weight @ slopes))
+            return params, slopes, missed * float(objective.weight @ np.abs(residual))
+    alone = _without_columns(objective)
+    result = solve(alone, params[-1:], "auto", tol, max_iter, near=True)
     params[-1] = result.x[-1]
     return params, result.slopes, float(result.gap)
 
 
 def _root(objective: Objective) -> float:
-    """Return nearly the intercept at which the slopes of a smooth loss cancel."""
+    """Return the intercept at which the slopes of a smooth loss cancel."""
     target, weight, loss = objective.target, objective.weight, objective.loss
     live = weight > 0
 
@@ -89,7 +95,9 @@ def _root(objective: Objective) -> float:
         return float(weight @ loss.gradient(target - intercept))
 
     low, high = float(target[live].min()), float(target[live].max())
-    return float(brentq(slope, low, high, rtol=1e-8)) if low < high else low
+    if low == high:
+        return low
+    return float(brentq(slope, low, high, xtol=objective.noise + TINY, rtol=4 * EPS))
 
 
 def _without_columns(objective: Objective) -> Objective:

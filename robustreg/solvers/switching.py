@@ -45,6 +45,8 @@ NEAR = 0.9
 SHORT, STEPS_AHEAD = 0.2, 1.5
 # Below so many rows, or if more than this share is near, looking at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
+# Rows whose norm is more than so many medians are looked at one by one.
+USUAL = 1.5
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class SwitchingFit:
     _pending: Array
     _band: Band | None
     _norms: Array | None
+    _usual: float
+    _far_out: Array
     _longest: float
 
     def __init__(self, objective: Objective, point: Point, features: Index) -> None:
@@ -106,7 +110,6 @@ class SwitchingFit:
         self._levels, self._offsets = _pieces_of(objective.loss)
         self._residual = point.residual
         self._piece = self._pieces(point.residual)
-        self._scratch = np.empty((2, point.residual.size))
         self._watches_all = objective.n_params <= MOST_WATCHED
         self._use_columns(np.append(features, objective.n_params - 1))
         self._gram = self._cross(np.arange(self.working.size))
@@ -215,16 +218,24 @@ class SwitchingFit:
             return None
         if self._norms is None:
             self._norms = self._narrow.norms()
-        room, away = self._scratch
-        np.multiply(reach, self._norms, out=room)
-        near = np.zeros(n_rows, bool)
-        for end in self._objective.loss.facts.breakpoints or ():
-            np.abs(np.subtract(self._residual, end, out=away), out=away)
-            near |= away <= room
+            self._usual = USUAL * float(np.median(self._norms))
+            self._far_out = self._norms > self._usual
+        # One width for all but rows far out; then each candidate's own.
+        near, width = self._far_out.copy(), reach * self._usual
+        ends = self._objective.loss.facts.breakpoints or ()
+        for end in ends:
+            inside = self._residual >= end - width
+            inside &= self._residual <= end + width
+            near |= inside
         index = np.flatnonzero(near)
+        residual, room = self._residual[index], reach * self._norms[index]
+        kept = np.zeros(index.size, bool)
+        for end in ends:
+            kept |= np.abs(residual - end) <= room
+        index = index[kept]
         if index.size > LARGEST_BAND * n_rows:
             return None
-        return Band(index, self._narrow.take(index), self._residual[index], reach)
+        return Band(index, self._narrow.take(index), residual[kept], reach)
 
     def _settle(self) -> None:
         """Bring all residuals up to date."""
