@@ -6,13 +6,16 @@ from robustreg.estimators import (
     ScaleCollapseWarning,
     SmoothL1Regressor,
 )
+from robustreg.path import RobustPath, robust_path
 
 __version__ = "0.1.0"
 
 __all__ = [
     "L1Regressor",
+    "RobustPath",
     "RobustRegressor",
     "ScaleCollapseWarning",
     "SmoothL1Regressor",
     "__version__",
+    "robust_path",
 ]

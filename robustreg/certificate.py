@@ -113,7 +113,7 @@ def local_gap(
     rows = np.flatnonzero(model.curvature)
     c, r = model.curvature[rows], point.residual[rows]
     square = float(point.gradient @ model.factor.solve(point.gradient))
-    reach = 2 * np.sqrt(MAY_GROW * square / c) / (KEPT * share)
+    reach = 2 * np.sqrt(MAY_GROW * square) / np.sqrt(c) / (KEPT * share)
     if np.isfinite(objective.loss.facts.linear_beyond):
         reach = np.maximum(reach, AT_END * objective.loss.facts.linear_beyond)
     near = objective.loss.curvature(r - reach)

@@ -10,7 +10,12 @@ import numpy as np
 import scipy.sparse
 
 # Private, but what scikit-learn's own contributors' template relies on.
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import check_array, check_X_y
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from robustreg.losses import LOSSES, Loss, make_loss
@@ -33,16 +38,68 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "warm_start": ["boolean"],
 }
+# Of a path: the same, but it needs a penalty, and a scale that all its fits share.
+PATH_CONSTRAINTS: dict[str, list[Any]] = {
+    **{name: PARAMETER_CONSTRAINTS[name] for name in ("loss", "beta", "quantile")},
+    "penalty": PARAMETER_CONSTRAINTS["penalty"][:1],
+    "l1_ratio": PARAMETER_CONSTRAINTS["l1_ratio"],
+    "n_alphas": [Interval(Integral, 1, None, closed="left")],
+    "eps": [Interval(Real, 0, 1, closed="neither")],
+    "scale": PARAMETER_CONSTRAINTS["scale"][:1],
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
+}
 
 
 def check_params(estimator: Any) -> Loss:
     """Check every constructor parameter and return the loss."""
     estimator._validate_params()
     for name in ("beta", "alpha", "scale", "tol", "max_iter"):
-        value = getattr(estimator, name)
-        if isinstance(value, Real) and not math.isfinite(value):
-            raise ValueError(f"{name} must be finite. Got {value!r}.")
+        _check_finite(name, getattr(estimator, name))
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array | None]:
+    """Check the parameters of a path; return the loss and the alphas, decreasing."""
+    if isinstance(params["scale"], str):
+        raise ValueError(
+            "The 'scale' parameter of robust_path must be a number, the same for every "
+            f"alpha. Got {params['scale']!r}. Pass "
+            f"RobustRegressor(scale={params['scale']!r}).fit(X, y).scale_."
+        )
+    validate_parameter_constraints(PATH_CONSTRAINTS, params, "robust_path")
+    for name in ("beta", "scale", "tol"):
+        _check_finite(name, params[name])
+    loss = make_loss(params["loss"], params["beta"], params["quantile"])
+    if alphas is not None:
+        return loss, _checked_alphas(alphas)
+    kinked = {"l1": 1.0, "l2": 0.0, "elasticnet": params["l1_ratio"]}
+    if kinked[params["penalty"]] == 0:
+        raise ValueError(
+            f"penalty={params['penalty']!r}, l1_ratio={params['l1_ratio']!r}: at no "
+            "alpha are all coefficients 0, so that robust_path cannot choose a grid. "
+            "Pass alphas."
+        )
+    return loss, None
+
+
+def _checked_alphas(alphas: Any) -> Array:
+    """Return given alphas in decreasing order."""
+    try:
+        grid = check_array(alphas, ensure_2d=False, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"alphas must hold finite numbers. {error}") from error
+    if grid.ndim != 1 or (grid < 0).any():
+        raise ValueError(
+            "alphas must be None or a one-dimensional array of numbers, at least 0. "
+            f"Got {alphas!r}."
+        )
+    return np.asarray(np.sort(grid)[::-1])
+
+
+def _check_finite(name: str, value: Any) -> None:
+    """Refuse infinity, which an interval without an end lets pass."""
+    if isinstance(value, Real) and not math.isfinite(value):
+        raise ValueError(f"{name} must be finite. Got {value!r}.")
 
 
 def check_fit_data(
@@ -52,11 +109,7 @@ def check_fit_data(
 
     X keeps its layout and float32; a sparse X stays sparse.
     """
-    if scipy.sparse.issparse(y):
-        raise ValueError(
-            "y is sparse, but must be a dense array of shape (n_samples,) or "
-            "(n_samples, n_targets). Pass y.toarray()."
-        )
+    _refuse_sparse_targets(y)
     X, y = validate_data(
         estimator,
         X,
@@ -66,11 +119,44 @@ def check_fit_data(
         multi_output=True,
         y_numeric=True,
     )
+    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+
+
+def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
+    """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
+    _refuse_sparse_targets(y)
+    X, y = check_X_y(
+        X,
+        y,
+        accept_sparse=("csr", "csc"),
+        dtype=(np.float64, np.float32),
+        y_numeric=True,
+        estimator="robust_path",
+    )
+    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+
+
+def _refuse_sparse_targets(y: Any) -> None:
+    """Refuse what scikit-learn would report less clearly."""
+    if scipy.sparse.issparse(y):
+        raise ValueError(
+            "y is sparse, but must be a dense array of shape (n_samples,) or "
+            "(n_samples, n_targets). Pass y.toarray()."
+        )
+
+
+def _checked_targets(y: Array) -> Array:
+    """Return the targets in float64."""
     if y.dtype.kind not in "biuf":
         raise ValueError(
             f"y must hold real numbers. Got an array of dtype {y.dtype}. "
             "Convert it with y.astype(float)."
         )
+    return y.astype(np.float64, copy=False)
+
+
+def _checked_weight(sample_weight: Any, X: Any) -> Array:
+    """Return non-negative weights, not all 0."""
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
@@ -79,7 +165,7 @@ def check_fit_data(
             "Sample weights are all zero: no row is left to fit. "
             "Pass at least one positive weight."
         )
-    return X, y.astype(np.float64, copy=False), weight
+    return weight
 
 
 def check_predict_data(estimator: Any, X: Any) -> Any:

@@ -103,7 +103,7 @@ def test_a_tilt_of_an_asymmetric_instance():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solver_that_cannot_do_the_job(solver):
-    kinked = {"augmented-lagrangian", "linprog"}
+    kinked = {"interior-point", "augmented-lagrangian", "linprog"}
     loss = "pseudo_huber" if solver in kinked else "l1"
     fact = "piecewise linear" if solver in kinked else "smooth"
     model = RobustRegressor(loss, solver=solver)

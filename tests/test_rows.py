@@ -190,6 +190,56 @@ def test_gram_and_root_on_any_columns(case, fit_intercept):
         assert not rows.root(0 * c, columns).any()
 
 
+def as_they_are(rows, X, container):
+    """Return the rows, and those of dense data that are not formed."""
+    data = container(X)
+    if scipy.sparse.issparse(data):
+        return [rows]
+    return [rows, dense.DenseRows(data, rows.standard)]
+
+
+@with_or_without_intercept
+@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
+def test_cross_of_some_rows_with_some_columns(
+    data, name, container, fit_intercept, three_blocks
+):
+    X = data()
+    made = make_rows(container(X), some_weight(), fit_intercept)
+    rng = np.random.default_rng(8)
+    last = made.n_params - 1
+    for rows in as_they_are(made, X, container):
+        for count in (0, 1, 400):
+            index = np.sort(rng.choice(N_ROWS, count, replace=False))
+            design, size = (part[index] for part in explicit(rows, X))
+            c, v = rng.normal(size=(2, count))
+            for columns in ([0, 1, last], [last], [1], []):
+                columns = np.array(columns, dtype=np.intp)
+                product, adjoint = rows.cross(index, c, columns, v)
+                expected = design.T * c @ design[:, columns]
+                bound = size.T * np.abs(c) @ size[:, columns]
+                assert_close(product, expected, bound)
+                assert_close(adjoint, design.T @ v, size.T @ np.abs(v))
+
+
+@with_or_without_intercept
+@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
+def test_some_columns_and_norms(data, name, container, fit_intercept, three_blocks):
+    X = data()
+    made = make_rows(container(X), some_weight(), fit_intercept)
+    params, v = np.random.default_rng(9).normal(size=(2, N_ROWS))
+    for rows in as_they_are(made, X, container):
+        design, size = explicit(rows, X)
+        for index in ([0, 1, rows.n_params - 1], [rows.n_params - 1]):
+            index = np.array(index)
+            few, part, largest = rows.columns(index), design[:, index], size[:, index]
+            some = params[: index.size]
+            assert_close(few.predict(some), part @ some, largest @ np.abs(some))
+            assert_close(few.adjoint(v), part.T @ v, largest.T @ np.abs(v))
+            norms = np.sqrt((part**2).sum(axis=1)).astype(float)
+            assert (few.norms() >= norms * (1 - 1e-9) - 1e-9).all()
+            assert (few.norms() <= 2 * np.sqrt((largest**2).sum(axis=1)) + 1).all()
+
+
 @with_or_without_intercept
 def test_design(case, fit_intercept):
     make, X = case

@@ -49,8 +49,9 @@ class L1Regressor(RobustLinearModel):
         Whether to fit an intercept, which is never penalised.
     solver : str, default="auto"
         ``"newton"``, ``"newton-cg"``, ``"proximal-newton"``, ``"l-bfgs-b"``,
-        ``"augmented-lagrangian"``, ``"linprog"``, or ``"auto"``, which picks by
-        facts of the objective. One that cannot do it is an error.
+        ``"interior-point"``, ``"augmented-lagrangian"``, ``"linprog"``, or
+        ``"auto"``, which picks by facts of the objective. One that cannot do it is
+        an error.
     tol : float, default=1e-10
         Positive. A fit is done when its dual gap is at most ``tol`` times the
         objective (taken without the share of gross outliers) or as small as

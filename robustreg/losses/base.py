@@ -34,6 +34,9 @@ class LossFacts:
     linear_beyond : float, default=inf
         The loss is exactly linear, with ``slopes``, for ``abs(r)`` beyond this; 0 for
         a piecewise linear loss with its kink at 0.
+    breakpoints : tuple of float or None, default=None
+        The residuals between which the loss is a parabola or a line; None if it is
+        neither.
     unimodal : bool, default=False
         True if the curvature rises to one peak and falls after it, so that between
         two residuals it is least at one of them. Fits are then certified at less cost.
@@ -44,6 +47,7 @@ class LossFacts:
     convex: bool = True
     symmetric: bool = True
     linear_beyond: float = np.inf
+    breakpoints: tuple[float, ...] | None = None
     unimodal: bool = False
 
     @property

@@ -18,7 +18,7 @@ class L2(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 everywhere, slope unbounded."""
-        return LossFacts(1.0, unimodal=True)
+        return LossFacts(1.0, unimodal=True, breakpoints=())
 
     def value(self, residual: Array) -> Array:
         """Return ``r^2 / 2``."""
@@ -45,7 +45,7 @@ class L1(Loss):
     @property
     def facts(self) -> LossFacts:
         """Linear on both sides of a kink, slopes -1 and 1."""
-        return LossFacts(np.inf, slopes=(-1.0, 1.0), linear_beyond=0.0)
+        return LossFacts(np.inf, (-1.0, 1.0), linear_beyond=0.0, breakpoints=(0.0,))
 
     def value(self, residual: Array) -> Array:
         """Return ``abs(r)``."""
@@ -84,7 +84,11 @@ class Pinball(Loss):
     def facts(self) -> LossFacts:
         """Linear on both sides of a kink."""
         return LossFacts(
-            np.inf, (self.low, self.high), symmetric=False, linear_beyond=0.0
+            np.inf,
+            (self.low, self.high),
+            symmetric=False,
+            linear_beyond=0.0,
+            breakpoints=(0.0,),
         )
 
     def value(self, residual: Array) -> Array:
@@ -128,6 +132,7 @@ class Envelope(Loss):
             symmetric=False,
             linear_beyond=beyond,
             unimodal=True,
+            breakpoints=(self.low * self.beta, self.high * self.beta),
         )
 
     def value(self, residual: Array) -> Array:
@@ -160,8 +165,13 @@ class SmoothL1(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
-        slopes = (-1.0, 1.0)
-        return LossFacts(1 / self.beta, slopes, linear_beyond=self.beta, unimodal=True)
+        return LossFacts(
+            1 / self.beta,
+            (-1.0, 1.0),
+            linear_beyond=self.beta,
+            unimodal=True,
+            breakpoints=(-self.beta, self.beta),
+        )
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""
@@ -192,8 +202,10 @@ class Huber(Loss):
     @property
     def facts(self) -> LossFacts:
         """Curvature 1 between the breakpoints, slope beta in the tails."""
-        slopes = (-self.beta, self.beta)
-        return LossFacts(1.0, slopes, linear_beyond=self.beta, unimodal=True)
+        ends = (-self.beta, self.beta)
+        return LossFacts(
+            1.0, ends, linear_beyond=self.beta, unimodal=True, breakpoints=ends
+        )
 
     def value(self, residual: Array) -> Array:
         """Return the loss."""

@@ -38,6 +38,9 @@ class Tilted(Loss):
             largest_curvature=facts.largest_curvature * max(below, above),
             slopes=(facts.slopes[0] * below, facts.slopes[1] * above),
             symmetric=False,
+            breakpoints=None
+            if facts.breakpoints is None
+            else tuple(sorted({0.0, *facts.breakpoints})),
         )
 
     def value(self, residual: Array) -> Array:
@@ -87,6 +90,9 @@ class Dilated(Loss):
             facts,
             largest_curvature=facts.largest_curvature / self.factor,
             linear_beyond=facts.linear_beyond * self.factor,
+            breakpoints=None
+            if facts.breakpoints is None
+            else tuple(self.factor * end for end in facts.breakpoints),
         )
 
     def value(self, residual: Array) -> Array:

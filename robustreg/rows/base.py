@@ -156,6 +156,23 @@ class Rows(ABC):
         """
 
     @abstractmethod
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return ``D.T @ diag(c) @ D[:, columns]`` and ``D.T @ v``.
+
+        D is the design on the rows of ``index``, to which c, of any sign, and v belong.
+        """
+
+    @abstractmethod
+    def columns(self, index: Index) -> Rows:
+        """Return the design on some of the params, the last one last, copied."""
+
+    @abstractmethod
+    def norms(self) -> Array:
+        """Return the Euclidean norms of the rows of the design, or a little more."""
+
+    @abstractmethod
     def root(self, c: Array, columns: Index) -> Array:
         """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
 

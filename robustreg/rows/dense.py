@@ -14,7 +14,9 @@ from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standa
 from robustreg.rows.formed import FormedRows
 
 # A block of this many bytes fits the second-level cache beside what it makes.
-BLOCK_BYTES = 2**21
+BLOCK_BYTES = 2**20
+# Memory of less than this is taken and given back without asking the system.
+SMALL_BYTES = 2**17
 # Rows of the sample that standardises many more.
 SAMPLE_ROWS = 10_000
 
@@ -96,7 +98,9 @@ class _DenseBlock:
     def predict(self, params: Array) -> Array:
         """Return ``design @ params``."""
         coef, offset = self.standard.to_original(params)
-        prediction = self.X @ coef
+        # Columns after the last that counts cost nothing.
+        last = int(coef.nonzero()[0].max(initial=-1)) + 1
+        prediction = self.X[:, :last] @ coef[:last]
         prediction += offset
         return prediction
 
@@ -168,6 +172,51 @@ class DenseRows(Rows):
         for block in self._weighted_designs(c, columns):
             result += block.T @ block
         return result
+
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return the cross products and the adjoint by one matrix product."""
+        self.passes += index.size / max(self.n_rows, 1)
+        features, place_of_intercept = _split(columns, self.n_params)
+        unit, constant = self.standard.unit, self.standard.constant
+        product = np.zeros((self.n_params, columns.size + 1))
+        size = max(64, SMALL_BYTES // (8 * self.n_params))
+        for start in range(0, index.size, size):
+            place = slice(start, start + size)
+            near = self._X[index[place]].astype(np.float64, copy=False)
+            near -= self.standard.shift
+            right = np.empty((near.shape[0], columns.size + 1))
+            right[:, : features.size] = near[:, features]
+            right[:, : features.size] *= unit[features]
+            right[:, features.size : -1] = constant
+            right *= c[place, None]
+            right[:, -1] = v[place]
+            product[:-1] += near.T @ right
+            product[-1] += right.sum(axis=0)
+        product *= np.append(unit, constant)[:, None]
+        return product[:, place_of_intercept], product[:, -1]
+
+    def columns(self, index: Index) -> Rows:
+        """Return an array of the columns in Fortran order, far-off ones centred."""
+        features, old = index[:-1], self.standard
+        local = Standard(old.shift[features], old.unit[features], old.constant)
+        X = np.empty((self.n_rows, features.size), self._precision, order="F")
+        moved = np.where(local.far, local.shift, 0.0)
+        for place in _places(self.n_rows, self.n_params):
+            X[place] = self._X[place][:, features]
+            if moved.any():
+                X[place] -= moved
+        return DenseRows(X, replace(local, shift=local.shift - moved), self._precision)
+
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        result = np.empty(self.n_rows)
+        standard = self.standard
+        for place in _places(self.n_rows, self.n_params):
+            near = (self._X[place] - standard.shift) * standard.unit
+            result[place] = np.einsum("ij,ij->i", near, near) + standard.constant**2
+        return np.sqrt(result)
 
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition, by one block after the other."""

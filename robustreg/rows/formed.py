@@ -66,6 +66,26 @@ class FormedRows(Rows):
             result += block.T @ block
         return result
 
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return the cross products and the adjoint by one matrix product."""
+        self.passes += index.size / max(self.n_rows, 1)
+        block = self._design[index]
+        product = block.T @ np.column_stack([c[:, None] * block[:, columns], v])
+        return product[:, :-1], product[:, -1]
+
+    def columns(self, index: Index) -> Rows:
+        """Return a design of the columns."""
+        old, features = self.standard, index[:-1]
+        unit = np.ones(features.size)
+        local = Standard(np.zeros(features.size), unit, old.constant)
+        return FormedRows(self._design[:, index], local)
+
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        return np.sqrt(np.einsum("ij,ij->i", self._design, self._design))
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition."""
         self.count_pass(c)

@@ -85,6 +85,36 @@ class SparseRows(Rows):
         result[np.ix_(i, i)] = total * self._virtual.constant**2
         return result
 
+    def cross(
+        self, index: Index, c: Array, columns: Index, v: Array
+    ) -> tuple[Array, Array]:
+        """Return the cross products: sparse ones, dense only in the result."""
+        self.passes += index.size / max(self.n_rows, 1)
+        virtual = self._virtual
+        edge = np.full((index.size, 1), virtual.constant)
+        scaled = self._X[index].multiply(virtual.unit[None, :])
+        scaled = scipy.sparse.hstack([scaled, edge], "csr")
+        offset = np.append(virtual.shift * virtual.unit, 0.0)
+        weighted = scaled[:, columns].multiply(c[:, None]).tocsr()
+        sums, total = np.asarray(scaled.T @ c), float(c.sum())
+        product = (scaled.T @ weighted).toarray() - np.outer(sums, offset[columns])
+        product -= np.outer(offset, sums[columns] - total * offset[columns])
+        return product, np.asarray(scaled.T @ v) - offset * v.sum()
+
+    def columns(self, index: Index) -> Rows:
+        """Return a matrix of the columns."""
+        features, old = index[:-1], self._virtual
+        local = Standard(old.shift[features], old.unit[features], old.constant)
+        return SparseRows(self._X[:, features], local)
+
+    def norms(self) -> Array:
+        """Return the sum of the norms of the two parts: stored values and shifts."""
+        scaled = self._X.multiply(self._virtual.unit[None, :])
+        square = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
+        offset = self._virtual.shift * self._virtual.unit
+        rest = np.sqrt(offset @ offset + self._virtual.constant**2)
+        return np.asarray(np.sqrt(square) + rest)
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition of a few rows after the other."""
         self.count_pass(c)

@@ -101,9 +101,11 @@ def solve(
                 like, params, TIGHT_TOL, TIE_ITERATIONS, None
             )
 
-        result.point = canonical(objective, result.point, slopes, again, allowed)
-        result.gap += max(result.point.value - result.fun, 0.0)
-        result.x, result.fun = result.point.params, result.point.value
+        point = canonical(objective, result.point, slopes, again, allowed)
+        # Slopes that are optimal to rounding only may mislead.
+        if point.value <= result.fun + allowed:
+            result.gap += max(point.value - result.fun, 0.0)
+            result.point, result.x, result.fun = point, point.params, point.value
     return result
 
 

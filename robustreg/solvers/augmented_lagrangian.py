@@ -38,6 +38,8 @@ INNER_ITERATIONS = 30
 # Once the gap is small enough, this many more end it: the last steps are exact.
 EXTRA_ITERATIONS = 5
 EXACT = 1e-4
+# So many updates that do not halve the gap end the search.
+MOST_STALLED = 12
 TINY = float(np.finfo(float).tiny)
 
 
@@ -78,7 +80,7 @@ def augmented_lagrangian(
     # Where every row is fitted exactly, slopes of 0 certify it.
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
-    iteration, last_gap, gtol = 0, np.inf, np.inf
+    iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
     spare = EXTRA_ITERATIONS if not success else 0
     while (not success or spare) and iteration < max_iter:
         iteration += 1
@@ -102,8 +104,11 @@ def augmented_lagrangian(
         point = objective.evaluate(result.x)
         slopes = np.clip(result.point.residual / beta, low, high)
         new_gap = duality_gap(objective, point, slopes)
+        stalled = 0 if new_gap < 0.5 * gap else stalled + 1
         if new_gap < gap:
             best, best_slopes, gap = point, slopes, new_gap
+        if stalled > MOST_STALLED:
+            break
         success = gap <= allowed_gap(objective, best, tol, best_slopes)
         if success and gap <= allowed_gap(objective, best, EXACT * tol, best_slopes):
             break

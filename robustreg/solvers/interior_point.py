@@ -45,9 +45,11 @@ NEARLY, AGAIN = 1e-5, 1e-2
 RIDGE = 1e-13
 # Residuals that grow by this factor have no bound: the problem has no minimum.
 DIVERGED = 1e6
-# Kinks that are active in excess of this many per param are ties; they are left as the
-# iteration has them.
-MOST_ACTIVE = 10
+TINY = float(np.finfo(float).tiny)
+# A coefficient that has a kink at 0 and this share of the largest is 0.
+ZERO = 1e-12
+# A slope this close to its end is that of a row off the kink, and tells how far off is.
+CLEARLY = 1e-2
 # A slope this close to its end, in units of half their distance, counts as there.
 AT_END = 1e-7
 
@@ -157,7 +159,8 @@ def interior_point(
         residual = equations.target - equations.predict(state.params)
         left = _complementarity(equations, state)
         scale = _size(equations, state)
-        if left <= goal * scale:
+        # Where every row can be fitted, residuals and complementarity fall together.
+        if left <= goal * scale or scale <= goal * first:
             trial = _finished(equations, state, tol)
             best = trial if best is None or trial.gap < best.gap else best
             if best.success or left <= EPS * scale:
@@ -179,7 +182,7 @@ def _central(equations: _Equations, start: Array, width: float) -> State:
     residual = equations.target - equations.predict(start)
     middle = (equations.high + equations.low) / 2
     half = (equations.high - equations.low) / 2
-    mu = width * float(half.mean())
+    mu = max(width, TINY) * float(half.mean())
     offset = residual * half**2 / (mu + np.hypot(mu, residual * half))
     slack = np.maximum(half - np.abs(offset), EPS * half)
     offset = np.sign(offset) * (half - slack)
@@ -264,21 +267,24 @@ def _finished(equations: _Equations, state: State, tol: float) -> OptimizeResult
     half = (equations.high - equations.low) / 2
     size = state.above - state.below
     room = np.minimum(equations.high - state.slopes, state.slopes - equations.low)
-    typical = float(np.median(np.abs(size)))
+    away = np.abs(size[room < CLEARLY * half])
+    typical = float(np.median(away)) if away.size else np.inf
     active = np.flatnonzero(room * typical >= half * np.abs(size))
     slopes = np.where(size > 0, equations.high, equations.low)
     slopes[active] = state.slopes[active]
     params = state.params.copy()
-    regular = False
-    if active.size <= MOST_ACTIVE * params.size:
-        change, turn, regular = _last_step(equations, params, slopes, active)
-        params += change
-        slopes[active] += turn
+    last_step = _held_step if active.size > 2 * params.size else _last_step
+    change, turn, regular = last_step(equations, params, slopes, active)
+    params += change
+    slopes[active] += turn
     slopes = np.clip(slopes, equations.low, equations.high)
     room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
     regular = regular and bool((room > AT_END * half[active]).all())
     dropped = active[active >= n_rows] - n_rows
     params[equations.kinked[dropped]] = 0.0
+    kinked = params[equations.kinked]
+    tiny = ZERO * max(float(np.abs(params).max()), objective.noise)
+    params[equations.kinked] = np.where(np.abs(kinked) <= tiny, 0.0, kinked)
     point = objective.evaluate(params)
     own = np.zeros_like(objective.weight)
     own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]
@@ -316,3 +322,20 @@ def _last_step(
     right[absent] = 0.0
     solution, _, rank, _ = scipy.linalg.lstsq(system, right, lapack_driver="gelsy")
     return solution[:p], -solution[p:], rank == right.size
+
+
+def _held_step(
+    equations: _Equations, params: Array, slopes: Array, active: Index
+) -> tuple[Array, Array, bool]:
+    """Return what `_last_step` does where more kinks are active than hold the fit.
+
+    They determine the params alone; then the slopes change least.
+    """
+    rows = equations.design(active)
+    missing = equations.target[active] - rows @ params
+    change, _, rank, _ = scipy.linalg.lstsq(rows, missing, lapack_driver="gelsy")
+    moved = params + change
+    gradient = equations.curvature * moved + equations.objective.linear
+    right = gradient - equations.adjoint(slopes)
+    turn = scipy.linalg.lstsq(rows.T, right, lapack_driver="gelsy")[0]
+    return change, turn, rank == np.count_nonzero(equations.objective.rows.varies)

@@ -109,7 +109,7 @@ def newton(
         trial, length = _advance(objective, point, step)
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol
-        elif min(step.decrease, _left(step, trial)) <= PROMISING * abs(trial.value):
+        elif min(step.decrease, _left(step, trial)) <= PROMISING * abs(point.value):
             allowed = allowed_gap(objective, trial, tol)
             left = _left(step, trial)
             if step.model is not None and left <= allowed:

@@ -174,8 +174,11 @@ def _sample_size(n: int, p: int) -> int:
 
 
 def _spread(objective: Objective, start: Array) -> float:
-    """Return the typical residual at the start."""
-    return objective.typical_residual(objective.evaluate(start))
+    """Return the typical residual at the start, of those that are not 0 if most are."""
+    residual = objective.residual(start)
+    size = np.abs(residual[objective.representatives[0]])
+    above = size[size > objective.noise]
+    return float(np.median(above)) if above.size else max(objective.noise, TINY)
 
 
 def _count_within(objective: Objective, point: Point, reach: float) -> int:

@@ -1,0 +1,209 @@
+"""Fits for a whole grid of penalties, each started from the one before."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg.losses import Loss
+from robustreg.objective import Objective
+from robustreg.penalties import Penalty, make_penalty
+from robustreg.rows import Array, Rows, make_rows
+from robustreg.solvers.null_fit import null_fit
+from robustreg.solvers.warm import WarmFit, warm_fits
+from robustreg.validation import check_path_data, check_path_params
+
+# The grid starts here at least, where no column has anything to explain.
+SMALLEST_ALPHA = float(np.finfo(np.float64).resolution)
+
+
+@final
+class RobustPath(NamedTuple):
+    """A regularisation path.
+
+    Parameters
+    ----------
+    alphas : ndarray of shape (n_alphas,)
+        Strengths of the penalty, decreasing.
+    coefs : ndarray of shape (n_features, n_alphas)
+        Coefficients, a column for each alpha.
+    intercepts : ndarray of shape (n_alphas,)
+        Intercepts, 0 if none is fitted.
+    dual_gaps : ndarray of shape (n_alphas,)
+        Upper bounds on the objective at the fit minus its minimum.
+    """
+
+    alphas: NDArray[Any]
+    coefs: NDArray[Any]
+    intercepts: NDArray[Any]
+    dual_gaps: NDArray[Any]
+
+
+def robust_path(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    loss: str | Loss = "smooth_l1",
+    beta: float | None = 1.0,
+    quantile: float = 0.5,
+    penalty: str = "l1",
+    l1_ratio: float = 0.5,
+    alphas: ArrayLike | None = None,
+    n_alphas: int = 100,
+    eps: float = 1e-3,
+    scale: float = 1.0,
+    fit_intercept: bool = True,
+    tol: float = 1e-10,
+    max_iter: int = 500,
+) -> RobustPath:
+    """Fit a whole grid of penalties: `sklearn.linear_model.lasso_path`, robust.
+
+    Solves, for every alpha, the problem of `SmoothL1Regressor`,
+
+        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s),
+
+    with the same answers, certified in the same way. Each fit starts at the one before.
+    For a loss of parabolas and lines, such as smooth L1 and Huber's, residuals and Gram
+    matrix are shared by all fits, and only rows that cross a breakpoint are touched.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Features, as `SmoothL1Regressor.fit` takes them. Not copied.
+    y : array-like of shape (n_samples,)
+        Targets.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    loss, beta, quantile
+        As for `SmoothL1Regressor`.
+    penalty : {"l1", "l2", "elasticnet"}, default="l1"
+        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``. With
+        ``"l2"``, or an ``l1_ratio`` of 0, ``alphas`` must be given: no alpha is large
+        enough to make all coefficients 0.
+    l1_ratio : float, default=0.5
+        Share of l1 in the elastic net, in [0, 1].
+    alphas : array-like of shape (n_alphas,), default=None
+        Strengths of the penalty, at least 0, in any order. None takes ``n_alphas``
+        from alpha_max, the smallest that makes all coefficients 0, down to
+        ``eps * alpha_max``, evenly spaced in their logarithm.
+    n_alphas : int, default=100
+        Length of the grid; ignored if ``alphas`` are given.
+    eps : float, default=1e-3
+        Smallest alpha over alpha_max, in (0, 1); ignored if ``alphas`` are given.
+    scale : float, default=1.0
+        Scale s of the residuals, in units of y: a positive number, the same for every
+        alpha. For a robust one pass ``RobustRegressor().fit(X, y).scale_``.
+    fit_intercept : bool, default=True
+        Whether to fit an intercept, which is never penalised.
+    tol : float, default=1e-10
+        Positive; the relative dual gap at which a fit is done, as for the estimators.
+    max_iter : int, default=500
+        Largest number of iterations of each fit, at least 1.
+
+    Returns
+    -------
+    RobustPath
+        A named tuple of ``alphas`` (decreasing), ``coefs`` of shape (n_features,
+        n_alphas), ``intercepts`` and ``dual_gaps``.
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of its range, an l2 penalty without alphas, and data that
+        is not finite and real or of the wrong shape.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, if the gap of some fit is larger than ``tol`` allows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg import robust_path
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(100, 3))
+    >>> y = 2 * X[:, 0] + rng.standard_t(2, size=100)
+    >>> path = robust_path(X, y, n_alphas=3, eps=0.1)
+    >>> (path.coefs != 0).sum(axis=0)
+    array([0, 1, 1])
+    >>> bool(path.dual_gaps.max() < 1e-10)
+    True
+    """
+    given = {
+        "loss": loss,
+        "beta": beta,
+        "quantile": quantile,
+        "penalty": penalty,
+        "l1_ratio": l1_ratio,
+        "n_alphas": n_alphas,
+        "eps": eps,
+        "scale": scale,
+        "fit_intercept": fit_intercept,
+        "tol": tol,
+        "max_iter": max_iter,
+    }
+    convex, grid = check_path_params(given, alphas)
+    data, target, weight = check_path_data(X, y, sample_weight)
+    rows = make_rows(data, weight, fit_intercept)
+    # Any centre will do: it saves digits.
+    center = rows.standard.constant * float(np.median(target[weight > 0]))
+    centred, share = (target - center) / scale, weight / weight.sum()
+    unit_penalty = _penalty(rows, penalty, 1.0, l1_ratio)
+    objective = Objective(rows, centred, share, convex, unit_penalty)
+    null = null_fit(objective, tol, max_iter)
+    grid = _grid(null.strength, n_alphas, eps) if grid is None else grid
+    penalties = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in grid]
+    fits = warm_fits(objective, null, penalties, tol, max_iter)
+    _warn(fits, grid, tol)
+    coefs, intercepts = _in_original_units(fits, rows, scale, center)
+    gaps = np.array([fit.gap for fit in fits])
+    return RobustPath(
+        grid, coefs.astype(data.dtype), intercepts.astype(data.dtype), gaps
+    )
+
+
+def _in_original_units(
+    fits: list[WarmFit], rows: Rows, scale: float, center: float
+) -> tuple[Array, Array]:
+    """Return coefficients, a column for each fit, and intercepts."""
+    params = scale * np.array([fit.params for fit in fits])
+    params[:, -1] += center
+    original = [rows.standard.to_original(each) for each in params]
+    coefs, intercepts = zip(*original, strict=True)
+    return np.column_stack(coefs), np.array(intercepts)
+
+
+def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> Penalty:
+    """Return the penalty of the standardised coefficients."""
+    original = make_penalty(penalty, alpha, l1_ratio, rows.n_params - 1)
+    return original.rescaled(rows.standard.unit)
+
+
+def _grid(largest: float, n_alphas: int, eps: float) -> Array:
+    """Return alphas from the largest down to ``eps`` times it."""
+    largest = max(largest, SMALLEST_ALPHA)
+    grid = np.geomspace(largest, eps * largest, n_alphas)
+    grid[0] = largest
+    return grid
+
+
+def _warn(fits: list[WarmFit], alphas: Array, tol: float) -> None:
+    """Say once how many fits did not converge, and which is the worst."""
+    failed = [index for index, fit in enumerate(fits) if not fit.success]
+    if not failed:
+        return
+    worst = max(failed, key=lambda i: fits[i].gap)
+    warnings.warn(
+        f"robust_path stopped before tol={tol:g} was met for {len(failed)} of "
+        f"{len(fits)} alphas. The worst is alpha={alphas[worst]:.6g}, whose objective "
+        f"may be {fits[worst].gap:.2g} above its minimum. The best fits found are "
+        "kept. Raise max_iter or tol, or leave out the smallest alphas.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

@@ -1,0 +1,156 @@
+"""The fit without columns, and the penalty from which on it is optimal.
+
+Coefficients of 0 are optimal if and only if some optimal slopes d of the intercept's
+fit meet ``abs(design.T @ (w d)) <= l1`` [1]_. For a smooth loss the slopes are unique.
+Rows that a loss with a kink fits exactly leave theirs open, and the smallest bound is
+that of a linear program in those.
+
+References
+----------
+.. [1] Osborne, M. R., Presnell, B., Turlach, B. A. (2000). On the LASSO and its dual.
+   Journal of Computational and Graphical Statistics 9, 319-337.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse
+from scipy.optimize import OptimizeResult, brentq, linprog
+
+from robustreg.linalg import EPS
+from robustreg.objective import Objective, Point
+from robustreg.penalties import ElasticNet
+from robustreg.rows import Array, DenseRows, Index, Standard
+from robustreg.solvers import solve
+
+TINY = float(np.finfo(float).tiny)
+# Tolerances of the linear program, which are absolute: it is posed in shares.
+LP_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class NullFit:
+    """The optimum with all coefficients 0.
+
+    Parameters
+    ----------
+    point : Point
+        Where the coefficients are 0.
+    gap : float
+        A bound on the value there minus the minimum over the intercept.
+    adjoint : ndarray of shape (n_params,)
+        Of optimal slopes, the smallest in units of the l1 part.
+    strength : float
+        The smallest multiple of the penalty that keeps all coefficients at 0.
+    """
+
+    point: Point
+    gap: float
+    adjoint: Array
+    strength: float
+
+
+def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
+    """Return the optimum with all coefficients 0, whatever the penalty is."""
+    params, slopes, gap = _intercept(objective, tol, max_iter)
+    point = objective.evaluate(params)
+    adjoint = -point.gradient
+    if not np.isfinite(objective.loss.facts.largest_curvature):
+        exact = np.abs(point.residual) <= objective.noise
+        free = np.flatnonzero(exact & (objective.weight > 0))
+        slopes = np.where(exact, slopes, objective.loss.gradient(point.residual))
+        slopes[free] = _least_slopes(objective, slopes, free)
+        adjoint = objective.adjoint(slopes)
+    return NullFit(point, gap, adjoint, _strength(objective, adjoint))
+
+
+def _intercept(
+    objective: Objective, tol: float, max_iter: int
+) -> tuple[Array, Array, float]:
+    """Return the params of the intercept's fit, its slopes and its gap."""
+    params = np.zeros(objective.n_params)
+    if not objective.rows.standard.constant:
+        return params, np.zeros_like(objective.target), 0.0
+    if np.isfinite(objective.loss.facts.largest_curvature):
+        params[-1] = _root(objective)
+        residual = objective.target - params[-1]
+        slopes = objective.loss.gradient(residual)
+        if objective.weight @ objective.loss.curvature(residual) > 0:
+            missed = abs(float(objective.weight @ slopes))
+            return params, slopes, missed * float(objective.weight @ np.abs(residual))
+    alone = _without_columns(objective)
+    near = OptimizeResult(x=params[-1:])
+    result = solve(alone, params[-1:], "auto", tol, max_iter, near)
+    params[-1] = result.x[-1]
+    slopes = result.get("slopes")
+    if slopes is None:
+        slopes = objective.loss.gradient(result.point.residual)
+    return params, slopes, float(result.gap)
+
+
+def _root(objective: Objective) -> float:
+    """Return the intercept at which the slopes of a smooth loss cancel."""
+    target, weight, loss = objective.target, objective.weight, objective.loss
+    live = weight > 0
+
+    def slope(intercept: float) -> float:
+        return float(weight @ loss.gradient(target - intercept))
+
+    low, high = float(target[live].min()), float(target[live].max())
+    if low == high:
+        return low
+    return float(brentq(slope, low, high, xtol=objective.noise + TINY, rtol=4 * EPS))
+
+
+def _without_columns(objective: Objective) -> Objective:
+    """Return the objective of the intercept alone."""
+    none = np.zeros(0)
+    standard = Standard(none, none, objective.rows.standard.constant)
+    rows = DenseRows(np.zeros((objective.rows.n_rows, 0)), standard)
+    penalty = ElasticNet(none, none)
+    return Objective(rows, objective.target, objective.weight, objective.loss, penalty)
+
+
+def _strength(objective: Objective, adjoint: Array) -> float:
+    """Return the largest adjoint in units of the l1 part."""
+    live = objective.l1 > 0
+    return float((np.abs(adjoint[live]) / objective.l1[live]).max(initial=0.0))
+
+
+def _least_slopes(objective: Objective, slopes: Array, free: Index) -> Array:
+    """Return the slopes of the free rows that make the strength smallest.
+
+    One free row has no choice if there is an intercept. Unknowns of the program are
+    the slopes and the strength, in units of the largest possible one.
+    """
+    standard = objective.rows.standard
+    if free.size <= standard.constant or not objective.l1.any():
+        return slopes[free]
+    held = slopes.copy()
+    held[free] = 0.0
+    rest = objective.adjoint(held)
+    live = np.flatnonzero(objective.l1)
+    unit, weight = objective.l1[live], objective.weight[free]
+    matrix, offset = objective.rows.take(free).design()
+    design = scipy.sparse.csr_array(matrix[:, live]).toarray() - offset[live]
+    columns, base = design.T * (weight / unit[:, None]), rest[live] / unit
+    size = float((np.abs(base) + np.abs(columns).sum(axis=1)).max(initial=0.0)) or 1.0
+    minus = np.full((live.size, 1), -1.0)
+    above = np.block([[columns / size, minus], [-columns / size, minus]])
+    balance = np.append(weight / weight.sum(), 0.0) * standard.constant
+    result = linprog(
+        np.append(np.zeros(free.size), 1.0),
+        A_ub=above,
+        b_ub=np.concatenate([-base, base]) / size,
+        A_eq=balance[None, :],
+        b_eq=[-rest[-1] / weight.sum()],
+        bounds=[objective.loss.facts.slopes] * free.size + [(0.0, None)],
+        method="highs",
+        options={
+            "primal_feasibility_tolerance": LP_TOLERANCE,
+            "dual_feasibility_tolerance": LP_TOLERANCE,
+        },
+    )
+    return slopes[free] if result.x is None else np.asarray(result.x[:-1])

@@ -1,0 +1,164 @@
+"""A sequence of fits that differ in their penalty, each started at the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg.linalg import EPS
+from robustreg.objective import Objective, Point
+from robustreg.penalties import Penalty
+from robustreg.rows import Array, Index
+from robustreg.solvers import solve
+from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.null_fit import NullFit
+from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
+
+# How large residuals are is measured anew after so many fits.
+MEASURED_EVERY = 50
+# Every so manieth penalty is tried on a sample of so many rows, or so many per param.
+STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
+# Slopes within this many rounding errors of their bounds are at them.
+FEASIBLE = 64.0
+
+
+@dataclass(frozen=True)
+class WarmFit:
+    """One of a sequence of fits.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        Where the objective is smallest.
+    gap : float
+        A bound on the objective there minus its minimum.
+    success : bool
+        Whether the gap is within the tolerance.
+    """
+
+    params: Array
+    gap: float
+    success: bool
+
+
+def warm_fits(
+    objective: Objective,
+    null: NullFit,
+    penalties: list[Penalty],
+    tol: float,
+    max_iter: int,
+) -> list[WarmFit]:
+    """Return the fit for each penalty, best ordered from strong to weak.
+
+    Parameters
+    ----------
+    objective : Objective
+        Convex; its own penalty is of no account.
+    null : NullFit
+        Its optimum without columns.
+    penalties : list of Penalty
+        Of the standardised coefficients.
+    tol, max_iter
+        As the estimators document them.
+    """
+    fits: list[WarmFit] = []
+    params, point, shared = null.point.params, null.point, None
+    for place, penalty in enumerate(penalties):
+        fit = _null(null, penalty) if params is null.point.params else None
+        if fit is None and _switches(objective, penalty):
+            shared = shared or _Switching(objective, point, penalties[place:], tol)
+            fit = shared.fit(penalty)
+        if fit is None:
+            away = params is null.point.params
+            near = None if away else OptimizeResult(x=params)
+            like = objective.with_penalty(penalty)
+            result = solve(like, params, "auto", tol, max_iter, near)
+            fit = WarmFit(result.x, float(result.gap), bool(result.success))
+            point, shared = _without_penalty(objective, penalty, result.point), None
+        params = fit.params
+        fits.append(fit)
+    return fits
+
+
+def _without_penalty(objective: Objective, penalty: Penalty, point: Point) -> Point:
+    """Return the point with the gradient of the losses alone."""
+    gradient = point.gradient.copy()
+    gradient[:-1] -= penalty.gradient(point.params[:-1])
+    return Point(point.params, gradient, point.residual, objective)
+
+
+def _null(null: NullFit, penalty: Penalty) -> WarmFit | None:
+    """Return the fit without columns if it is optimal."""
+    room = penalty.l1 * (1 + FEASIBLE * EPS) - np.abs(null.adjoint[:-1])
+    return WarmFit(null.point.params, null.gap, True) if (room >= 0).all() else None
+
+
+def _switches(objective: Objective, penalty: Penalty) -> bool:
+    """Return whether the loss is smooth and of parabolas and lines, the penalty not."""
+    facts = objective.loss.facts
+    smooth = bool(np.isfinite(facts.largest_curvature))
+    return smooth and facts.breakpoints is not None and bool(penalty.l1.any())
+
+
+@final
+class _Switching:
+    """Fits that share rows and Gram matrix, and how close they must be."""
+
+    def __init__(
+        self, objective: Objective, point: Point, penalties: list[Penalty], tol: float
+    ) -> None:
+        none = np.zeros(objective.n_params - 1)
+        bare = objective.with_penalty(objective.penalty.rescaled(none))
+        features = _likely_features(bare, point.params, penalties)
+        self._objective, self._tol = bare, tol
+        self._shared = SwitchingFit(bare, point, features)
+        self._since = 0
+
+    def fit(self, penalty: Penalty) -> WarmFit | None:
+        """Return the fit for the next penalty, None if it is not found."""
+        if self._since % MEASURED_EVERY == 0:
+            self._measure(penalty)
+        self._since += 1
+        gap = fit_next(self._shared, penalty, self._goal)
+        if gap is None:
+            return None
+        return WarmFit(self._shared.params.copy(), gap, True)
+
+    def _measure(self, penalty: Penalty) -> None:
+        """Set the goal by the residuals of the last fit."""
+        shared, objective = self._shared, self._objective.with_penalty(penalty)
+        residual = shared.residual()
+        point = Point(shared.params, shared.gradient, residual, objective)
+        slopes = np.abs(objective.loss.gradient(residual))
+        terms = float(objective.weight @ slopes) * np.sqrt(objective.n_params)
+        self._goal = Goal(
+            allowed_gap(objective, point, self._tol),
+            objective.typical_residual(point),
+            FEASIBLE * EPS * terms,
+        )
+
+
+def _likely_features(
+    objective: Objective, params: Array, penalties: list[Penalty]
+) -> Index:
+    """Return the columns that a sample's fits for some of the penalties use, in order.
+
+    A guess that saves a pass for each column that would enter by itself later.
+    """
+    used = list(np.flatnonzero(params[:-1]))
+    n_rows, n_params = objective.rows.n_rows, objective.n_params
+    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * n_params)
+    drawn = np.unique(np.random.default_rng(0).integers(n_rows, size=size))
+    drawn = drawn[objective.weight[drawn] > 0]
+    if n_rows < 8 * size or not drawn.size:
+        return np.array(used, np.intp)
+    few = objective.take(drawn, objective.weight[drawn])
+    shared = SwitchingFit(few, few.evaluate(params), np.array(used, np.intp))
+    rough = Goal(np.inf, 0.0, np.inf)
+    for penalty in penalties[STRIDE - 1 :: STRIDE]:
+        fit_next(shared, penalty, rough)
+        used += [j for j in np.flatnonzero(shared.params[:-1]) if j not in used]
+    return np.array(used, np.intp)
