@@ -86,11 +86,11 @@ def solve_symmetric(
 def conjugate_gradients(
     product: Callable[[Array], Array],
     right: Array,
-    diagonal: Array,
+    precondition: Callable[[Array], Array],
     rtol: float,
     max_iter: int,
 ) -> Array:
-    """Solve a positive semidefinite system with a diagonal preconditioner [1]_.
+    """Solve a positive semidefinite system by preconditioned conjugate gradients [1]_.
 
     Stops when the preconditioned residual norm fell to ``rtol`` of the first.
 
@@ -100,7 +100,7 @@ def conjugate_gradients(
        algorithm 5.3. Springer.
     """
     x, residual = np.zeros_like(right), right.copy()
-    z = residual / diagonal
+    z = precondition(residual)
     direction, square = z, float(residual @ z)
     goal = rtol * rtol * square
     for _ in range(max_iter):
@@ -109,12 +109,12 @@ def conjugate_gradients(
         image = product(direction)
         curvature = float(direction @ image)
         # A direction of the null space, or what rounding made of one.
-        if curvature <= 16 * EPS * float(direction @ (diagonal * direction)):
+        if curvature <= 16 * EPS * float(np.abs(direction) @ np.abs(image)):
             break
         length = square / curvature
         x = x + length * direction
         residual = residual - length * image
-        z = residual / diagonal
+        z = precondition(residual)
         square, previous = float(residual @ z), square
         direction = z + (square / previous) * direction
     return x

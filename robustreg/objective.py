@@ -14,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, jacobi
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index, Rows
@@ -212,14 +212,9 @@ class Objective:
         root = self.rows.root(curvature, columns)
         return np.vstack([root, np.diag(np.sqrt(self.penalty_curvature(columns)))])
 
-    def hessian_product(self, curvature: Array, direction: Array) -> Array:
-        """Return ``hessian @ direction`` in one pass."""
-
-        def terms(place: slice, block: Rows) -> tuple[Array]:
-            return (block.adjoint(curvature[place] * block.predict(direction)),)
-
-        (product,) = self.rows.map_reduce(terms)
-        return np.asarray(product) + self.penalty_curvature() * direction
+    def hessian_operator(self, curvature: Array) -> HessianOperator:
+        """Return the Hessian as an operator for many products."""
+        return HessianOperator(self.rows, curvature, self.penalty_curvature())
 
     def penalty_curvature(self, columns: Index | None = None) -> Array:
         """Return the penalty's curvature for all params, or for some."""
@@ -289,3 +284,59 @@ class Objective:
     def residual_error(self, point: Point) -> Array:
         """Return the rounding error of each residual."""
         return np.asarray(4 * EPS * (np.abs(self.target) + np.abs(point.residual)))
+
+
+@final
+class HessianOperator:
+    """The Hessian ``design.T @ diag(c) @ design + diag(penalty)``, never formed.
+
+    Of sparse rows those with ``c > 0`` are copied, which costs about one product.
+
+    Parameters
+    ----------
+    rows : Rows
+        The design.
+    c : ndarray of shape (n_rows,)
+        Curvature of each row, non-negative.
+    penalty : ndarray of shape (n_params,)
+        Curvature of the penalty.
+    """
+
+    def __init__(self, rows: Rows, c: Array, penalty: Array) -> None:
+        self.stored = rows.stored
+        self.penalty = penalty
+        self._counted, self._rows, self._c = rows, rows, c
+        if rows.stored is not None:
+            live = np.flatnonzero(c)
+            self._rows, self._c = rows.take(live), c[live]
+
+    def product(self, v: Array) -> Array:
+        """Return ``hessian @ v``, in one pass over the rows with curvature."""
+        self._counted.passes += self._rows.n_rows / max(self._counted.n_rows, 1)
+        image = self.penalty * v
+        for place, block in self._rows.blocks():
+            image += block.adjoint(self._c[place] * block.predict(v))
+        return image
+
+    def diagonal(self) -> Array:
+        """Return the diagonal."""
+        self._counted.count_pass(self._c)
+        return self._rows.gram_diagonal(self._c) + self.penalty
+
+    def sampled_block(self, columns: Index, n_sampled: int, diagonal: Array) -> Array:
+        """Return the Hessian on some params, its correlations from a sample of rows.
+
+        A random row of each of ``n_sampled`` stretches; the diagonal is as given.
+        """
+        n, c = self._rows.n_rows, self._c
+        if n > n_sampled:
+            place = np.arange(n_sampled) + np.random.default_rng(0).random(n_sampled)
+            drawn = np.minimum(place * (n / n_sampled), n - 1).astype(np.intp)
+            gram = self._rows.take(drawn).gram(c[drawn], columns)
+        else:
+            gram = self._rows.gram(c, columns)
+        data = np.maximum(diagonal - self.penalty, 0.0)[columns]
+        scale = jacobi(gram.diagonal()) * np.sqrt(data)
+        block = gram * np.outer(scale, scale)
+        block[np.diag_indices_from(block)] = diagonal[columns]
+        return np.asarray(block)

@@ -57,8 +57,11 @@ def weighted_median(values: Array, weight: Array) -> float:
     2.0
     """
     live = weight > 0
-    order = np.argsort(values[live], kind="stable")
-    sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
+    values, weight = values[live], weight[live]
+    if (weight == weight[0]).all():
+        return float(np.median(values))
+    order = np.argsort(values, kind="stable")
+    sorted_values, sums = values[order], np.cumsum(weight[order])
     # Sums of weights carry rounding errors; a tie is a tie up to them.
     slack = 1e-12 * sums[-1]
     lower = sorted_values[np.searchsorted(sums, sums[-1] / 2 - slack)]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from robustreg.losses import Pinball
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.canonical import canonical, touches_an_end
 from robustreg.solvers.continuation import shrink, width_of
@@ -27,6 +27,9 @@ __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
 MOST_DIRECT_PARAMS = 2000
 # How stationary the fit of a sample is from which a fit of all rows starts.
 SAMPLE_GTOL = 1e-3
+# Inexact steps are so cheap at first that any start at which this share of the rows
+# sees the loss's curvature is near enough.
+SEEN = 0.1
 
 # A tie among optimal fits is broken by a fit that is solved this closely, in no more
 # than so many multiplier updates.
@@ -200,14 +203,22 @@ def near_start(objective: Objective, start: Array) -> Array:
     if few is not None:
         near = near_start(few, start)
         return near if own == 0 else _roughly(few, near, step_rule)
+    inexact = step_rule is krylov_step
+    if inexact and own > 0 and _inside(objective.evaluate(start), own) >= SEEN:
+        return start
     n_inside = 4 * objective.n_params if own == 0 else 1
     point, _ = shrink(objective, start, step_rule, n_inside)
-    inside = np.count_nonzero(np.abs(point.residual) <= own)
-    if own == 0 or inside >= objective.n_params:
+    enough = min(objective.n_params / max(objective.rows.n_rows, 1), 1.0)
+    if own == 0 or inexact or _inside(point, own) >= enough:
         return point.params
     # Too few rows see any curvature: the loss is all but piecewise linear here.
     kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
     return _run_augmented_lagrangian(kinked, point.params, 1e-8, 30).x
+
+
+def _inside(point: Point, width: float) -> float:
+    """Return the share of rows in a quadratic middle of some half-width."""
+    return float(np.mean(np.abs(point.residual) <= width))
 
 
 def _roughly(objective: Objective, start: Array, step_rule: StepRule) -> Array:

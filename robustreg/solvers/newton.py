@@ -40,12 +40,15 @@ class Step:
         Reciprocal condition number of the scaled Hessian, None if not known; 0 if
         the Gram matrix had too few digits and an orthogonal factorisation took its
         place. Steps are then repeated until they stall.
+    inexact : bool
+        True if the minimum of the model was not reached to rounding.
     """
 
     direction: Array
     decrease: float
     singular: bool = False
     rcond: float | None = None
+    inexact: bool = False
 
 
 StepRule = Callable[[Objective, Point, Array], Step]
@@ -55,6 +58,8 @@ MAJORISED = (0.0, 0.01, 0.1, 1.0)
 # A step has gone far enough once the slope along it fell to this share.
 STEEP = 0.5
 LONGEST = 2.0**60
+# A decrease that is only estimated counts this many times.
+CAUTION = 1e6
 
 
 def newton(
@@ -95,11 +100,13 @@ def newton(
     while not success and iteration < max_iter:
         iteration += 1
         step, level = _model_step(objective, point, step_rule, level)
-        allowed = allowed_gap(objective, point, tol)
+        allowed = allowed_gap(objective, point, tol) if gtol is None else 0.0
         trial, length = _advance(objective, point, step)
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol
-        elif step.decrease <= allowed:
+        elif min(step.decrease, _next_decrease(objective, point, trial, step)) <= (
+            allowed
+        ):
             gap = _certified(objective, point, trial)
             stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
             success = gap <= allowed and stalled
@@ -143,6 +150,21 @@ def _certified(objective: Objective, point: Point, trial: Point) -> float:
     change = trial.residual - point.residual
     slopes = loss.gradient(point.residual) + loss.curvature(point.residual) * change
     return duality_gap(objective, trial, slopes)
+
+
+def _next_decrease(
+    objective: Objective, point: Point, trial: Point, step: Step
+) -> float:
+    """Return an estimate of the next step's decrease, inf after an exact one.
+
+    It goes with the square of the gradient. An inexact step that was the last but for
+    its proof needs no other: that would be the costliest of all.
+    """
+    if not step.inexact or not step.decrease > 0:
+        return np.inf
+    before = objective.stationarity(point)
+    ratio = objective.stationarity(trial) / before if before > 0 else 0.0
+    return CAUTION * step.decrease * ratio**2
 
 
 def _model_step(
