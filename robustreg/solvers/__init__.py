@@ -16,6 +16,7 @@ from robustreg.solvers.canonical import canonical, touches_an_end
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced_augmented_lagrangian, sample
@@ -66,13 +67,16 @@ class Solver:
 def facts_of(objective: Objective) -> dict[str, bool]:
     """Return what solvers ask about an objective."""
     loss = objective.loss.facts
+    few = objective.n_params <= MOST_DIRECT_PARAMS
+    kinked = bool((objective.l1 > 0).any())
     return {
         "convex loss": loss.convex,
         "smooth loss": bool(np.isfinite(loss.largest_curvature)),
         "piecewise linear loss": loss.piecewise_linear,
-        "l1 part in the penalty": bool((objective.l1 > 0).any()),
+        "l1 part in the penalty": kinked,
         "l2 part in the penalty": bool((objective.penalty_curvature() > 0).any()),
-        "few params": objective.n_params <= MOST_DIRECT_PARAMS,
+        "few params": few,
+        "few params or l1 part": few or kinked,
     }
 
 
@@ -193,6 +197,14 @@ def _run_augmented_lagrangian(
     return _through_scipy(reduced_augmented_lagrangian, objective, start, **options)
 
 
+def _run_augmented_lagrangian_cg(
+    objective: Objective, start: Array, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Run the augmented Lagrangian for many params."""
+    options = {"tol": tol, "max_iter": max_iter}
+    return _through_scipy(augmented_lagrangian_cg, objective, start, **options)
+
+
 def near_start(objective: Objective, start: Array) -> Array:
     """Return params near the optimum: from a sample of rows, then from wide losses."""
     step_rule, loss = _step_rule(objective), objective.loss
@@ -260,7 +272,12 @@ SOLVERS: dict[str, Solver] = {
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
     ),
     "augmented-lagrangian": Solver(
-        _run_augmented_lagrangian, {"piecewise linear loss": True}
+        _run_augmented_lagrangian,
+        {"piecewise linear loss": True, "few params or l1 part": True},
+    ),
+    "augmented-lagrangian-cg": Solver(
+        _run_augmented_lagrangian_cg,
+        {"piecewise linear loss": True, "l1 part in the penalty": False},
     ),
     "linprog": Solver(
         linear_program,

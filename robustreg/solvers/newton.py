@@ -70,6 +70,7 @@ def newton(
     tol: float,
     max_iter: int,
     gtol: float | None = None,
+    majorise: bool = True,
 ) -> OptimizeResult:
     """Minimise an objective.
 
@@ -88,6 +89,9 @@ def newton(
     gtol : float or None
         If given, done when the relative stationarity is at most this; no certificate
         is made.
+    majorise : bool
+        Whether short steps add majorising curvature, which every row has: of no use
+        where the penalty curves all params.
 
     Returns
     -------
@@ -110,9 +114,9 @@ def newton(
             gap = _certified(objective, point, trial)
             stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
             success = gap <= allowed and stalled
-        elif length == 0.0 and level == len(MAJORISED) - 1:
+        elif length == 0.0 and (level == len(MAJORISED) - 1 or not majorise):
             break
-        level = _next_level(level, length)
+        level = _next_level(level, length) if majorise else 0
         point, previous = trial, step.decrease
     if gtol is None and not success:
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
