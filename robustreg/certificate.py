@@ -118,7 +118,7 @@ def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:
 
     diagonal = objective.rows.gram_diagonal(c)
     diagonal = np.where(live & (diagonal > 0), diagonal, 1.0)
-    return conjugate_gradients(product, excess, lambda v: v / diagonal, 1e-12, 500)
+    return conjugate_gradients(product, excess, diagonal, 1e-12, 500)
 
 
 def _feasible_share(objective: Objective, adjoint: Array, rounding: float) -> float:

@@ -86,12 +86,14 @@ def solve_symmetric(
 def conjugate_gradients(
     product: Callable[[Array], Array],
     right: Array,
-    precondition: Callable[[Array], Array],
+    diagonal: Array,
     rtol: float,
     max_iter: int,
+    precondition: Callable[[Array], Array] | None = None,
 ) -> Array:
     """Solve a positive semidefinite system by preconditioned conjugate gradients [1]_.
 
+    The preconditioner is the positive ``diagonal``, unless another one is given.
     Stops when the preconditioned residual norm fell to ``rtol`` of the first.
 
     References
@@ -99,8 +101,9 @@ def conjugate_gradients(
     .. [1] Nocedal, J., Wright, S. J. (2006). Numerical Optimization, 2nd edition,
        algorithm 5.3. Springer.
     """
+    solve = precondition or (lambda v: v / diagonal)
     x, residual = np.zeros_like(right), right.copy()
-    z = precondition(residual)
+    z = solve(residual)
     direction, square = z, float(residual @ z)
     goal = rtol * rtol * square
     for _ in range(max_iter):
@@ -109,12 +112,12 @@ def conjugate_gradients(
         image = product(direction)
         curvature = float(direction @ image)
         # A direction of the null space, or what rounding made of one.
-        if curvature <= 16 * EPS * float(np.abs(direction) @ np.abs(image)):
+        if curvature <= 16 * EPS * float(direction @ (diagonal * direction)):
             break
         length = square / curvature
         x = x + length * direction
         residual = residual - length * image
-        z = precondition(residual)
+        z = solve(residual)
         square, previous = float(residual @ z), square
         direction = z + (square / previous) * direction
     return x

@@ -103,7 +103,7 @@ def test_a_tilt_of_an_asymmetric_instance():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solver_that_cannot_do_the_job(solver):
-    kinked = {"augmented-lagrangian", "linprog"}
+    kinked = {"augmented-lagrangian", "augmented-lagrangian-cg", "linprog"}
     loss = "pseudo_huber" if solver in kinked else "l1"
     fact = "piecewise linear" if solver in kinked else "smooth"
     model = RobustRegressor(loss, solver=solver)
@@ -117,6 +117,7 @@ def test_a_solver_that_cannot_do_the_job(solver):
         ("newton", "huber", "l1", "no l1 part"),
         ("newton-cg", "huber", "elasticnet", "no l1 part"),
         ("l-bfgs-b", "huber", "l1", "no l1 part"),
+        ("augmented-lagrangian-cg", "l1", "l1", "no l1 part"),
         ("linprog", "l1", "l2", "no l2 part"),
     ],
 )

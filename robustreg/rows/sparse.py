@@ -80,10 +80,16 @@ class SparseRows(Rows):
         self.count_pass(c)
         features = columns[columns < self.n_params - 1]
         inside = np.flatnonzero(c)
-        X, c = self._X[inside][:, features], c[inside]
+        # Equal weights become exactly 1, so that sums of whole numbers have no error
+        # and dependent columns stay so.
+        largest = float(c.max(initial=0.0)) or 1.0
+        X, share = self._X[inside], c[inside] / largest
+        if features.size < self.n_params - 1 or (np.diff(features) != 1).any():
+            X = X[:, features]
         shift, unit = self._virtual.shift[features], self._virtual.unit[features]
-        weighted = X.multiply(c[:, None]).tocsr()
-        total, sums = float(c.sum()), np.asarray(weighted.T @ np.ones(c.size))
+        weighted = X.astype(np.float64)
+        weighted.data *= np.repeat(share, np.diff(X.indptr))
+        total, sums = float(share.sum()), np.asarray(weighted.sum(axis=0)).ravel()
         square = (X.T @ weighted).toarray() - np.outer(sums, shift)
         square += np.outer(shift, shift * total - sums)
         result = np.empty((columns.size, columns.size))
@@ -94,7 +100,7 @@ class SparseRows(Rows):
         result[np.ix_(f, i)] = edge[:, None]
         result[np.ix_(i, f)] = edge[None, :]
         result[np.ix_(i, i)] = total * self._virtual.constant**2
-        return result
+        return result * largest
 
     def gram_diagonal(self, c: Array) -> Array:
         """Return the diagonal of the Gram matrix, from sums of stored values."""

@@ -39,23 +39,26 @@ def krylov_step(objective: Objective, point: Point, curvature: Array) -> Step:
     hessian = objective.hessian_operator(curvature)
     diagonal = hessian.diagonal()
     unseen = bool(np.any(point.gradient[diagonal == 0]))
+    gradient = np.where(diagonal > 0, point.gradient, 0.0)
+    diagonal = np.where(diagonal > 0, diagonal, 1.0)
     stationarity = max(objective.stationarity(point), SETTLED)
     rtol = float(np.clip(max(stationarity, SETTLED / stationarity), TIGHTEST, LOOSEST))
     direction = -conjugate_gradients(
         hessian.product,
-        np.where(diagonal > 0, point.gradient, 0.0),
-        preconditioner(hessian, diagonal, rtol),
+        gradient,
+        diagonal,
         rtol,
         MAX_PRODUCTS,
+        preconditioner(hessian, diagonal) if rtol <= LOOSE else None,
     )
     decrease = -0.5 * float(point.gradient @ direction)
     return Step(direction, decrease, singular=unseen, inexact=True)
 
 
 def preconditioner(
-    hessian: HessianOperator, diagonal: Array, rtol: float
-) -> Callable[[Array], Array]:
-    """Return ``v -> M^-1 v`` for an M close to the Hessian.
+    hessian: HessianOperator, diagonal: Array
+) -> Callable[[Array], Array] | None:
+    """Return ``v -> M^-1 v`` for an M close to the Hessian, None for its diagonal.
 
     M is diagonal but for a block [1]_.
 
@@ -64,19 +67,18 @@ def preconditioner(
     .. [1] Saad, Y. (2003). Iterative Methods for Sparse Linear Systems, 2nd edition,
        section 10.7 (block preconditioners). SIAM.
     """
-    divisor = np.where(diagonal > 0, diagonal, 1.0)
-    if hessian.stored is None or rtol > LOOSE:
-        return lambda v: v / divisor
+    if hessian.stored is None:
+        return None
     most = min(BLOCK_COLUMNS, hessian.stored.size)
     fullest = np.argpartition(-hessian.stored, most - 1)[:most]
     block = np.append(np.sort(fullest), hessian.stored.size)
-    part = hessian.sampled_block(block, ROWS_PER_COLUMN * most, divisor)
+    part = hessian.sampled_block(block, ROWS_PER_COLUMN * most, diagonal)
     factor, info = scipy.linalg.lapack.dpotrf(part, lower=1)
     if info != 0:
-        return lambda v: v / divisor
+        return None
 
     def solve(v: Array) -> Array:
-        result = v / divisor
+        result = v / diagonal
         result[block] = scipy.linalg.lapack.dpotrs(factor, v[block], lower=1)[0]
         return result
 

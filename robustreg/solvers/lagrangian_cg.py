@@ -6,10 +6,10 @@ that goes with the inverse width of the envelope. Three things differ. The envel
 starts wide and halves with every update of the multipliers, each taking a few Newton
 steps from the last. Inner problems are solved no closer than the gap asks for. And once
 few rows lie near the kink, all others are held on their side, where their loss is
-linear [1]_: they are one linear term until a pass over all rows checks their sides.
+linear [1]_: they are one linear term, and a pass over all rows checks their sides.
 
-Cost: a dozen passes over all rows, then passes over about twice the rows that the
-optimum fits exactly.
+Cost: a dozen passes over all rows and two for each update, then passes over about twice
+the rows that the optimum fits exactly.
 
 References
 ----------
@@ -30,16 +30,18 @@ from robustreg.rows import Array, Index
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import allowed_gap, newton
 
-# The width falls by this factor with each update of the multipliers.
-NARROWER = 0.5
-# Inner problems are solved to this share of the relative gap, within limits.
-INNER_SHARE, TIGHTEST, LOOSEST = 0.3, 1e-13, 1e-3
+# The width falls by this factor with each update of the multipliers. The first fits
+# may explain so much that it falls faster, but by no more than the second.
+NARROWER, FASTEST = 0.5, 0.1
+# Inner problems are solved to this share of the relative gap and so much closer each
+# time, within limits.
+INNER_SHARE, CLOSER, TIGHTEST, LOOSEST = 0.3, 0.5, 1e-13, 2e-3
 INNER_ITERATIONS = 30
 # So many times the rows inside the envelope are near the kink; all others are held.
 # When more than the second multiple is near, rows are held anew.
 NEAR, TOO_MANY = 2, 5
-# The gap of the near rows leaves this share of what is allowed to the others.
-PART = 0.5
+# One row in so many is near in any case.
+LEAST = 50
 TINY = float(np.finfo(float).tiny)
 
 
@@ -50,41 +52,38 @@ def augmented_lagrangian_cg(
 
     Parameters and result are those of `augmented_lagrangian`.
     """
-    n_rows = objective.rows.n_rows
     low, high = objective.loss.facts.slopes
     narrowest = max(NOISE_LEVELS * objective.noise, TINY) / max(-low, high)
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    gap = duality_gap(objective, point, slopes)
-    best, best_slopes = point, slopes.copy()
-    allowed = allowed_gap(objective, point, tol, slopes)
-    near, part, params = np.arange(n_rows), objective, start
-    beta, relative, iteration = np.inf, 1.0, 0
+    best, best_slopes = objective.evaluate(start), np.zeros_like(objective.target)
+    gap = duality_gap(objective, best, best_slopes)
+    allowed = allowed_gap(objective, best, tol, best_slopes)
+    point, slopes = best, best_slopes.copy()
+    every = np.arange(objective.rows.n_rows)
+    near, part = every, objective
+    beta = _typical(objective, point) or float(objective.weight @ abs(point.residual))
+    gtol, relative, iteration = LOOSEST, 1.0, 0
     while gap > allowed and iteration < max_iter:
         iteration += 1
-        if part is objective:
-            beta = min(beta, objective.typical_residual(point) / max(-low, high))
+        if part is objective and iteration > 1:
+            beta = max(min(beta, _typical(objective, point)), FASTEST * beta)
         beta = max(beta, narrowest)
-        gtol = float(np.clip(INNER_SHARE * relative, TIGHTEST, LOOSEST))
-        params, slopes[near] = _update(part, params, slopes[near], beta, gtol)
-        point = part.evaluate(params)
-        new_gap = duality_gap(part, point, slopes[near])
-        relative = new_gap / max(objective.yardstick(best), TINY)
-        inside = max(np.count_nonzero((slopes > low) & (slopes < high)), 1)
-        crowded = near.size > TOO_MANY * inside
-        wrong = 0
-        if part is not objective and (crowded or new_gap <= PART * allowed):
-            point = objective.evaluate(params)
-            wrong = _take_sides(objective, point, slopes, near)
-            new_gap = duality_gap(objective, point, slopes)
-            part = objective
-        if part is objective:
-            if new_gap < gap:
-                best, best_slopes, gap = point, slopes.copy(), new_gap
-                allowed = allowed_gap(objective, best, tol, best_slopes)
-            count = NEAR * inside + TOO_MANY * wrong
-            if count < n_rows // NEAR:
-                near = _nearest(objective, point, count)
-                part = objective.hold(point, near)
+        gtol = max(min(INNER_SHARE * relative, CLOSER * gtol), TIGHTEST)
+        params, slopes[near] = _update(part, point.params, slopes[near], beta, gtol)
+        point = objective.evaluate(params)
+        wrong = _take_sides(objective, point, slopes, near)
+        new_gap = duality_gap(objective, point, slopes)
+        relative = min(new_gap / max(objective.yardstick(point), TINY), 1.0)
+        if new_gap > gap and part is not objective:
+            # What was held had to move: once more from the best, with all rows.
+            point, slopes, near, part = best, best_slopes.copy(), every, objective
+            continue
+        if new_gap < gap:
+            best, best_slopes, gap = point, slopes.copy(), new_gap
+            allowed = allowed_gap(objective, best, tol, best_slopes)
+        n_loose = np.count_nonzero(slopes != objective.loss.gradient(point.residual))
+        if part is objective or wrong or near.size > TOO_MANY * n_loose:
+            near = _near_rows(objective, point, slopes, wrong)
+            part = objective.hold(point, near) if near.size < every.size else objective
         beta *= NARROWER
     success = gap <= allowed
     return OptimizeResult(
@@ -98,6 +97,12 @@ def augmented_lagrangian_cg(
         status=0 if success else 1,
         message="converged" if success else "iteration limit",
     )
+
+
+def _typical(objective: Objective, point: Point) -> float:
+    """Return the width of the envelope that ends at a typical residual."""
+    low, high = objective.loss.facts.slopes
+    return objective.typical_residual(point) / max(-low, high)
 
 
 def _update(
@@ -118,9 +123,7 @@ def _update(
     return result.x, np.clip(result.point.residual / beta, low, high)
 
 
-def _take_sides(
-    objective: Objective, point: Point, slopes: Array, near: Index
-) -> int:
+def _take_sides(objective: Objective, point: Point, slopes: Array, near: Index) -> int:
     """Set the slopes of held rows to their sides; return how many changed theirs."""
     own = objective.loss.gradient(point.residual)
     own[near] = slopes[near]
@@ -129,7 +132,17 @@ def _take_sides(
     return int(np.count_nonzero(changed))
 
 
-def _nearest(objective: Objective, point: Point, count: int) -> Index:
-    """Return the rows of smallest residual, in order; rows of no weight are last."""
-    size = np.where(objective.weight > 0, np.abs(point.residual), np.inf)
+def _near_rows(objective: Objective, point: Point, slopes: Array, wrong: int) -> Index:
+    """Return the rows that may change sides, in order.
+
+    Those whose multiplier is not the slope of their side, so that what holds the
+    others agrees with all multipliers, and then those of smallest residual. Rows of no
+    weight are last.
+    """
+    size = np.abs(point.residual)
+    size[slopes != objective.loss.gradient(point.residual)] = 0.0
+    size[objective.weight == 0] = np.inf
+    n_rows = size.size
+    count = NEAR * int(np.count_nonzero(size == 0)) + TOO_MANY * wrong
+    count = min(max(count, n_rows // LEAST, 1), n_rows)
     return np.sort(np.argpartition(size, count - 1)[:count])
