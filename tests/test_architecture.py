@@ -26,7 +26,7 @@ ROOMS = {
     "objective": ({"linalg", "losses", "penalties", "rows"}, {"numpy"}),
     "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
     "solvers": (
-        {"certificate", "linalg", "losses", "objective", "rows"},
+        {"certificate", "linalg", "losses", "objective", "penalties", "rows"},
         {"numpy", "scipy"},
     ),
     "fitting": (

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from robustreg.certificate import duality_gap
 from robustreg.losses import Pinball
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
@@ -20,6 +21,7 @@ from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced_augmented_lagrangian, sample
+from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 
 __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
@@ -31,6 +33,8 @@ SAMPLE_GTOL = 1e-3
 # Inexact steps are so cheap at first that any start at which this share of the rows
 # sees the loss's curvature is near enough.
 SEEN = 0.1
+# The share of the tolerance that a reduced problem is solved to.
+SHARE_OF_REDUCED = 0.1
 
 # A tie among optimal fits is broken by a fit that is solved this closely, in no more
 # than so many multiplier updates.
@@ -69,12 +73,19 @@ def facts_of(objective: Objective) -> dict[str, bool]:
     loss = objective.loss.facts
     few = objective.n_params <= MOST_DIRECT_PARAMS
     kinked = bool((objective.l1 > 0).any())
+    curved = objective.penalty_curvature()[:-1] > 0
+    rows, columns = objective.rows.n_rows, objective.n_params - 1
     return {
         "convex loss": loss.convex,
         "smooth loss": bool(np.isfinite(loss.largest_curvature)),
         "piecewise linear loss": loss.piecewise_linear,
         "l1 part in the penalty": kinked,
-        "l2 part in the penalty": bool((objective.penalty_curvature() > 0).any()),
+        "l2 part in the penalty": bool(curved.any()),
+        "penalty with an l2 part for all coefficients": bool(
+            curved[objective.rows.varies[:-1]].all()
+        ),
+        "number of rows of at most half the columns": rows
+        <= min(MOST_DIRECT_PARAMS, columns / 2),
         "few params": few,
         "few params or l1 part": few or kinked,
     }
@@ -245,8 +256,44 @@ def _roughly(objective: Objective, start: Array, step_rule: StepRule) -> Array:
     ).x
 
 
+def _run_row_space(
+    objective: Objective, start: Array, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Solve the problem with a param per row, and finish with all params if needed."""
+    space = row_space(objective)
+    options = ("auto", SHARE_OF_REDUCED * tol, max_iter)
+    inner = solve(space.objective, space.reduced(objective, start), *options)
+    point = objective.evaluate(space.restored(inner.x))
+    gap = duality_gap(objective, point, inner.slopes)
+    if gap > allowed_gap(objective, point, tol, inner.slopes):
+        others = [
+            name for name in _suitable(facts_of(objective)) if name != "row-space"
+        ]
+        return SOLVERS[others[0]].run(objective, point.params, tol, max_iter)
+    return OptimizeResult(
+        x=point.params,
+        fun=point.value,
+        point=point,
+        gap=gap,
+        slopes=inner.slopes,
+        nit=inner.nit,
+        success=True,
+        status=0,
+        message="converged",
+    )
+
+
 # In order of preference.
 SOLVERS: dict[str, Solver] = {
+    "row-space": Solver(
+        _run_row_space,
+        {
+            "convex loss": True,
+            "l1 part in the penalty": False,
+            "penalty with an l2 part for all coefficients": True,
+            "number of rows of at most half the columns": True,
+        },
+    ),
     "newton": Solver(
         _run_newton(direct_step),
         {
