@@ -186,7 +186,8 @@ def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:
         objective.rows.passes += 1
         return np.where(live, image, 0.0)
 
-    diagonal = np.full_like(excess, max(float(c.sum()), EPS))
+    diagonal = objective.rows.gram_diagonal(c)
+    diagonal = np.where(live & (diagonal > 0), diagonal, 1.0)
     return conjugate_gradients(product, excess, diagonal, 1e-12, 500)
 
 
@@ -211,7 +212,8 @@ def _fenchel_young(
     wanted = _wanted(objective, point)
     flat = objective.penalty_curvature() == 0
     limited = np.where(flat, np.clip(adjoint, -l1, l1), adjoint)
-    pinned = (l1 == 0) | (point.params != 0)
+    # Where the penalty is curved the conjugate's charge, a square, is the smaller.
+    pinned = flat & ((l1 == 0) | (point.params != 0))
     limited = np.where(pinned & (np.abs(adjoint - wanted) <= rounding), wanted, limited)
     missed = float(np.abs(adjoint - limited).sum())
     pairing = limited[:-1] * coef

@@ -121,9 +121,11 @@ def conjugate_gradients(
     diagonal: Array,
     rtol: float,
     max_iter: int,
+    precondition: Callable[[Array], Array] | None = None,
 ) -> Array:
-    """Solve a positive semidefinite system with a diagonal preconditioner [1]_.
+    """Solve a positive semidefinite system by preconditioned conjugate gradients [1]_.
 
+    The preconditioner is the positive ``diagonal``, unless another one is given.
     Stops when the preconditioned residual norm fell to ``rtol`` of the first.
 
     References
@@ -131,8 +133,9 @@ def conjugate_gradients(
     .. [1] Nocedal, J., Wright, S. J. (2006). Numerical Optimization, 2nd edition,
        algorithm 5.3. Springer.
     """
+    solve = precondition or (lambda v: v / diagonal)
     x, residual = np.zeros_like(right), right.copy()
-    z = residual / diagonal
+    z = solve(residual)
     direction, square = z, float(residual @ z)
     goal = rtol * rtol * square
     for _ in range(max_iter):
@@ -146,7 +149,7 @@ def conjugate_gradients(
         length = square / curvature
         x = x + length * direction
         residual = residual - length * image
-        z = residual / diagonal
+        z = solve(residual)
         square, previous = float(residual @ z), square
         direction = z + (square / previous) * direction
     return x

@@ -16,6 +16,7 @@ from typing import final
 
 import numpy as np
 
+from robustreg.hessian import HessianOperator
 from robustreg.linalg import EPS, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
@@ -266,14 +267,9 @@ class Objective:
         root = self.rows.root(curvature, columns)
         return np.vstack([root, np.diag(np.sqrt(self.penalty_curvature(columns)))])
 
-    def hessian_product(self, curvature: Array, direction: Array) -> Array:
-        """Return ``hessian @ direction`` in one pass."""
-
-        def terms(place: slice, block: Block) -> tuple[Array]:
-            return (block.adjoint(curvature[place] * block.predict(direction)),)
-
-        (product,) = self.rows.map_reduce(terms)
-        return np.asarray(product) + self.penalty_curvature() * direction
+    def hessian_operator(self, curvature: Array) -> HessianOperator:
+        """Return the Hessian as an operator for many products."""
+        return HessianOperator(self.rows, curvature, self.penalty_curvature())
 
     def penalty_curvature(self, columns: Index | None = None) -> Array:
         """Return the penalty's curvature for all params, or for some."""

@@ -23,10 +23,12 @@ ROOMS = {
     "rows": (set(), {"numpy", "scipy"}),
     "linalg": (set(), {"numpy", "scipy"}),
     "scale": ({"rows"}, {"numpy", "scipy"}),
-    "objective": ({"linalg", "losses", "penalties", "rows"}, {"numpy"}),
+    "hessian": ({"linalg", "rows"}, {"numpy"}),
+    "objective": ({"hessian", "linalg", "losses", "penalties", "rows"}, {"numpy"}),
     "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
     "solvers": (
-        {"certificate", "linalg", "losses", "objective", "penalties", "rows"},
+        {"certificate", "hessian", "linalg", "losses", "objective", "penalties"}
+        | {"rows"},
         {"numpy", "scipy"},
     ),
     "fitting": (

@@ -103,9 +103,11 @@ def test_a_tilt_of_an_asymmetric_instance():
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_solver_that_cannot_do_the_job(solver):
-    kinked = {"interior-point", "augmented-lagrangian", "linprog"}
+    kinked = {"interior-point", "augmented-lagrangian"}
+    kinked |= {"augmented-lagrangian-cg", "linprog"}
     loss = "pseudo_huber" if solver in kinked else "l1"
     fact = "piecewise linear" if solver in kinked else "smooth"
+    fact = "number of rows" if solver == "row-space" else fact
     model = RobustRegressor(loss, solver=solver)
     match = [f"solver='{solver}' cannot", f"needs .*{fact}", "one of .*'"]
     assert_refused(model, *make_data(), match=match)
@@ -117,6 +119,7 @@ def test_a_solver_that_cannot_do_the_job(solver):
         ("newton", "huber", "l1", "no l1 part"),
         ("newton-cg", "huber", "elasticnet", "no l1 part"),
         ("l-bfgs-b", "huber", "l1", "no l1 part"),
+        ("augmented-lagrangian-cg", "l1", "l1", "no l1 part"),
         ("linprog", "l1", "l2", "no l2 part"),
     ],
 )

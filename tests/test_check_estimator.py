@@ -38,7 +38,7 @@ SOLVERS = {
     ("l2", None): SMOOTH_SOLVERS,
     ("log_cosh", "l2"): SMOOTH_SOLVERS,
     ("l1", None): ["augmented-lagrangian", "linprog"],
-    ("l1", "l2"): ["augmented-lagrangian"],
+    ("l1", "l2"): ["augmented-lagrangian", "augmented-lagrangian-cg"],
     ("l1", "l1"): ["augmented-lagrangian", "linprog"],
     ("l1", "elasticnet"): ["augmented-lagrangian"],
     ("quantile", None): ["augmented-lagrangian", "linprog"],

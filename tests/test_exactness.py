@@ -133,6 +133,7 @@ SOLVERS = {
     "l-bfgs-b": ("smooth", {"l2", None}),
     "proximal-newton": ("smooth", set(PENALTIES)),
     "augmented-lagrangian": ("kinked", set(PENALTIES)),
+    "augmented-lagrangian-cg": ("kinked", {"l2", None}),
     "linprog": ("kinked", {"l1", None}),
 }
 PAIRS = [

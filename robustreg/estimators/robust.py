@@ -50,10 +50,10 @@ class RobustRegressor(RobustLinearModel):
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is never penalised.
     solver : str, default="auto"
-        ``"newton"``, ``"newton-cg"``, ``"proximal-newton"``, ``"l-bfgs-b"``,
-        ``"interior-point"``, ``"augmented-lagrangian"``, ``"linprog"``, or
-        ``"auto"``, which picks by facts of the objective. One that cannot do it is
-        an error.
+        ``"row-space"``, ``"newton"``, ``"newton-cg"``, ``"proximal-newton"``,
+        ``"l-bfgs-b"``, ``"interior-point"``, ``"augmented-lagrangian"``,
+        ``"augmented-lagrangian-cg"``, ``"linprog"``, or ``"auto"``, which picks by
+        facts of the objective. One that cannot do it is an error.
     tol : float, default=1e-10
         Positive. A fit is done when its dual gap is at most ``tol`` times the
         objective (taken without the share of gross outliers) or as small as

@@ -124,12 +124,15 @@ class Rows(ABC):
         Number of columns plus one for the intercept.
     passes : float
         Passes over the rows made so far, a fraction for a pass over some of them.
+    stored : ndarray of shape (n_columns,) or None
+        How many values each column of a sparse matrix stores; None if dense.
     """
 
     standard: Standard
     n_rows: int
     n_params: int
     passes: float
+    stored: Index | None = None
 
     @property
     def varies(self) -> NDArray[np.bool_]:
@@ -171,6 +174,10 @@ class Rows(ABC):
     @abstractmethod
     def norms(self) -> Array:
         """Return the Euclidean norms of the rows of the design, or a little more."""
+
+    @abstractmethod
+    def gram_diagonal(self, c: Array) -> Array:
+        """Return the diagonal of ``gram(c, all columns)``, without the rest."""
 
     @abstractmethod
     def root(self, c: Array, columns: Index) -> Array:

@@ -218,6 +218,15 @@ class DenseRows(Rows):
             result[place] = np.einsum("ij,ij->i", near, near) + standard.constant**2
         return np.sqrt(result)
 
+    def gram_diagonal(self, c: Array) -> Array:
+        """Return the diagonal of the Gram matrix."""
+        self.count_pass(c)
+        columns = np.arange(self.n_params)
+        designs = self._weighted_designs(c, columns)
+        return sum(
+            ((block**2).sum(axis=0) for block in designs), np.zeros(columns.size)
+        )
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition, by one block after the other."""
         self.count_pass(c)

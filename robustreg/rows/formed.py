@@ -86,6 +86,11 @@ class FormedRows(Rows):
         """Return the norms of the rows."""
         return np.sqrt(np.einsum("ij,ij->i", self._design, self._design))
 
+    def gram_diagonal(self, c: Array) -> Array:
+        """Return the diagonal of the Gram matrix."""
+        self.count_pass(c)
+        return np.asarray(np.einsum("ij,ij,i->j", self._design, self._design, c))
+
     def root(self, c: Array, columns: Index) -> Array:
         """Return R of a QR decomposition."""
         self.count_pass(c)

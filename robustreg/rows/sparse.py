@@ -15,23 +15,31 @@ from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standa
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
     """Return the standardisation of a CSR matrix, from weighted moments."""
-    p = X.shape[1]
-    total = weight.sum()
-    w = np.repeat(weight, np.diff(X.indptr)) / total
+    w = weight / weight.sum()
+    mean, mean_square = X.T @ w, X.power(2, np.float64).T @ w
+    square = mean_square - mean**2
+    # Where the difference cancels, deviations are summed instead.
+    close = np.flatnonzero(square < 0.5 * mean_square)
+    if fit_intercept and close.size:
+        mean[close], square[close] = _two_pass(X[:, close], w)
+    spread = np.sqrt(np.maximum(square, 0.0))
+    return make_standard(mean, spread, mean_square, fit_intercept)
+
+
+def _two_pass(X: Any, w: Array) -> tuple[Array, Array]:
+    """Return means and variances by the two-pass algorithm; w sums to 1."""
+    p, live = X.shape[1], w > 0
+    row_weight = np.repeat(w, np.diff(X.indptr))
+    count = np.bincount(X.indices, np.repeat(1.0 * live, np.diff(X.indptr)), p)
+    missing = 1 - np.bincount(X.indices, row_weight, p)
+    missing = np.where(count == np.count_nonzero(live), 0.0, np.maximum(missing, 0.0))
     value = X.data.astype(np.float64)
-    live = np.repeat(weight > 0, np.diff(X.indptr))
-    count = np.bincount(X.indices, live, p)
-    missing = 1 - np.bincount(X.indices, w, p)
-    missing = np.where(count == np.count_nonzero(weight), 0.0, missing)
-    mean = np.bincount(X.indices, w * value, p)
+    mean = np.bincount(X.indices, row_weight * value, p)
     deviation = value - mean[X.indices]
-    # Second pass: the mean's own rounding error comes off (two-pass algorithm).
-    slip = np.bincount(X.indices, w * deviation, p) - missing * mean
-    square = np.bincount(X.indices, w * deviation**2, p)
-    square += np.maximum(missing, 0.0) * mean**2
-    mean_square = np.bincount(X.indices, w * value**2, p)
-    spread = np.sqrt(np.maximum(square - slip**2, 0.0))
-    return make_standard(mean + slip, spread, mean_square, fit_intercept)
+    # The mean's own rounding error comes off.
+    slip = np.bincount(X.indices, row_weight * deviation, p) - missing * mean
+    square = np.bincount(X.indices, row_weight * deviation**2, p) + missing * mean**2
+    return mean + slip, square - slip**2
 
 
 @final
@@ -42,11 +50,14 @@ class SparseRows(Rows):
     the stored values; that costs no new entry.
     """
 
-    def __init__(self, X: Any, standard: Standard) -> None:
+    def __init__(self, X: Any, standard: Standard, stored: Index | None = None) -> None:
         self.standard = standard
         self.n_rows = X.shape[0]
         self.n_params = X.shape[1] + 1
         self.passes = 0.0
+        if stored is None:
+            stored = np.bincount(X.indices, minlength=X.shape[1])
+        self.stored = stored
         self._X, self._virtual = _shift_full_columns(X, standard)
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
@@ -69,10 +80,16 @@ class SparseRows(Rows):
         self.count_pass(c)
         features = columns[columns < self.n_params - 1]
         inside = np.flatnonzero(c)
-        X, c = self._X[inside][:, features], c[inside]
+        # Equal weights become exactly 1, so that sums of whole numbers have no error
+        # and dependent columns stay so.
+        largest = float(c.max(initial=0.0)) or 1.0
+        X, share = self._X[inside], c[inside] / largest
+        if features.size < self.n_params - 1 or (np.diff(features) != 1).any():
+            X = X[:, features]
         shift, unit = self._virtual.shift[features], self._virtual.unit[features]
-        weighted = X.multiply(c[:, None]).tocsr()
-        total, sums = float(c.sum()), np.asarray(weighted.T @ np.ones(c.size))
+        weighted = X.astype(np.float64)
+        weighted.data *= np.repeat(share, np.diff(X.indptr))
+        total, sums = float(share.sum()), np.asarray(weighted.sum(axis=0)).ravel()
         square = (X.T @ weighted).toarray() - np.outer(sums, shift)
         square += np.outer(shift, shift * total - sums)
         result = np.empty((columns.size, columns.size))
@@ -83,7 +100,17 @@ class SparseRows(Rows):
         result[np.ix_(f, i)] = edge[:, None]
         result[np.ix_(i, f)] = edge[None, :]
         result[np.ix_(i, i)] = total * self._virtual.constant**2
-        return result
+        return result * largest
+
+    def gram_diagonal(self, c: Array) -> Array:
+        """Return the diagonal of the Gram matrix, from sums of stored values."""
+        self.count_pass(c)
+        squared = self._X.power(2, np.float64)
+        shift, unit = self._virtual.shift, self._virtual.unit
+        total, sums = float(c.sum()), self._X.T @ c
+        square = squared.T @ c - shift * (2 * sums - shift * total)
+        diagonal = np.maximum(square, 0.0) * unit**2
+        return np.append(diagonal, total * self._virtual.constant**2)
 
     def cross(
         self, index: Index, c: Array, columns: Index, v: Array
@@ -143,7 +170,7 @@ class SparseRows(Rows):
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows."""
-        taken = SparseRows(self._X[index], self._virtual)
+        taken = SparseRows(self._X[index], self._virtual, self.stored)
         taken.standard = self.standard
         return taken
 

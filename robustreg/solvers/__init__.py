@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
+from robustreg.certificate import duality_gap
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.canonical import canonical
@@ -20,15 +22,19 @@ from robustreg.solvers.kinked import (
     by_interior_point,
 )
 from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced
+from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
 
 __all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
 
+# The share of the tolerance that a reduced problem is solved to.
+SHARE_OF_REDUCED = 0.1
 # A tie among optimal fits is broken by a fit that is solved this closely, in no more
 # than so many multiplier updates.
 TIGHT_TOL, TIE_ITERATIONS = 1e-12, 100
@@ -91,9 +97,7 @@ def solve(
         raise UnsuitableSolverError(_explanation(solver, facts, suitable))
     result = SOLVERS[name].run(objective, start, tol, max_iter, previous)
     if result.success and not result.get("unique") and facts["few params"]:
-        slopes = result.get("slopes")
-        if slopes is None:
-            slopes = objective.loss.gradient(result.point.residual)
+        slopes = _slopes(objective, result)
         allowed = allowed_gap(objective, result.point, tol, slopes)
 
         def again(like: Objective, params: Array) -> OptimizeResult:
@@ -107,6 +111,14 @@ def solve(
             result.gap += max(point.value - result.fun, 0.0)
             result.point, result.x, result.fun = point, point.params, point.value
     return result
+
+
+def _slopes(objective: Objective, result: OptimizeResult) -> Array:
+    """Return the optimal slopes, those of the residuals if the loss is smooth."""
+    slopes = result.get("slopes")
+    if slopes is None:
+        slopes = objective.loss.gradient(result.point.residual)
+    return np.asarray(slopes)
 
 
 def _suitable(facts: dict[str, bool]) -> list[str]:
@@ -228,8 +240,53 @@ def _afresh(method: Callable[..., OptimizeResult]) -> Run:
     return run
 
 
+def _run_augmented_lagrangian_cg(
+    objective: Objective, start: Array, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Run the augmented Lagrangian for many params."""
+    options = {"tol": tol, "max_iter": max_iter}
+    return _through_scipy(augmented_lagrangian_cg, objective, start, **options)
+
+
+def _run_row_space(
+    objective: Objective, start: Array, tol: float, max_iter: int
+) -> OptimizeResult:
+    """Solve the problem with a param per row, and finish with all params if needed."""
+    space = row_space(objective)
+    options = ("auto", SHARE_OF_REDUCED * tol, max_iter)
+    inner = solve(space.objective, space.reduced(objective, start), *options)
+    point = objective.evaluate(space.restored(inner.x))
+    slopes = _slopes(space.objective, inner)
+    gap = duality_gap(objective, point, slopes)
+    if gap > allowed_gap(objective, point, tol, slopes):
+        others = [
+            name for name in _suitable(facts_of(objective)) if name != "row-space"
+        ]
+        return SOLVERS[others[0]].run(objective, point.params, tol, max_iter, None)
+    return OptimizeResult(
+        x=point.params,
+        fun=point.value,
+        point=point,
+        gap=gap,
+        slopes=slopes,
+        nit=inner.nit,
+        success=True,
+        status=0,
+        message="converged",
+    )
+
+
 # In order of preference.
 SOLVERS: dict[str, Solver] = {
+    "row-space": Solver(
+        _afresh(_run_row_space),
+        {
+            "convex loss": True,
+            "l1 part in the penalty": False,
+            "penalty with an l2 part for all coefficients": True,
+            "number of rows of at most half the columns": True,
+        },
+    ),
     "newton": Solver(
         _run_newton(direct_step),
         {
@@ -256,7 +313,12 @@ SOLVERS: dict[str, Solver] = {
         {"piecewise linear loss": True, "few params": True},
     ),
     "augmented-lagrangian": Solver(
-        _run_kinked(by_augmented_lagrangian), {"piecewise linear loss": True}
+        _run_kinked(by_augmented_lagrangian),
+        {"piecewise linear loss": True, "few params or l1 part": True},
+    ),
+    "augmented-lagrangian-cg": Solver(
+        _afresh(_run_augmented_lagrangian_cg),
+        {"piecewise linear loss": True, "l1 part in the penalty": False},
     ),
     "linprog": Solver(
         _afresh(linear_program),

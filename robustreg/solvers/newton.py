@@ -42,6 +42,8 @@ class Step:
         place. Steps are then repeated until they stall.
     model : Model or None
         The Hessian, if it is positive definite and formed.
+    inexact : bool
+        True if the minimum of the model was not reached to rounding.
     """
 
     direction: Array
@@ -49,6 +51,7 @@ class Step:
     singular: bool = False
     rcond: float | None = None
     model: Model | None = None
+    inexact: bool = False
 
 
 StepRule = Callable[[Objective, Point, Array], Step]
@@ -62,6 +65,8 @@ STEADY = 0.03
 # A gap is worth its certificate once the model's decrease is this share of the value.
 PROMISING = 1e-3
 LONGEST = 2.0**60
+# A decrease that is only estimated counts this many times.
+CAUTION = 1e6
 
 
 def newton(
@@ -73,6 +78,7 @@ def newton(
     max_iter: int,
     gtol: float | None = None,
     known: Array | None = None,
+    majorise: bool = True,
 ) -> OptimizeResult:
     """Minimise an objective.
 
@@ -93,6 +99,9 @@ def newton(
         is made.
     known : ndarray of shape (n_rows,) or None
         Residuals at the start, if known.
+    majorise : bool
+        Whether short steps add majorising curvature, which every row has: of no use
+        where the penalty curves all params.
 
     Returns
     -------
@@ -107,24 +116,26 @@ def newton(
         iteration += 1
         step, level = _model_step(objective, point, step_rule, level)
         trial, length = _advance(objective, point, step)
+        left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol
-        elif min(step.decrease, _left(step, trial)) <= PROMISING * abs(point.value):
+        elif min(step.decrease, left) <= PROMISING * abs(point.value):
             allowed = allowed_gap(objective, trial, tol)
-            left = _left(step, trial)
             if step.model is not None and left <= allowed:
                 gap = local_gap(objective, trial, step.model)
                 unique = gap <= allowed
                 steady = step.model.factor.rcond > STEADY
                 sharp = left <= tol * allowed and steady
                 success = unique and (sharp or step.decrease <= allowed)
-            if step.decrease <= allowed and not success:
+            ready = left if step.inexact else step.decrease
+            if min(step.decrease, ready) <= allowed and not success:
                 gap = _certified(objective, point, trial)
                 stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
                 success = gap <= allowed and stalled
-        if not success and length == 0.0 and level == len(MAJORISED) - 1:
+        most = level == len(MAJORISED) - 1 or not majorise
+        if not success and length == 0.0 and most:
             break
-        level = _next_level(level, length)
+        level = _next_level(level, length) if majorise else 0
         point, previous = trial, step.decrease
     if gtol is None and not success:
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
@@ -144,8 +155,10 @@ def newton(
     )
 
 
-def _left(step: Step, trial: Point) -> float:
+def _left(objective: Objective, point: Point, step: Step, trial: Point) -> float:
     """Return what the step's model says is left to gain at the trial point."""
+    if step.inexact:
+        return _next_decrease(objective, point, trial, step)
     if step.model is None or step.singular:
         return np.inf
     g = trial.gradient
@@ -171,6 +184,21 @@ def _certified(objective: Objective, point: Point, trial: Point) -> float:
     change = trial.residual - point.residual
     slopes = loss.gradient(point.residual) + loss.curvature(point.residual) * change
     return duality_gap(objective, trial, slopes)
+
+
+def _next_decrease(
+    objective: Objective, point: Point, trial: Point, step: Step
+) -> float:
+    """Return an estimate of the next step's decrease after an inexact one.
+
+    It goes with the square of the gradient. An inexact step that was the last but for
+    its proof needs no other: that would be the costliest of all.
+    """
+    if not step.decrease > 0:
+        return np.inf
+    before = objective.stationarity(point)
+    ratio = objective.stationarity(trial) / before if before > 0 else 0.0
+    return CAUTION * step.decrease * ratio**2
 
 
 def _model_step(

@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 
 from robustreg.losses import Pinball
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.kinked import exact_method
+from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.reduction import reduced
 from robustreg.solvers.sampling import default_size, sample
@@ -19,6 +20,9 @@ from robustreg.solvers.subsampled import Preconditioner
 
 # How stationary the fit of a sample is from which a fit of all rows starts.
 SAMPLE_GTOL = 1e-2
+# Inexact steps are so cheap at first that any start at which this share of the rows
+# sees the loss's curvature is near enough.
+SEEN = 0.1
 # So close is a kinked fit that starts a nearly kinked one, in so many updates.
 KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
 
@@ -40,7 +44,12 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearS
     own = width_of(objective.loss)
     if not np.isfinite(own):
         return NearStart(start)
+    inexact = step_rule is krylov_step
     drawn = sample(objective, default_size(objective))
+    if drawn is None and inexact and own > 0:
+        point = objective.evaluate(start)
+        if _inside(point, own) >= SEEN:
+            return NearStart(start)
     if drawn is None:
         return NearStart(_from_wide_losses(objective, start, step_rule, own))
     near = near_start(drawn.objective, start, step_rule).params
@@ -66,10 +75,16 @@ def _from_wide_losses(
     point, _ = shrink(
         objective, start, step_rule, 4 * objective.n_params if own == 0 else 1
     )
-    inside = np.count_nonzero(np.abs(point.residual) <= own)
-    if own == 0 or inside >= objective.n_params:
+    enough = min(objective.n_params / max(objective.rows.n_rows, 1), 1.0)
+    inexact = step_rule is krylov_step
+    if own == 0 or inexact or _inside(point, own) >= enough:
         return point.params
     # Too few rows see any curvature: the loss is all but piecewise linear here.
     kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
     exact = partial(exact_method(objective), tol=KINKED_TOL, max_iter=KINKED_ITERATIONS)
     return reduced(kinked, point.params, step_rule, exact).x
+
+
+def _inside(point: Point, width: float) -> float:
+    """Return the share of rows in a quadratic middle of some half-width."""
+    return float(np.mean(np.abs(point.residual) <= width))

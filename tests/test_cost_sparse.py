@@ -1,0 +1,177 @@
+"""Sparse data with many params: the same optimum as the direct road, at a fixed cost.
+
+Costs are passes over the rows and products of conjugate gradients, never the clock.
+"""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from robustreg.certificate import duality_gap
+from robustreg.linalg import conjugate_gradients
+from robustreg.losses import L1, Pinball, SmoothL1
+from robustreg.objective import Objective
+from robustreg.penalties import make_penalty
+from robustreg.rows import make_rows
+from robustreg.solvers import SOLVERS, solve
+from robustreg.solvers.krylov import krylov_step, preconditioner
+from robustreg.solvers.newton import newton
+
+CATEGORIES = (5, 40, 400, 7, 12)
+N_ROWS = 8000
+
+
+def one_hot(n=N_ROWS, categories=CATEGORIES):
+    """Return Zipf-distributed categories, one-hot, and a heavy-tailed target."""
+    rng = np.random.default_rng(0)
+    ends = np.cumsum((0, *categories))
+    columns = [
+        rng.zipf(1.3, n) % c + end for c, end in zip(categories, ends[:-1], strict=True)
+    ]
+    index = np.stack(columns, 1).astype(np.int32)
+    parts = (np.ones(index.size), index.ravel(), np.arange(n + 1) * len(categories))
+    X = scipy.sparse.csr_matrix(parts, shape=(n, ends[-1]))
+    return X, X @ rng.normal(size=X.shape[1]) + rng.standard_t(1.5, n)
+
+
+def objective_of(loss, alpha=1e-4, X=None):
+    """Return the objective of a loss with an l2 penalty."""
+    sparse, y = one_hot()
+    X = sparse if X is None else X
+    weight = np.full(y.size, 1 / y.size)
+    rows = make_rows(X, weight, True)
+    penalty = make_penalty("l2", alpha, 0.5, X.shape[1])
+    penalty = penalty.rescaled(rows.standard.unit)
+    return Objective(rows, y - np.median(y), weight, loss, penalty)
+
+
+def solved(objective, solver, tol=1e-10):
+    """Return a solver's result and the passes that it took."""
+    before = objective.rows.passes
+    result = solve(objective, np.zeros(objective.n_params), solver, tol, 200)
+    return result, objective.rows.passes - before
+
+
+@pytest.mark.parametrize("alpha", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize(
+    ("loss", "solver"),
+    [
+        (SmoothL1(1.0), "newton-cg"),
+        (SmoothL1(0.01), "newton-cg"),
+        (L1(), "augmented-lagrangian-cg"),
+        (Pinball(-0.1, 0.9), "augmented-lagrangian-cg"),
+    ],
+    ids=repr,
+)
+def test_the_krylov_road_ends_where_the_direct_one_does(loss, solver, alpha):
+    objective = objective_of(loss, alpha)
+    found, _ = solved(objective, solver)
+    exact, _ = solved(objective, solver.removesuffix("-cg"))
+    assert found.success
+    assert found.fun == pytest.approx(exact.fun, rel=1e-9)
+    # The bound holds, whichever of the two is nearer.
+    assert found.fun - found.gap <= exact.fun + 1e-15
+    assert found.gap <= 1e-9 * found.fun
+
+
+def test_kinked_losses_without_a_penalty():
+    objective = objective_of(L1(), 0.0)
+    found, _ = solved(objective, "augmented-lagrangian-cg", 1e-8)
+    exact, _ = solved(objective, "augmented-lagrangian")
+    assert found.fun == pytest.approx(exact.fun, rel=1e-7)
+
+
+def test_passes_of_a_smooth_fit():
+    objective = objective_of(SmoothL1(1.0))
+    result, passes = solved(objective, "newton-cg")
+    assert result.nit <= 7
+    # 35 here; the preconditioner's block saves as many again.
+    assert passes <= 50
+
+
+def test_passes_of_a_kinked_fit():
+    objective = objective_of(L1())
+    result, passes = solved(objective, "augmented-lagrangian-cg", 1e-6)
+    assert result.nit <= 15
+    # Passes over the rows near the kink are not passes over all of them.
+    assert passes <= 150
+
+
+def test_products_that_the_block_of_full_columns_saves():
+    objective = objective_of(SmoothL1(1.0), 1e-6)
+    point = objective.evaluate(np.zeros(objective.n_params))
+    curvature = objective.curvature(point)
+
+    def products(block):
+        hessian = objective.hessian_operator(curvature)
+        diagonal = hessian.diagonal()
+        diagonal[diagonal == 0] = 1.0
+        calls = []
+
+        def product(v):
+            calls.append(v)
+            return hessian.product(v)
+
+        solve = preconditioner(hessian, diagonal) if block else None
+        conjugate_gradients(product, point.gradient, diagonal, 1e-6, 500, solve)
+        return len(calls)
+
+    assert products(block=True) <= 0.6 * products(block=False)
+
+
+def test_the_preconditioner_is_close_to_the_hessian():
+    objective = objective_of(SmoothL1(1.0), 1e-3)
+    curvature = objective.weight.copy()
+    hessian = objective.hessian_operator(curvature)
+    diagonal = hessian.diagonal()
+    dense = objective.hessian(curvature, np.arange(objective.n_params))
+    np.testing.assert_allclose(diagonal, dense.diagonal(), 1e-10)
+    assert (diagonal > 0).sum() == np.count_nonzero(objective.rows.varies)
+    diagonal[diagonal == 0] = 1.0
+    block = np.flatnonzero(objective.rows.varies)[:40]
+    sampled = hessian.sampled_block(block, 10 * N_ROWS, diagonal)
+    np.testing.assert_allclose(sampled, dense[np.ix_(block, block)], 0, 1e-12)
+    solve = preconditioner(hessian, diagonal)
+    inverse = np.array([solve(e) for e in np.eye(objective.n_params)])
+    live = np.flatnonzero(objective.rows.varies)
+    size = np.linalg.eigvals((inverse @ dense)[np.ix_(live, live)]).real
+    assert 0.05 < size.min() <= size.max() < 3
+
+
+def test_a_gap_charges_penalised_params_by_the_square():
+    """Rounding of a gradient is nothing beside what an l2 penalty pays for it."""
+    objective = objective_of(SmoothL1(1.0), 1e-2)
+    start = np.zeros(objective.n_params)
+    options = {"step_rule": krylov_step, "tol": 0.0, "max_iter": 20, "gtol": 1e-9}
+    point = newton(objective, start, **options).point
+    gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
+    assert gap <= 1e-13 * point.value
+
+
+def test_dependent_one_hot_columns_leave_pivots_of_rounding_size():
+    X, _ = one_hot(60_000)
+    weight = np.full(X.shape[0], 1 / X.shape[0])
+    rows = make_rows(X, weight, True)
+    size = np.linalg.eigvalsh(rows.gram(weight, np.arange(rows.n_params)))
+    n_dependent = len(CATEGORIES)
+    assert np.abs(size[:n_dependent]).max() <= 1e-13 * size[-1]
+    assert size[n_dependent] >= 1e-3 * size[-1]
+
+
+@pytest.mark.parametrize("name", ["newton-cg", "augmented-lagrangian-cg"])
+def test_dense_and_sparse_take_the_same_steps(name):
+    loss = SmoothL1(1.0) if name == "newton-cg" else L1()
+    dense = objective_of(loss, 1e-3, one_hot()[0].toarray())
+    sparse = objective_of(loss, 1e-3)
+    values = [solved(o, name)[0].fun for o in (dense, sparse)]
+    assert values[0] == pytest.approx(values[1], rel=1e-10)
+
+
+def test_many_params_take_the_krylov_road(monkeypatch):
+    monkeypatch.setattr("robustreg.solvers.facts.MOST_DIRECT_PARAMS", 100)
+    for loss, name in ((SmoothL1(1.0), "newton-cg"), (L1(), "augmented-lagrangian-cg")):
+        objective = objective_of(loss, 1e-3)
+        by_name, _ = solved(objective, name)
+        chosen, _ = solved(objective, "auto")
+        assert name in SOLVERS
+        np.testing.assert_array_equal(chosen.x, by_name.x)
