@@ -5,7 +5,7 @@ OLDEST_BIN := .venv-oldest/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 
-.PHONY: demo test lint types docs oldest clean
+.PHONY: demo test lint types bench docs oldest clean
 # Two targets may install into the same environment.
 .NOTPARALLEL:
 
@@ -23,6 +23,14 @@ lint: .venv/.test
 
 types: .venv/.test
 	$(BIN)/mypy
+
+# Writes benchmarks/results and the tables of the README; about half an hour.
+bench: .venv/.bench
+	$(BIN)/python benchmarks/targets.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python benchmarks/shapes.py
+	$(BIN)/python benchmarks/comparison.py
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

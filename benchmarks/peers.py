@@ -1,126 +1,225 @@
-"""The figures of the README's comparison with other packages.
+"""Data set x problem x solver: the gap of the objective beside the time.
 
-Prints the rows of its table, in Markdown. Run it from the project root::
+::
 
-    pip install ".[test]"
-    OPENBLAS_NUM_THREADS=1 python benchmarks/peers.py
+    python benchmarks/peers.py                  # all, and the picture
+    python benchmarks/peers.py median           # some problems, by how they begin
+    python benchmarks/peers.py --draw           # the picture from the data again
+
+Every solver runs with a few tolerances, so that gap against time makes a line. A gap is
+relative, from our certified optimum. Peers that are not installed are named.
 """
 
 from __future__ import annotations
 
-import time
+import argparse
+import contextlib
+import csv
+import math
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+import harness
 import numpy as np
-import statsmodels.api as sm
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import HuberRegressor, QuantileRegressor, Ridge
-from sklearn.utils.estimator_checks import check_estimator
+from problems import Array, Problem, dense, few_coefficients, one_hot
+from sklearn.datasets import load_diabetes
+from solvers import SOLVERS, missing, present
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import RobustRegressor
 
-Array = NDArray[np.float64]
+# Seconds for a solver at one tolerance, its repeated fits and a warm-up together.
+LIMIT, REFERENCE_LIMIT = 30.0, 120.0
+TOLERANCES = (1e-3, 1e-6, 1e-9)
+REPEATS, BUDGET = 3, 1.0
+# Smaller gaps are rounding errors; a logarithmic axis must end somewhere.
+LEAST_GAP = 1e-16
+DRAWN = "100,000 x 20"
 
-HUBER = HuberRegressor(alpha=0, max_iter=10_000)
-MEDIAN = QuantileRegressor(alpha=0)
+
+@lru_cache(1)
+def diabetes() -> tuple[Array, Array]:
+    """Return real data, with columns of deviation 1 and a target of about that."""
+    X, y = load_diabetes(return_X_y=True)
+    return X / X.std(axis=0), (y - np.median(y)) / 50
+
+
+DATA: dict[str, Callable[[], tuple[Any, Array]]] = {
+    "diabetes, 442 x 10": diabetes,
+    DRAWN: lambda: dense(100_000, 20),
+    "500 x 2,000": lambda: few_coefficients(500, 2_000),
+    "one-hot, 300,000 x 26,593": one_hot,
+}
+WIDE, SPARSE = list(DATA)[2:]
+# Solvers for l2 penalties often have no intercept, so that there nobody has one.
+PROBLEMS = {
+    "median": Problem("l1", penalty=None),
+    "absolute + l2": Problem("l1", alpha=1e-3, fit_intercept=False),
+    "absolute + l1": Problem("l1", penalty="l1", alpha=0.05, fit_intercept=False),
+    "Huber + l2": Problem(alpha=1e-3, fit_intercept=False),
+    "Huber + l1": Problem(penalty="l1", alpha=0.05),
+    "Huber, MAD": Problem(beta=1.345, penalty=None),
+    "squares": Problem("l2", penalty=None),
+    "squares + l2": Problem("l2", alpha=1e-3),
+    "squares + l1": Problem("l2", penalty="l1", alpha=0.05),
+}
 
 
 def main() -> None:
-    """Print the rows."""
+    """Measure, write and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("problems", nargs="*", help=f"of {', '.join(PROBLEMS)}")
+    parser.add_argument("--draw", action="store_true", help="only draw")
+    options = parser.parse_args()
+    names = [p for p in PROBLEMS if p.startswith(tuple(options.problems or [""]))]
+    for line in missing():
+        print(line)
+    if not options.draw:
+        rows = measure_all(names)
+        if names == list(PROBLEMS):
+            harness.write_csv("peers.csv", rows)
+            absent = "".join(f"- {line}\n" for line in missing())
+            text = f"{harness.machine()}.\n\n{harness.markdown(table(rows))}"
+            harness.write("peers.md", text + (f"\n{absent}" if absent else ""))
+    if names == list(PROBLEMS):
+        draw()
+
+
+def asked(data: str, problem: Problem) -> bool:
+    """Return whether a problem is put on some data: wide data need a penalty."""
+    if data == SPARSE:
+        return problem.penalty == "l2"
+    return data != WIDE or problem.penalty is not None
+
+
+def measure_all(names: list[str]) -> list[dict[str, Any]]:
+    """Return a row for each data set, problem, solver and tolerance."""
+    rows = []
+    for data in DATA:
+        run = harness.Limited(LIMIT)
+        for name in names:
+            if asked(data, PROBLEMS[name]):
+                rows += measure_solvers(run, data, name)
+        run.close()
+    return rows
+
+
+def measure_solvers(run: Any, data: str, name: str) -> list[dict[str, Any]]:
+    """Return the rows of all solvers of a problem on some data."""
+    mad, rows = name.endswith("MAD"), []
+    reference = harness.Limited(REFERENCE_LIMIT)
+    try:
+        optimum, scale = reference(find_optimum, data, name)
+    except TimeoutError:
+        optimum, scale = math.nan, 1.0
+    reference.close()
+    for solver, entry in SOLVERS.items():
+        if not present(entry.package):
+            continue
+        if not entry.suits(PROBLEMS[name], mad, data == SPARSE):
+            continue
+        for tol in TOLERANCES if entry.tolerant else TOLERANCES[-1:]:
+            row = {"data": data, "problem": name, "solver": solver, "tol": tol}
+            row |= {"seconds": math.nan, "gap": math.nan, "note": ""}
+            # Data stay in the process, which is new after one that took too long.
+            run.patiently(make_data, data)
+            try:
+                row |= run(measure, data, name, solver, tol, optimum, scale)
+            except TimeoutError as error:
+                row["note"] = str(error)
+            rows.append(row)
+            print(", ".join(harness.shown(v) for v in row.values()), flush=True)
+            if row["note"]:
+                break
+    return rows
+
+
+def make_data(data: str) -> None:
+    """Make the data that the next measurement finds made."""
+    DATA[data]()
+
+
+def find_optimum(data: str, name: str) -> tuple[float, float]:
+    """Return an objective's smallest value, by our certified fit, and the scale."""
     warnings.simplefilter("ignore")
-    row("checks failed by RobustRegressor", failed_checks(RobustRegressor()))
-    row("checks failed by HuberRegressor", failed_checks(HuberRegressor()))
-    row("columns + 1000, RobustRegressor", change(RobustRegressor(), offset=1000))
-    row("columns + 1000, HuberRegressor", change(HUBER, offset=1000))
-    row("y in units of 1e-9, L1Regressor", change(L1Regressor(), unit=1e-9))
-    row("y in units of 1e-9, QuantileRegressor", change(MEDIAN, unit=1e-9))
-    row("scale of N(0, 1), RobustRegressor", gaussian_scale(RobustRegressor()))
-    row("scale of N(0, 1), HuberRegressor", gaussian_scale(HUBER))
-    row("RobustRegressor minus RLM", difference_from_rlm())
-    for n in (500, 10_000):
-        print_seconds(n, 10, [L1Regressor().fit, MEDIAN.fit, quantreg])
-    for n, p in ((500, 10), (200_000, 50)):
-        smooth = [SmoothL1Regressor().fit, RobustRegressor().fit, HUBER.fit]
-        print_seconds(n, p, [*smooth, rlm, Ridge().fit])
+    X, y = DATA[data]()
+    problem = PROBLEMS[name]
+    scale = "mad" if name.endswith("MAD") else 1.0
+    model = RobustRegressor(**problem.params(), scale=scale, tol=1e-12).fit(X, y)
+    value = problem.value(X, y, model.coef_, model.intercept_, model.scale_)
+    return value, float(model.scale_)
 
 
-def row(what: str, figure: float | str) -> None:
-    """Print a row of the table."""
-    text = f"{figure:.2g}" if isinstance(figure, float) else figure
-    print(f"| {what} | {text} |")
+def measure(
+    data: str, name: str, solver: str, tol: float, optimum: float, scale: float
+) -> dict[str, Any]:
+    """Return a solver's time and its gap."""
+    warnings.simplefilter("ignore")
+    X, y = DATA[data]()
+    problem, fit = PROBLEMS[name], SOLVERS[solver].run
+    with contextlib.suppress(Exception):
+        fit(X[:300], y[:300], problem, tol)  # what only a first call does
+    times: list[float] = []
+    while len(times) < REPEATS and sum(times) < BUDGET:
+        try:
+            passed, answer = harness.seconds(lambda: fit(X, y, problem, tol))
+        except Exception as error:
+            return {"note": f"{type(error).__name__}: {error}"[:200]}
+        times.append(passed if answer.seconds is None else answer.seconds)
+        if answer.seconds is not None:
+            break  # another program, which saw to that itself
+    if answer.beta is not None:
+        # It chose its breakpoint by itself: our fit of that problem is the measure.
+        problem = replace(problem, beta=answer.beta)
+        model = RobustRegressor(**problem.params(), scale=1.0, tol=1e-12).fit(X, y)
+        optimum = problem.value(X, y, model.coef_, model.intercept_)
+    reached = problem.value(X, y, answer.coef, answer.intercept, scale)
+    return {"seconds": float(np.median(times)), "gap": (reached - optimum) / optimum}
 
 
-def failed_checks(model: BaseEstimator) -> str:
-    """Return how many of scikit-learn's checks of an estimator fail."""
-    results = check_estimator(model, on_fail=None)
-    failed = sum(result["status"] == "failed" for result in results)
-    return f"{failed} of {len(results)}"
+def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each data set, problem and solver: the best that it reached."""
+    best: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["data"], row["problem"], row["solver"])
+        if key in best and not row["gap"] < best[key]["gap"]:
+            continue
+        best[key] = row
+    return list(best.values())
 
 
-def data(n: int, p: int) -> tuple[Array, Array]:
-    """Return Gaussian columns and targets with heavy-tailed errors."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, p))
-    return X, X @ np.arange(1.0, p + 1) + rng.standard_t(2, size=n)
+def draw() -> None:
+    """Draw gap against time on one data set, a panel for each robust problem."""
+    import drawing
 
-
-def change(model: BaseEstimator, offset: float = 0.0, unit: float = 1.0) -> float:
-    """Return how far coefficients move when they should not.
-
-    An offset of the columns belongs in the intercept; a unit of y, in the coefficients.
-    """
-    X, y = data(300, 5)
-    reference = clone(model).fit(X, y).coef_
-    moved = clone(model).fit(X + offset, unit * y).coef_ / unit
-    return float(np.abs(moved - reference).max())
-
-
-def gaussian_scale(model: BaseEstimator) -> float:
-    """Return the scale of clean Gaussian residuals of standard deviation 1."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(50_000, 2))
-    return float(model.fit(X, X @ [1.0, 2.0] + rng.normal(size=len(X))).scale_)
-
-
-def difference_from_rlm() -> float:
-    """Return how far the fit is from statsmodels' at a tight tolerance."""
-    X, y = data(300, 5)
-    norm = sm.robust.norms.HuberT(1.345)
-    peer = sm.RLM(y, sm.add_constant(X), M=norm).fit(tol=1e-14, maxiter=1000)
-    own = RobustRegressor().fit(X, y)
-    difference = np.append(peer.params[1:] - own.coef_, peer.scale - own.scale_)
-    return float(np.abs(difference).max())
-
-
-def print_seconds(n: int, p: int, fits: list[Callable[[Array, Array], Any]]) -> None:
-    """Print the time of each fit, the shortest of three.
-
-    The processor's, not the wall clock's: the same with one thread on an idle machine,
-    and all but the same on a busy one.
-    """
-    X, y = data(n, p)
-    for fit in fits:
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            fit(X, y)
-            times.append(time.process_time() - start)
-        owner = getattr(fit, "__self__", None)
-        name = type(owner).__name__ if owner is not None else fit.__name__
-        row(f"seconds, {n:,} x {p}, {name}", min(times))
-
-
-def quantreg(X: Array, y: Array) -> None:
-    """Fit a median regression by statsmodels."""
-    sm.QuantReg(y, sm.add_constant(X)).fit(q=0.5)
-
-
-def rlm(X: Array, y: Array) -> None:
-    """Fit Huber's loss with a scale by MAD by statsmodels."""
-    sm.RLM(y, sm.add_constant(X), M=sm.robust.norms.HuberT(1.345)).fit()
+    with (harness.RESULTS / "peers.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["data"] == DRAWN]
+    names = [n for n in dict.fromkeys(r["problem"] for r in rows) if n[:7] != "squares"]
+    figure, panels = drawing.plt.subplots(2, 3, figsize=(14, 8), sharex=True)
+    labels = []
+    for panel, name in zip(panels.flat, names, strict=False):
+        title = f"{name}, {DRAWN}"
+        drawing.log_axes(panel, "seconds, one thread", "relative gap", title)
+        shown = [
+            r for r in rows if r["problem"] == name and r["gap"] not in ("", "nan")
+        ]
+        ends = []
+        for k, solver in enumerate(dict.fromkeys(r["solver"] for r in shown)):
+            own = [r for r in shown if r["solver"] == solver]
+            time = [float(r["seconds"]) for r in own]
+            gap = [max(float(r["gap"]), LEAST_GAP) for r in own]
+            colour = drawing.COLOURS[k % len(drawing.COLOURS)]
+            width = 2.5 if solver.startswith("robustreg") else 1.0
+            panel.plot(time, gap, color=colour, marker="o", ms=4, lw=width)
+            ends.append((time[-1], gap[-1], solver, colour))
+        panel.set_ylim(LEAST_GAP / 3, 10)
+        labels.append((panel, ends))
+    for panel, ends in labels:  # once the axis that they share has its limits
+        drawing.label_ends(panel, ends)
+    figure.subplots_adjust(wspace=0.7, hspace=0.35)
+    drawing.save(figure, "peers.png")
 
 
 if __name__ == "__main__":
