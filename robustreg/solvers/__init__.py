@@ -107,7 +107,8 @@ def solve(
 
         point = canonical(objective, result.point, slopes, again, allowed)
         # Slopes that are optimal to rounding only may mislead.
-        if point.value <= result.fun + allowed:
+        rounding = objective.resolution(point, np.zeros_like(slopes))
+        if point.value <= result.fun + allowed + rounding:
             result.gap += max(point.value - result.fun, 0.0)
             result.point, result.x, result.fun = point, point.params, point.value
     return result
