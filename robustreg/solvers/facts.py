@@ -20,18 +20,16 @@ def facts_of(objective: Objective) -> dict[str, bool]:
     few = objective.n_params <= MOST_DIRECT_PARAMS
     kinked = bool((objective.l1 > 0).any())
     curved = objective.penalty_curvature()[:-1] > 0
-    rows, columns = objective.rows.n_rows, objective.n_params - 1
+    ridged = bool(curved[objective.rows.varies[:-1]].all())
+    most = min(MOST_DIRECT_PARAMS, curved.size / 2)
     return {
         "convex loss": loss.convex,
         "smooth loss": bool(np.isfinite(loss.largest_curvature)),
         "piecewise linear loss": loss.piecewise_linear,
         "l1 part in the penalty": kinked,
         "l2 part in the penalty": bool(curved.any()),
-        "penalty with an l2 part for all coefficients": bool(
-            curved[objective.rows.varies[:-1]].all()
-        ),
-        "number of rows of at most half the columns": rows
-        <= min(MOST_DIRECT_PARAMS, columns / 2),
+        "penalty with an l2 part for all coefficients": ridged,
+        "number of rows of at most half the columns": objective.rows.n_rows <= most,
         "few params": few,
         "few params or l1 part": few or kinked,
     }
