@@ -10,7 +10,15 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standard
+from robustreg.rows.base import (
+    Array,
+    Block,
+    Index,
+    Rows,
+    Standard,
+    gathered,
+    make_standard,
+)
 from robustreg.rows.formed import FormedRows
 
 # A block of this many bytes fits the second-level cache beside what it makes.
@@ -253,7 +261,7 @@ class DenseRows(Rows):
         """Return some of the rows, their design formed."""
         design = np.empty((index.size, self.n_params))
         for place in _places(index.size, self.n_params):
-            design[place] = _formed(self._X[index[place]], self.standard)
+            design[place] = _formed(gathered(self._X, index[place]), self.standard)
         return FormedRows(design, self.standard)
 
     def formed(self) -> Rows:
@@ -270,7 +278,8 @@ class DenseRows(Rows):
             if not inside.size:
                 continue
             rows = inside + place.start
-            raw = self._X[rows] if everything else self._X[np.ix_(rows, features)]
+            raw = gathered(self._X, rows)
+            raw = raw if everything else raw[:, features]
             design = np.empty((rows.size, columns.size))
             np.subtract(raw, shift, out=design[:, : features.size], dtype=np.float64)
             design[:, : features.size] *= unit

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 import scipy.linalg
 
-from robustreg.rows.base import Array, Block, Index, Rows, Standard
+from robustreg.rows.base import Array, Block, Index, Rows, Standard, gathered
 
 # A Gram matrix of more entries than this is summed block by block.
 BLOCK_ENTRIES = 2**17
@@ -113,11 +113,11 @@ class FormedRows(Rows):
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows."""
-        return FormedRows(self._design[index], self.standard)
+        return FormedRows(gathered(self._design, index), self.standard)
 
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""
-        block = self._design[rows]
+        block = gathered(self._design, rows)
         if not np.array_equal(columns, self._every):
             block = block[:, columns]
         block *= np.sqrt(c[rows])[:, None]

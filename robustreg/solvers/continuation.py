@@ -55,7 +55,8 @@ def shrink(
     point, width, stages = objective.evaluate(start), np.inf, 0
     while True:
         size = np.abs(point.residual[objective.weight > 0])
-        typical = float(np.quantile(size, FIRST_SHARE))
+        upper = int(FIRST_SHARE * (size.size - 1))
+        typical = float(np.partition(size, upper)[upper])
         k = min(n_inside, size.size) - 1
         least = max(width_of(objective.loss), float(np.partition(size, k)[k]))
         # A stage on top of a wide one may jump: the first fit explains the most.
@@ -74,4 +75,5 @@ def shrink(
             tol=0.0,
             max_iter=STAGE_ITERATIONS,
             gtol=STAGE_GTOL,
+            known=point.residual,
         ).point
