@@ -136,6 +136,12 @@ class Objective:
         size = size[size > 0]
         return 4 * EPS * _median(size) if size.size else 0.0
 
+    @cached_property
+    def exact_value(self) -> float:
+        """The value of a fit whose residuals are rounding errors."""
+        errors = NOISE_LEVELS * np.array([self.noise, -self.noise])
+        return float(self.loss.value(errors).max())
+
     def with_loss(self, loss: Loss, target: Array) -> Objective:
         """Return the same rows and penalty with another loss and target."""
         return self._like(loss=loss, target=target)
@@ -151,8 +157,8 @@ class Objective:
     def _like(self, **changes: object) -> Objective:
         """Return a copy with some attributes changed."""
         other = copy(self)
-        if "target" in changes:
-            vars(other).pop("noise", None)
+        for stale in ("noise", "exact_value"):
+            vars(other).pop(stale, None)
         vars(other).update(changes)
         return other
 

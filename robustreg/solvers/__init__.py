@@ -107,8 +107,7 @@ def solve(
 
         point = canonical(objective, result.point, slopes, again, allowed)
         # Slopes that are optimal to rounding only may mislead.
-        rounding = objective.resolution(point, np.zeros_like(slopes))
-        if point.value <= result.fun + allowed + rounding:
+        if point.value <= result.fun + allowed + objective.exact_value:
             result.gap += max(point.value - result.fun, 0.0)
             result.point, result.x, result.fun = point, point.params, point.value
     return result

@@ -40,9 +40,9 @@ TO_BOUNDARY = 0.9995
 # The complementarity, relative to the objective, from which the last step is tried,
 # and the factor by which it must have fallen before the next try.
 NEARLY, AGAIN = 1e-5, 1e-2
-# This share of its diagonal is added to the normal matrix: dependent columns, and
-# columns that only rows at the boundary hold, then have a factor.
-RIDGE = 1e-13
+# The first of these shares of its diagonal with which the normal matrix has a factor
+# is added to it, for dependent columns and those that only rows at the boundary hold.
+RIDGES = (1e-15, 1e-13, 1e-11)
 # Residuals that grow by this factor have no bound: the problem has no minimum.
 DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
@@ -121,8 +121,13 @@ class _Equations:
         diagonal = self.curvature.copy()
         diagonal[self.kinked] += inverse[self.n_rows :]
         matrix.flat[:: self.every.size + 1] += diagonal
-        matrix.flat[:: self.every.size + 1] *= 1 + RIDGE
-        return factorise(matrix)
+        pivots = matrix.diagonal().copy()
+        for ridge in RIDGES:
+            matrix.flat[:: self.every.size + 1] = pivots * (1 + ridge)
+            factor = factorise(matrix)
+            if factor.rcond > 0:
+                break
+        return factor
 
 
 def interior_point(

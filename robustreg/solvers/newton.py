@@ -64,6 +64,8 @@ STEEP = 0.5
 STEADY = 0.03
 # A gap is worth its certificate once the model's decrease is this share of the value.
 PROMISING = 1e-3
+# So many certificates that did not halve the gap: rounding bounds it.
+MOST_MISSES = 12
 LONGEST = 2.0**60
 # A decrease that is only estimated counts this many times.
 CAUTION = 1e6
@@ -111,7 +113,11 @@ def newton(
     """
     point = objective.evaluate(start, known)
     level, iteration, success, unique = 0, 0, False, False
-    previous, gap = np.inf, np.inf
+    previous, gap, misses = np.inf, np.inf, 0
+
+    def promise(point: Point) -> float:
+        return PROMISING * abs(point.value) + objective.exact_value
+
     while not success and iteration < max_iter:
         iteration += 1
         step, level = _model_step(objective, point, step_rule, level)
@@ -119,7 +125,7 @@ def newton(
         left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol
-        elif min(step.decrease, left) <= PROMISING * abs(point.value):
+        elif min(step.decrease, left) <= promise(point):
             allowed = allowed_gap(objective, trial, tol)
             if step.model is not None and left <= allowed:
                 gap = local_gap(objective, trial, step.model)
@@ -129,11 +135,12 @@ def newton(
                 success = unique and (sharp or step.decrease <= allowed)
             ready = left if step.inexact else step.decrease
             if min(step.decrease, ready) <= allowed and not success:
-                gap = _certified(objective, point, trial)
+                last, gap = gap, _certified(objective, point, trial)
+                misses += gap > 0.5 * last
                 stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
                 success = gap <= allowed and stalled
         most = level == len(MAJORISED) - 1 or not majorise
-        if not success and length == 0.0 and most:
+        if not success and (misses > MOST_MISSES or (length == 0.0 and most)):
             break
         level = _next_level(level, length) if majorise else 0
         point, previous = trial, step.decrease
