@@ -168,7 +168,7 @@ def test_containers_warm_starts_and_repeated_rows_end_alike(loss):
     case = Case(X, y, count, loss, "l2", alpha=1e-4)
     model = case.fit()
     repeated = replace(case, X=X.repeat(count, 0), y=y.repeat(count), weight=None)
-    models = [model, repeated.fit(), replace(case, X=scipy.sparse.csr_array(X)).fit()]
+    models = [model, repeated.fit(), replace(case, X=scipy.sparse.csr_matrix(X)).fit()]
     model.set_params(warm_start=True)
     again = case.fit(warm_start=True).fit(X, y, sample_weight=count)
     assert_same_optimum(case, [*models, again])
