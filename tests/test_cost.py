@@ -1,0 +1,177 @@
+"""What fits cost on fixed data, never by the clock, and that every road ends alike.
+
+Costs are passes over the rows, rows held near the kink, Gram matrices and steps.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse
+from oracles import Case, assert_same_fit, optimum
+
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.estimators import base
+from robustreg.objective import Objective
+from robustreg.rows import DenseRows
+from robustreg.solvers import sampling
+
+SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
+SMALL = (60, 5), (400, 5), (2000, 20)
+
+
+def data(n=60_000, p=10, seed=0):
+    """Return correlated columns and a target with t(1.5) noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) @ (np.eye(p) + 0.5 * rng.normal(size=(p, p)))
+    # All of X fits float32, so that every container holds the same numbers.
+    X = X.astype(np.float32).astype(np.float64)
+    return X, X @ rng.normal(size=p) + rng.standard_t(1.5, n)
+
+
+def uneven(n):
+    """Return weights, every seventh of them 0."""
+    weight = np.random.default_rng(1).exponential(size=n)
+    weight[::7] = 0.0
+    return weight
+
+
+@pytest.fixture
+def spent(monkeypatch):
+    """Return lists of all rows made, of sizes held and of rows in Gram matrices."""
+    seen = {"rows": [], "held": [], "gram": []}
+    make, hold, gram = base.make_rows, Objective.hold, DenseRows.gram
+
+    def keep(*args, **options):
+        seen["rows"].append(make(*args, **options))
+        return seen["rows"][-1]
+
+    def count_held(self, point, active):
+        seen["held"].append(active.size)
+        return hold(self, point, active)
+
+    def count_gram(self, c, columns):
+        seen["gram"].append(np.count_nonzero(c))
+        return gram(self, c, columns)
+
+    monkeypatch.setattr(base, "make_rows", keep)
+    monkeypatch.setattr(Objective, "hold", count_held)
+    monkeypatch.setattr(DenseRows, "gram", count_gram)
+    return seen
+
+
+@pytest.fixture
+def unsampled(monkeypatch):
+    """Return a function after whose call no sample is worth its cost."""
+    return lambda: monkeypatch.setattr(sampling, "WORTHWHILE", np.inf)
+
+
+# Measured: 3 or 4, 9 to 10.5, 4.1 and 5.1 passes.
+COSTS = [
+    (SmoothL1Regressor(alpha=1e-6, tol=1e-8), 5),
+    (RobustRegressor(), 13),
+    (L1Regressor(), 6),
+    (L1Regressor(loss="quantile", quantile=0.9), 7),
+]
+
+
+@pytest.mark.parametrize("form", ["C", "F", "float32", "weights"])
+@pytest.mark.parametrize(("model", "most"), COSTS, ids=repr)
+def test_passes_over_many_rows(model, most, form, spent):
+    X, y = data()
+    weight = uneven(y.size) if form == "weights" else None
+    forms = {"F": np.asfortranarray(X), "float32": X.astype(np.float32)}
+    model.fit(forms.get(form, X), y, sample_weight=weight)
+    (rows,) = spent["rows"]
+    assert 2 <= rows.passes <= most
+    # No Gram matrix has all rows: those of a smooth fit are a sample's.
+    if isinstance(model, L1Regressor):
+        assert len(spent["held"]) == 1
+        assert max(spent["held"]) <= 4000
+        assert max(spent["gram"]) <= 6000
+        assert model.n_iter_ <= 16
+    else:
+        assert spent["gram"] == spent["held"] == []
+        assert model.n_iter_ <= 4
+
+
+def test_a_fit_without_a_sample_needs_gram_matrices_of_all_rows(spent, unsampled):
+    """So that the counts above can fail."""
+    unsampled()
+    SmoothL1Regressor(alpha=1e-6, tol=1e-8).fit(*data())
+    assert max(spent["gram"]) > 20_000
+
+
+@pytest.mark.parametrize("shape", SMALL, ids=repr)
+@pytest.mark.parametrize(("quantile", "most"), [(0.5, 23), (0.9, 35)])
+def test_iterations_of_small_kinked_fits(shape, quantile, most, spent):
+    """At most 20 and 31: a quantile in so heavy a tail is far from where it starts."""
+    model = L1Regressor(quantile=quantile).fit(*data(*shape))
+    assert model.n_iter_ <= most
+    assert spent["held"] == []
+    # Interior-point iterations take about 6 products each.
+    assert spent["rows"][0].passes <= 12 * (model.n_iter_ + 1)
+
+
+@pytest.mark.parametrize("shape", SMALL, ids=repr)
+@pytest.mark.parametrize("loss", SMOOTH)
+def test_steps_of_small_smooth_fits(shape, loss, spent):
+    model = SmoothL1Regressor(loss, alpha=1e-3).fit(*data(*shape))
+    assert model.n_iter_ <= 8
+    assert spent["rows"][0].passes <= 60
+
+
+def assert_same_optimum(case, models, rtol=1e-4):
+    """All fits reach the same objective, and the same coefficients to a tolerance."""
+    values = np.array([case.reached(model) for model in models])
+    np.testing.assert_allclose(values, values[0], rtol=1e-9)
+    for model in models[1:]:
+        assert_same_fit(model, models[0], rtol)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+@pytest.mark.parametrize("loss", SMOOTH)
+def test_smooth_roads_end_alike(loss, quantile, weighted, unsampled):
+    X, y = data(30_000, 6)
+    weight = uneven(y.size) if weighted else None
+    case = Case(X, y, weight, loss, "l2", alpha=1e-3, quantile=quantile)
+    models = [case.fit(), case.fit(solver="l-bfgs-b")]
+    unsampled()
+    assert_same_optimum(case, [case.fit(), *models])
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_kinked_roads_end_alike_on_small_data(quantile):
+    case = Case(*data(300, 5), loss="l1", quantile=quantile)
+    names = ("interior-point", "augmented-lagrangian", "linprog")
+    models = [case.fit(solver=name) for name in names]
+    assert_same_optimum(case, models, 1e-7)
+    assert case.reached(models[0]) == pytest.approx(optimum(case), rel=1e-10)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("quantile", [0.5, 0.95])
+def test_reduced_kinked_fits_end_where_others_do(quantile, weighted, unsampled):
+    X, y = data(20_000, 5)
+    weight = uneven(y.size) if weighted else None
+    case = Case(X, y, weight, "l1", quantile=quantile)
+    reduced = case.fit()
+    unsampled()
+    assert_same_optimum(case, [case.fit(), reduced], 1e-8)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_containers_warm_starts_and_repeated_rows_end_alike(loss):
+    X, y = data(50_000, 5)
+    count = np.random.default_rng(2).integers(0, 4, y.size)
+    case = Case(X, y, count, loss, "l2", alpha=1e-4)
+    model = case.fit()
+    repeated = replace(case, X=X.repeat(count, 0), y=y.repeat(count), weight=None)
+    models = [model, repeated.fit(), replace(case, X=scipy.sparse.csr_matrix(X)).fit()]
+    model.set_params(warm_start=True)
+    again = case.fit(warm_start=True).fit(X, y, sample_weight=count)
+    assert_same_optimum(case, [*models, again])
+    narrow = replace(case, X=X.astype(np.float32)).fit()
+    assert narrow.coef_.dtype == np.float32
+    assert_same_fit(narrow, model, 1e-4)
