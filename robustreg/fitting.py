@@ -253,11 +253,12 @@ def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
         near = FixedPoint(start if start > floor else unit, False, False)
     # A kinked fit is exact in any case.
     kinked = problem.loss.facts.piecewise_linear
-    away = 0.0 if kinked else 1.0
+    away, tol = (0.0 if kinked else 1.0), problem.tol
 
     def measure_at(scale: float) -> float:
-        nonlocal away
-        residual = scaled.fit(scale, max(problem.tol, SCALE_SHARE * away**2))
+        nonlocal away, tol
+        tol = max(problem.tol, SCALE_SHARE * away**2)
+        residual = scaled.fit(scale, tol)
         ratio = measure(residual, problem.weight, n_params)
         away = 0.0 if kinked or ratio <= 0 else min(abs(float(np.log(ratio))), 1.0)
         return ratio * scale
@@ -266,4 +267,7 @@ def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
-    return find_fixed_point(measure_at, near.scale, floor, near.slope, rtol)
+    found = find_fixed_point(measure_at, near.scale, floor, near.slope, rtol)
+    if tol > problem.tol:
+        scaled.fit(found.scale, problem.tol)
+    return found

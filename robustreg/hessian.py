@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from robustreg.linalg import jacobi
-from robustreg.rows import Array, Index, Rows
+from robustreg.rows import Array, Index, Rows, strata
 
 
 @final
@@ -44,7 +44,8 @@ class HessianOperator:
 
     def diagonal(self) -> Array:
         """Return the diagonal."""
-        self._counted.count_pass(self._c)
+        if self._rows is not self._counted:
+            self._counted.count_pass(self._c)
         return self._rows.gram_diagonal(self._c) + self.penalty
 
     def sampled_block(self, columns: Index, n_sampled: int, diagonal: Array) -> Array:
@@ -54,8 +55,7 @@ class HessianOperator:
         """
         n, c = self._rows.n_rows, self._c
         if n > n_sampled:
-            place = np.arange(n_sampled) + np.random.default_rng(0).random(n_sampled)
-            drawn = np.minimum(place * (n / n_sampled), n - 1).astype(np.intp)
+            drawn = strata(n, n_sampled).astype(np.intp)
             gram = self._rows.take(drawn).gram(c[drawn], columns)
         else:
             gram = self._rows.gram(c, columns)

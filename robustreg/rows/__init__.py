@@ -13,13 +13,13 @@ from robustreg.rows.base import (
     Rows,
     Standard,
     representatives,
+    strata,
     stretches,
 )
 from robustreg.rows.dense import (
     DenseRows,
     dense_standard,
     sampled_standard,
-    strata,
 )
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.sparse import SparseRows, sparse_standard

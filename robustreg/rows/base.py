@@ -77,6 +77,12 @@ def make_standard(
     return Standard(shift, unit, constant)
 
 
+def strata(total: float, size: int) -> Array:
+    """Return a random place in each of ``size`` equal stretches of ``[0, total)``."""
+    places = (np.arange(size) + np.random.default_rng(0).random(size)) * (total / size)
+    return np.minimum(places, np.nextafter(total, 0.0))
+
+
 def representatives(weight: Array, size: int) -> tuple[Index, Array]:
     """Return the rows that have weight, and it, or ``size`` rows of equal weight.
 
@@ -86,12 +92,11 @@ def representatives(weight: Array, size: int) -> tuple[Index, Array]:
     if n <= size:
         live = np.flatnonzero(weight)
         return live, weight[live]
-    place = (np.arange(size) + 0.5) / size
     if weight.min() == weight.max():
-        index = (place * n).astype(np.intp)
+        index = strata(n, size).astype(np.intp)
     else:
         sums = np.cumsum(weight)
-        index = np.minimum(np.searchsorted(sums, place * sums[-1]), n - 1)
+        index = np.searchsorted(sums, strata(sums[-1], size))
     return index, np.full(size, total / size)
 
 

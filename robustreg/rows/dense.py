@@ -18,6 +18,7 @@ from robustreg.rows.base import (
     Standard,
     gathered,
     make_standard,
+    strata,
 )
 from robustreg.rows.formed import FormedRows
 
@@ -74,18 +75,12 @@ def sampled_standard(
     """
     if X.shape[0] < 4 * SAMPLE_ROWS:
         return None
-    drawn = strata(X.shape[0], SAMPLE_ROWS)
+    drawn = strata(X.shape[0], SAMPLE_ROWS).astype(np.intp)
     w = weight[drawn]
     if w.sum() ** 2 < 0.1 * SAMPLE_ROWS * (w @ w) or not w.any():
         return None
     standard = dense_standard(X[drawn], w, fit_intercept)
     return replace(standard, exact=False) if standard.unit.all() else None
-
-
-def strata(n: int, size: int) -> Index:
-    """Return ``size`` of ``n`` row numbers, a random one of each stretch; sorted."""
-    place = (np.arange(size) + np.random.default_rng(0).random(size)) * (n / size)
-    return np.minimum(place.astype(np.intp), n - 1)
 
 
 def _places(n: int, p: int) -> Iterator[slice]:

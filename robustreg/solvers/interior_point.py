@@ -316,17 +316,21 @@ def _last_step(
     And whether no other changes do.
     """
     rows, p = equations.design(active), params.size
+    # Unknowns in units of residuals and of slopes, so that neither outweighs the other.
+    unit = equations.objective.noise / (4 * EPS) or 1.0
+    pull = float(equations.high.mean())
     system = np.zeros((p + active.size, p + active.size))
-    system.flat[: p * (p + active.size) : p + active.size + 1] = equations.curvature
+    curvature = equations.curvature * (unit / pull)
+    system.flat[: p * (p + active.size) : p + active.size + 1] = curvature
     system[:p, p:], system[p:, :p] = rows.T, rows
     gradient = equations.curvature * params + equations.objective.linear
-    missing = equations.adjoint(slopes) - gradient
-    right = np.append(missing, equations.target[active] - rows @ params)
+    missing = (equations.adjoint(slopes) - gradient) / pull
+    right = np.append(missing, (equations.target[active] - rows @ params) / unit)
     absent = np.flatnonzero(~equations.objective.rows.varies)
     system[absent, absent] = 1.0
     right[absent] = 0.0
     solution, _, rank, _ = scipy.linalg.lstsq(system, right, lapack_driver="gelsy")
-    return solution[:p], -solution[p:], rank == right.size
+    return unit * solution[:p], -pull * solution[p:], rank == right.size
 
 
 def _held_step(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
 from scipy.optimize import OptimizeResult
 
-from robustreg.certificate import duality_gap
-from robustreg.objective import NOISE_LEVELS, Objective
+from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.interior_point import interior_point
-from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.reduction import without_loss
 
 
 class ExactMethod(Protocol):
@@ -38,36 +36,16 @@ def by_interior_point(
 
     With rows that are held, a failure says that too few others bound the objective.
     """
-    exact = _without_loss(objective, start, tol)
-    if exact.success:
-        return exact
     result = interior_point(objective, start, error, tol, max_iter)
     if result.success or objective.linear.any():
         return result
-    exact = _without_loss(objective, result.x, tol)
+    exact = without_loss(objective, result.x)
     if exact.success:
         return exact
     other = by_augmented_lagrangian(
         objective, result.x, error, tol=tol, max_iter=max_iter
     )
     return other if other.gap < result.gap else result
-
-
-def _without_loss(objective: Objective, start: Array, tol: float) -> OptimizeResult:
-    """Return the start, a success if it fits every row, to rounding, at no penalty."""
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    exact = objective.typical_residual(point) <= NOISE_LEVELS * objective.noise
-    gap = duality_gap(objective, point, slopes) if exact else np.inf
-    return OptimizeResult(
-        x=start,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=slopes,
-        nit=1,
-        success=gap <= allowed_gap(objective, point, tol, slopes),
-        message="converged",
-    )
 
 
 def by_augmented_lagrangian(

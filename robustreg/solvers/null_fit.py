@@ -24,6 +24,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
 from robustreg.solvers import solve
+from robustreg.solvers.newton import allowed_gap
 
 TINY = float(np.finfo(float).tiny)
 # Tolerances of the linear program, which are absolute: it is posed in shares.
@@ -44,12 +45,15 @@ class NullFit:
         Of optimal slopes, the smallest in units of the l1 part.
     strength : float
         The smallest multiple of the penalty that keeps all coefficients at 0.
+    success : bool
+        Whether the intercept was found to the tolerance.
     """
 
     point: Point
     gap: float
     adjoint: Array
     strength: float
+    success: bool
 
 
 def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
@@ -63,7 +67,8 @@ def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
         slopes = np.where(exact, slopes, objective.loss.gradient(point.residual))
         slopes[free] = _least_slopes(objective, slopes, free)
         adjoint = objective.adjoint(slopes)
-    return NullFit(point, gap, adjoint, _strength(objective, adjoint))
+    success = gap <= allowed_gap(objective, point, tol, slopes)
+    return NullFit(point, gap, adjoint, _strength(objective, adjoint), success)
 
 
 def _intercept(

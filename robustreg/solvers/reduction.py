@@ -24,10 +24,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
-from robustreg.objective import Objective, Point
+from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.sampling import sample
 
 # ``exact(objective, start, error)`` minimises an objective of few rows.
@@ -74,6 +75,9 @@ def reduced(
     OptimizeResult
         As ``exact`` returns it, for all rows.
     """
+    as_it_is = without_loss(objective, start)
+    if as_it_is.success:
+        return as_it_is
     if _is_small(objective):
         return exact(objective, start, _spread(objective, start))
     near = near_kinked(objective, start, step_rule, exact)
@@ -97,14 +101,33 @@ def reduced(
         n_active = min(max((2 if result.success else 8) * n_active, 4 * wrong), n_rows)
     slopes = objective.loss.gradient(residual)
     slopes[active] = result.slopes
+    settled = point.params is result.x and not wrong
     return OptimizeResult(
         result,
+        x=point.params,
         fun=point.value,
         point=point,
-        gap=result.gap if not wrong else np.inf,
+        gap=result.gap if settled else np.inf,
         slopes=slopes,
         nit=iterations,
-        success=bool(result.success and not wrong),
+        success=bool(result.success and settled),
+    )
+
+
+def without_loss(objective: Objective, start: Array) -> OptimizeResult:
+    """Return the start, a success if it fits every row, to rounding, at no penalty."""
+    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
+    exact = objective.typical_residual(point) <= NOISE_LEVELS * objective.noise
+    gap = duality_gap(objective, point, slopes) if exact else np.inf
+    return OptimizeResult(
+        x=start,
+        fun=point.value,
+        point=point,
+        gap=gap,
+        slopes=slopes,
+        nit=1,
+        success=gap <= allowed_gap(objective, point, 0.0, slopes),
+        message="converged",
     )
 
 
@@ -200,7 +223,8 @@ def _changed_sides(
     objective: Objective, before: Array, after: Array, active: Index
 ) -> int:
     """Return how many of the held rows are now on the other side of the kink."""
-    changed = (before > 0) != (after > 0)
+    # At the kink, to rounding, both sides agree.
+    changed = ((before > 0) != (after > 0)) & (np.abs(after) > 4 * objective.noise)
     changed &= objective.weight > 0
     changed[active] = False
     return int(np.count_nonzero(changed))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.objective import Objective
-from robustreg.rows import Array, Index, strata
+from robustreg.rows import Index, strata
 
 # A first fit on this many rows, on this many per param or on this share of all rows
 # starts one on many more.
@@ -55,18 +55,14 @@ def sample(objective: Objective, size: int) -> Sample | None:
         return None
     weight = objective.weight
     if weight.min() == weight.max():
-        index, count = strata(n, size), np.ones(size, dtype=np.intp)
+        index = strata(n, size).astype(np.intp)
+        count = np.ones(size, dtype=np.intp)
     else:
         heavy = np.where(weight >= LIGHT * weight.mean(), weight, 0.0)
         sums = np.cumsum(heavy)
-        place = strata_of(sums[-1], size)
+        place = strata(sums[-1], size)
         index, count = np.unique(np.searchsorted(sums, place), return_counts=True)
         if index.size < size // 2:
             return None
     few = objective.take(index, weight.sum() * count / size)
     return Sample(index, few, float((weight[index] / few.weight).min()))
-
-
-def strata_of(total: float, size: int) -> Array:
-    """Return a random place in each of ``size`` equal parts of ``[0, total)``."""
-    return (np.arange(size) + np.random.default_rng(0).random(size)) * (total / size)

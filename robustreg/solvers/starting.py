@@ -63,7 +63,9 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearS
         max_iter=30,
         gtol=SAMPLE_GTOL,
     )
-    usable = fit.success and fit.model is not None
+    # Without this fact the sample could not certify a fit.
+    certifies = objective.loss.facts.unimodal
+    usable = fit.success and fit.model is not None and certifies
     return NearStart(fit.x, Preconditioner(drawn, fit.model) if usable else None)
 
 

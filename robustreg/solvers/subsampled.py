@@ -44,12 +44,13 @@ class Preconditioner:
 
 
 def preconditioner_at(sample: Sample, point: Point) -> Preconditioner | None:
-    """Return the Hessian of a sample's rows at a point, None if it is singular."""
+    """Return the Hessian of a sample's rows at a point, None if it will not do."""
     objective = sample.objective
     curvature = objective.curvature(point)
     hessian = objective.hessian(curvature, np.arange(objective.n_params))
     factor = factorise(hessian)
-    if factor.rcond < SMALLEST_RCOND or not (factor.scale > 0).all():
+    usable = objective.loss.facts.unimodal and (factor.scale > 0).all()
+    if factor.rcond < SMALLEST_RCOND or not usable:
         return None
     return Preconditioner(sample, Model(hessian, factor, curvature))
 
@@ -90,7 +91,9 @@ def subsampled_newton(
         passes, previous, left = passes + 1, left, _left(model, trial)
         if not left <= POOR * previous:
             break
-        pairs.append((trial.params - point.params, trial.gradient - point.gradient))
+        step, change = trial.params - point.params, trial.gradient - point.gradient
+        if step @ change > 0:
+            pairs.append((step, change))
         point = trial
         allowed = allowed_gap(objective, point, tol)
         if left <= preconditioner.sample.share * allowed:

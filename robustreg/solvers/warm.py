@@ -93,7 +93,8 @@ def _without_penalty(objective: Objective, penalty: Penalty, point: Point) -> Po
 def _null(null: NullFit, penalty: Penalty) -> WarmFit | None:
     """Return the fit without columns if it is optimal."""
     room = penalty.l1 * (1 + FEASIBLE * EPS) - np.abs(null.adjoint[:-1])
-    return WarmFit(null.point.params, null.gap, True) if (room >= 0).all() else None
+    fit = WarmFit(null.point.params, null.gap, null.success)
+    return fit if (room >= 0).all() else None
 
 
 def _switches(objective: Objective, penalty: Penalty) -> bool:
