@@ -108,7 +108,8 @@ def local_gap(
     .. [1] Boyd, S., Vandenberghe, L. (2004). Convex Optimization, section 9.1.2.
        Cambridge University Press.
     """
-    if not objective.loss.facts.unimodal:
+    curved = model.factor.scale > 0
+    if not (objective.loss.facts.unimodal and curved[objective.rows.varies].all()):
         return np.inf
     rows = np.flatnonzero(model.curvature)
     c, r = model.curvature[rows], point.residual[rows]
