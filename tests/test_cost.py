@@ -14,7 +14,7 @@ from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.estimators import base
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
-from robustreg.solvers import sampling
+from robustreg.solvers import reduction, sampling
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
@@ -159,6 +159,33 @@ def test_reduced_kinked_fits_end_where_others_do(quantile, weighted, unsampled):
     reduced = case.fit()
     unsampled()
     assert_same_optimum(case, [case.fit(), reduced], 1e-8)
+
+
+def test_rows_that_change_sides_enter(monkeypatch):
+    """A start further off than it says holds too few rows, some on the wrong side."""
+    X, y = data(20_000, 5)
+    cases = [Case(X, y, loss="l1", quantile=q) for q in (0.5, 0.95)]
+    exact = [case.fit() for case in cases]
+    near, changed, wrong = reduction.near_kinked, reduction._changed_sides, []
+
+    def count(*args):
+        wrong.append(changed(*args))
+        return wrong[-1]
+
+    monkeypatch.setattr(reduction, "_changed_sides", count)
+    monkeypatch.setattr(reduction, "FEW_ROWS", 300)
+    for error in (0.02, 0.04, 0.06):
+
+        def off(objective, *args, error=error):
+            found = near(objective, *args)
+            point = objective.evaluate(found.point.params + error)
+            return replace(found, point=point)
+
+        monkeypatch.setattr(reduction, "near_kinked", off)
+        for case, model in zip(cases, exact, strict=True):
+            assert_same_optimum(case, [model, case.fit()], 1e-8)
+            assert wrong[-1] == 0
+    assert max(wrong) > 0
 
 
 @pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
