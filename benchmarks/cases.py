@@ -82,7 +82,7 @@ def smooth(rows: int, columns: int, targets: list[Target], huber: bool = False) 
     """Return smooth_l1 with a slight l2 penalty on dense data."""
     X, y = dense(rows, columns)
     problem = Problem(alpha=1e-6)
-    model = SmoothL1Regressor(alpha=1e-6)
+    model = SmoothL1Regressor(alpha=1e-6, tol=1e-8)
     contenders = {"smooth_l1": ours(model, X, y, problem)} | ridges(X, y)
     if huber:
         contenders["HuberRegressor"] = huber_regressor(X, y, problem)
@@ -294,8 +294,8 @@ def float32() -> Case:
     single = X.astype(np.float32), y.astype(np.float32)
     problem = Problem(alpha=1e-6)
     contenders = {
-        "float32": ours(SmoothL1Regressor(alpha=1e-6), *single, problem),
-        "float64": ours(SmoothL1Regressor(alpha=1e-6), X, y, problem),
+        "float32": ours(SmoothL1Regressor(alpha=1e-6, tol=1e-8), *single, problem),
+        "float64": ours(SmoothL1Regressor(alpha=1e-6, tol=1e-8), X, y, problem),
     }
     return Case(X, y, contenders, [Target("float32", "float64", 0.6)])
 

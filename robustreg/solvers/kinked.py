@@ -42,9 +42,7 @@ def by_interior_point(
     exact = without_loss(objective, result.x)
     if exact.success:
         return exact
-    other = by_augmented_lagrangian(
-        objective, result.x, error, tol=tol, max_iter=max_iter
-    )
+    other = by_augmented_lagrangian(objective, start, error, tol=tol, max_iter=max_iter)
     return other if other.gap < result.gap else result
 
 
