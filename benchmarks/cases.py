@@ -247,7 +247,7 @@ def sparse_l1() -> Case:
     X, y = one_hot()
     contenders, targets = ridge_sparse(X, y, 1e-5), []
     for q, name in ((0.5, "l1"), (0.9, "quantile 0.9")):
-        model = L1Regressor(quantile=q, alpha=1e-5)
+        model = L1Regressor(quantile=q, alpha=1e-5, tol=1e-6)
         problem = Problem("l1", quantile=q, alpha=1e-5)
         contenders[name] = ours(model, X, y, problem)
         targets.append(Target(name, "Ridge(sparse_cg)", 3.0, gap=1e-6))
