@@ -11,7 +11,7 @@ from robustreg.rows import Index, strata
 
 # A first fit on this many rows, on this many per param or on this share of all rows
 # starts one on many more.
-SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM, SAMPLE_SHARE = 10_000, 20, 0.1
+SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM, SAMPLE_SHARE = 5_000, 20, 0.1
 # A sample is worth its cost if rows are so many times more.
 WORTHWHILE = 2.5
 # Rows of less than this share of the mean weight are not drawn.
