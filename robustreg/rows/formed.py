@@ -95,6 +95,9 @@ class FormedRows(Rows):
         """Return R of a QR decomposition."""
         self.count_pass(c)
         block = self._weighted(c, np.flatnonzero(c), columns)
+        # SciPy 1.13 has no QR decomposition of no rows.
+        if not block.size:
+            return np.zeros((0, columns.size))
         return np.asarray(scipy.linalg.qr(block, mode="r")[0][: columns.size])
 
     def design(self) -> tuple[Any, Array]:
