@@ -26,6 +26,7 @@ from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced
+from robustreg.solvers.results import result_at
 from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
@@ -185,59 +186,53 @@ def _newton(
     )
 
 
-def _run_newton(step_rule: StepRule) -> Run:
-    """Return a solver that runs Newton's method with a step rule."""
-
-    def run(
-        objective: Objective,
-        start: Array,
-        tol: float,
-        max_iter: int,
-        previous: OptimizeResult | None,
-    ) -> OptimizeResult:
-        options = {
-            "step_rule": step_rule,
-            "tol": tol,
-            "max_iter": max_iter,
-            "previous": previous,
-        }
-        return _through_scipy(_newton, objective, start, **options)
-
-    return run
+def _run_newton(
+    objective: Objective,
+    start: Array,
+    tol: float,
+    max_iter: int,
+    previous: OptimizeResult | None,
+    *,
+    step_rule: StepRule,
+) -> OptimizeResult:
+    """Run Newton's method with a step rule."""
+    options = {
+        "step_rule": step_rule,
+        "tol": tol,
+        "max_iter": max_iter,
+        "previous": previous,
+    }
+    return _through_scipy(_newton, objective, start, **options)
 
 
-def _run_kinked(method: ExactMethod) -> Run:
-    """Return a solver of piecewise linear losses, on few rows at a time."""
-
-    def run(
-        objective: Objective,
-        start: Array,
-        tol: float,
-        max_iter: int,
-        previous: OptimizeResult | None,
-    ) -> OptimizeResult:
-        del previous
-        exact = partial(method, tol=tol, max_iter=max_iter)
-        options = {"step_rule": step_rule_for(objective), "exact": exact}
-        return _through_scipy(reduced, objective, start, **options)
-
-    return run
+def _run_kinked(
+    objective: Objective,
+    start: Array,
+    tol: float,
+    max_iter: int,
+    previous: OptimizeResult | None,
+    *,
+    method: ExactMethod,
+) -> OptimizeResult:
+    """Run an exact method of piecewise linear losses, on few rows at a time."""
+    del previous
+    exact = partial(method, tol=tol, max_iter=max_iter)
+    options = {"step_rule": step_rule_for(objective), "exact": exact}
+    return _through_scipy(reduced, objective, start, **options)
 
 
-def _afresh(method: Callable[..., OptimizeResult]) -> Run:
-    """Return a solver that has no use for a previous result."""
-
-    def run(
-        objective: Objective,
-        start: Array,
-        tol: float,
-        max_iter: int,
-        previous: OptimizeResult | None,
-    ) -> OptimizeResult:
-        del previous
-        return method(objective, start, tol, max_iter)
-
-    return run
+def _afresh(
+    objective: Objective,
+    start: Array,
+    tol: float,
+    max_iter: int,
+    previous: OptimizeResult | None,
+    *,
+    method: Callable[..., OptimizeResult],
+) -> OptimizeResult:
+    """Run a method that has no use for a previous result."""
+    del previous
+    return method(objective, start, tol, max_iter)
 
 
 def _run_augmented_lagrangian_cg(
@@ -263,23 +258,13 @@ def _run_row_space(
             name for name in _suitable(facts_of(objective)) if name != "row-space"
         ]
         return SOLVERS[others[0]].run(objective, point.params, tol, max_iter, None)
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=slopes,
-        nit=inner.nit,
-        success=True,
-        status=0,
-        message="converged",
-    )
+    return result_at(point, gap, inner.nit, True, "", slopes=slopes)
 
 
 # In order of preference.
 SOLVERS: dict[str, Solver] = {
     "row-space": Solver(
-        _afresh(_run_row_space),
+        partial(_afresh, method=_run_row_space),
         {
             "convex loss": True,
             "l1 part in the penalty": False,
@@ -288,7 +273,7 @@ SOLVERS: dict[str, Solver] = {
         },
     ),
     "newton": Solver(
-        _run_newton(direct_step),
+        partial(_run_newton, step_rule=direct_step),
         {
             "convex loss": True,
             "smooth loss": True,
@@ -297,31 +282,31 @@ SOLVERS: dict[str, Solver] = {
         },
     ),
     "newton-cg": Solver(
-        _run_newton(krylov_step),
+        partial(_run_newton, step_rule=krylov_step),
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
     ),
     "proximal-newton": Solver(
-        _run_newton(proximal_step),
+        partial(_run_newton, step_rule=proximal_step),
         {"convex loss": True, "smooth loss": True},
     ),
     "l-bfgs-b": Solver(
-        _afresh(l_bfgs_b),
+        partial(_afresh, method=l_bfgs_b),
         {"convex loss": True, "smooth loss": True, "l1 part in the penalty": False},
     ),
     "interior-point": Solver(
-        _run_kinked(by_interior_point),
+        partial(_run_kinked, method=by_interior_point),
         {"piecewise linear loss": True, "few params": True},
     ),
     "augmented-lagrangian": Solver(
-        _run_kinked(by_augmented_lagrangian),
+        partial(_run_kinked, method=by_augmented_lagrangian),
         {"piecewise linear loss": True, "few params or l1 part": True},
     ),
     "augmented-lagrangian-cg": Solver(
-        _afresh(_run_augmented_lagrangian_cg),
+        partial(_afresh, method=_run_augmented_lagrangian_cg),
         {"piecewise linear loss": True, "l1 part in the penalty": False},
     ),
     "linprog": Solver(
-        _afresh(linear_program),
+        partial(_afresh, method=linear_program),
         {"piecewise linear loss": True, "l2 part in the penalty": False},
     ),
 }

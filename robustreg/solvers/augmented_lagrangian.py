@@ -25,6 +25,7 @@ from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.results import result_at
 
 # The envelope ends with about this many rows per param in its quadratic middle.
 ROWS_INSIDE = 4
@@ -115,14 +116,6 @@ def augmented_lagrangian(
         if new_gap > ENOUGH * last_gap:
             width *= SHRINK
         last_gap = new_gap
-    return OptimizeResult(
-        x=best.params,
-        fun=best.value,
-        point=best,
-        gap=gap,
-        slopes=best_slopes,
-        nit=iteration,
-        success=success,
-        status=0 if success else 1,
-        message="converged" if success else "iteration limit",
+    return result_at(
+        best, gap, iteration, success, "iteration limit", slopes=best_slopes
     )

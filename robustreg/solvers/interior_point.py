@@ -34,6 +34,7 @@ from robustreg.linalg import EPS, Factor, factorise
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import result_at
 
 # A step goes this share of the way to the boundary.
 TO_BOUNDARY = 0.9995
@@ -295,16 +296,9 @@ def _finished(equations: _Equations, state: State, tol: float) -> OptimizeResult
     own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]
     gap = duality_gap(objective, point, own)
     success = gap <= allowed_gap(objective, point, tol, own)
-    return OptimizeResult(
-        x=params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=own,
-        unique=regular and success,
-        success=success,
-        status=0 if success else 1,
-        message="converged" if success else "no further decrease",
+    unique = regular and success
+    return result_at(
+        point, gap, 0, success, "no further decrease", slopes=own, unique=unique
     )
 
 

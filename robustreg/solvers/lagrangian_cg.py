@@ -29,6 +29,7 @@ from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import allowed_gap, newton
+from robustreg.solvers.results import result_at
 
 # The width falls by this factor with each update of the multipliers. The first fits
 # may explain so much that it falls faster, but by no more than the second.
@@ -86,16 +87,8 @@ def augmented_lagrangian_cg(
             part = objective.hold(point, near) if near.size < every.size else objective
         beta *= NARROWER
     success = gap <= allowed
-    return OptimizeResult(
-        x=best.params,
-        fun=best.value,
-        point=best,
-        gap=gap,
-        slopes=best_slopes,
-        nit=iteration,
-        success=success,
-        status=0 if success else 1,
-        message="converged" if success else "iteration limit",
+    return result_at(
+        best, gap, iteration, success, "iteration limit", slopes=best_slopes
     )
 
 

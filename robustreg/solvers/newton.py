@@ -22,6 +22,7 @@ from robustreg.certificate import duality_gap, local_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
+from robustreg.solvers.results import result_at
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,15 @@ def newton(
     if gtol is None and not success:
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
         success = gap <= allowed_gap(objective, point, tol)
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        nit=iteration,
+    return result_at(
+        point,
+        gap,
+        iteration,
+        success,
+        "iteration limit or no further decrease",
         rcond=step.rcond,
         model=step.model,
         unique=unique,
-        success=success,
-        status=0 if success else 1,
-        message="converged" if success else "iteration limit or no further decrease",
     )
 
 

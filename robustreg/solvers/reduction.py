@@ -29,6 +29,7 @@ from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import sample
 
 # ``exact(objective, start, error)`` minimises an objective of few rows.
@@ -102,15 +103,14 @@ def reduced(
     slopes = objective.loss.gradient(residual)
     slopes[active] = result.slopes
     settled = point.params is result.x and not wrong
-    return OptimizeResult(
-        result,
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=result.gap if settled else np.inf,
+    return result_at(
+        point,
+        result.gap if settled else np.inf,
+        iterations,
+        result.success and settled,
+        result.message,
         slopes=slopes,
-        nit=iterations,
-        success=bool(result.success and settled),
+        unique=result.get("unique", False),
     )
 
 
@@ -119,16 +119,8 @@ def without_loss(objective: Objective, start: Array) -> OptimizeResult:
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
     exact = objective.typical_residual(point) <= NOISE_LEVELS * objective.noise
     gap = duality_gap(objective, point, slopes) if exact else np.inf
-    return OptimizeResult(
-        x=start,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=slopes,
-        nit=1,
-        success=gap <= allowed_gap(objective, point, 0.0, slopes),
-        message="converged",
-    )
+    success = gap <= allowed_gap(objective, point, 0.0, slopes)
+    return result_at(point, gap, 1, success, "not exact", slopes=slopes)
 
 
 def near_kinked(

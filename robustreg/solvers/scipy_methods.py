@@ -12,6 +12,7 @@ from robustreg.certificate import duality_gap
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import result_at
 
 # A fit that nears an exact one is restarted in smaller units.
 MOST_RESTARTS = 8
@@ -52,16 +53,8 @@ def l_bfgs_b(
     slopes = objective.loss.gradient(point.residual)
     gap = duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol)
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=slopes,
-        nit=iterations,
-        success=success,
-        message=str(result.message),
-    )
+    message = str(result.message)
+    return result_at(point, gap, iterations, success, message, slopes=slopes)
 
 
 def _scaled(objective: Objective, params: Array, unit: float) -> tuple[float, Array]:
@@ -104,16 +97,9 @@ def linear_program(
         params[-1] += offset @ params[:-1]
     point = objective.evaluate(params)
     gap = duality_gap(objective, point, slopes)
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        slopes=slopes,
-        nit=int(result.nit),
-        success=gap <= allowed_gap(objective, point, tol, slopes),
-        message=str(result.message),
-    )
+    success = gap <= allowed_gap(objective, point, tol, slopes)
+    message = str(result.message)
+    return result_at(point, gap, int(result.nit), success, message, slopes=slopes)
 
 
 def _dual_program(

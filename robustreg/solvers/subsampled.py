@@ -28,6 +28,7 @@ from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import Sample
 
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
@@ -99,17 +100,8 @@ def subsampled_newton(
         if left <= preconditioner.sample.share * allowed:
             gap = _gap(preconditioner, point)
             success = gap <= allowed
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        nit=passes - 1,
-        unique=success,
-        success=success,
-        status=0 if success else 1,
-        message="converged" if success else "the sample's Hessian will not do",
-    )
+    trouble = "the sample's Hessian will not do"
+    return result_at(point, gap, passes - 1, success, trouble, unique=success)
 
 
 def _left(model: Model, point: Point) -> float:
