@@ -24,12 +24,14 @@ from robustreg.losses.convex import (
     PseudoHuber,
     SmoothL1,
 )
+from robustreg.losses.redescending import Cauchy, Talwar, Tukey, Welsch
 from robustreg.losses.tilted import Dilated, Tilted
 
 __all__ = [
     "L1",
     "L2",
     "LOSSES",
+    "Cauchy",
     "Dilated",
     "Envelope",
     "Huber",
@@ -40,7 +42,10 @@ __all__ = [
     "Pinball",
     "PseudoHuber",
     "SmoothL1",
+    "Talwar",
     "Tilted",
+    "Tukey",
+    "Welsch",
     "make_loss",
     "numerical_conjugate",
     "relative_weight",
