@@ -76,6 +76,22 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Initial:
+    """The fit that a fit started from, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients.
+    intercept : float
+        Intercept, in units of y.
+    """
+
+    coef: Array
+    intercept: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted target, in original units.
 
@@ -97,6 +113,8 @@ class Fit:
         Whether the scale was held at its floor.
     message : str
         The solver's account.
+    initial : Initial or None
+        The fit that it started from, where that is an estimate of its own.
     """
 
     coef: Array
@@ -109,6 +127,7 @@ class Fit:
     success: bool
     collapsed: bool
     message: str
+    initial: Initial | None = None
 
 
 @final
@@ -219,7 +238,30 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     else:
         found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
         scaled.fit(found.scale, problem.tol)
-    result = scaled.result
+    return _finished(scaled, found)
+
+
+def fit_from(problem: Problem, start: Array) -> Fit:
+    """Fit one target at a number as scale, going down from exactly a start.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit; its scale is a number.
+    start : ndarray of shape (n_params,)
+        Params in units of y. The fit is the minimum of the valley that they lie in,
+        if the loss is not convex.
+    """
+    scaled = _Scaled(problem, start)
+    scaled.result = OptimizeResult(x=start)
+    found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
+    scaled.fit(found.scale, problem.tol)
+    return _finished(scaled, found)
+
+
+def _finished(scaled: _Scaled, found: FixedPoint) -> Fit:
+    """Return the last fit in original units."""
+    problem, result = scaled.problem, scaled.result
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)

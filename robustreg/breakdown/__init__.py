@@ -7,11 +7,13 @@ from robustreg.breakdown.constants import (
     tukey_for_breakdown,
     tukey_for_efficiency,
 )
+from robustreg.breakdown.mm import fit_mm
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 
 __all__ = [
     "SEstimate",
     "efficiency_of",
+    "fit_mm",
     "s_estimate",
     "tukey_for_breakdown",
     "tukey_for_efficiency",
