@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.fitting import Fit, Initial, Problem, fit_from
 from robustreg.rows import representatives
@@ -57,10 +58,18 @@ def fit_mm(
         rng=rng,
     )
     _check_penalty(problem, first)
-    start = first.params * unit
-    start[-1] += center
+    near = downhill(
+        problem.rows,
+        (y - center) / (unit * first.scale),
+        weight / weight.sum(),
+        problem.loss,
+        first.params / first.scale,
+    )
+    shift = np.zeros_like(near)
+    shift[-1] = center
+    start = near * (first.scale * unit) + shift
     fit = fit_from(replace(problem, scale=first.scale * unit), start)
-    coef, intercept = standard.to_original(start)
+    coef, intercept = standard.to_original(first.params * unit + shift)
     initial = Initial(coef, float(intercept))
     return replace(fit, initial=initial, collapsed=first.collapsed)
 
