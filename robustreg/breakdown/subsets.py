@@ -61,16 +61,17 @@ def _grown(
     chosen = np.empty((n_subsets, n_columns), np.intp)
     basis = np.zeros((n_subsets, n_columns, n_columns))
     for k in range(n_columns):
-        left = np.arange(n_subsets)
+        before, left = basis[:, :k], np.arange(n_subsets)
         for _ in range(TRIES):
             drawn = _draw(sums, rng.random(left.size))
-            news, sizes = _new_part(basis[left, :k], directions[drawn])
+            news, sizes = _new_part(before, directions[drawn])
             good = sizes > DEPENDENT
             chosen[left[good], k] = drawn[good]
             basis[left[good], k] = news[good] / sizes[good, None]
             left = left[~good]
             if not left.size:
                 break
+            before = basis[left, :k]
         for one in left:
             chosen[one, k], basis[one, k] = _independent(
                 directions, sums, basis[one, :k], float(rng.random())
