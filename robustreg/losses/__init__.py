@@ -99,6 +99,18 @@ LOSSES: dict[str, LossEntry] = {
         zero_beta=False,
     ),
     "quantile": LossEntry(lambda beta, quantile: Pinball(quantile - 1, quantile)),
+    "cauchy": LossEntry(
+        lambda beta, quantile: _tilted(Cauchy(beta), quantile), 2.385, zero_beta=False
+    ),
+    "welsch": LossEntry(
+        lambda beta, quantile: _tilted(Welsch(beta), quantile), 2.985, zero_beta=False
+    ),
+    "tukey": LossEntry(
+        lambda beta, quantile: _tilted(Tukey(beta), quantile), 4.685, zero_beta=False
+    ),
+    "talwar": LossEntry(
+        lambda beta, quantile: _tilted(Talwar(beta), quantile), 2.795, zero_beta=False
+    ),
 }
 
 
