@@ -175,10 +175,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         intercept = np.array([fit.intercept for fit in fits]).astype(dtype)
         scale = np.array([fit.scale for fit in fits])
         gap = np.array([fit.dual_gap for fit in fits])
+        stationarity = np.array([fit.stationarity for fit in fits])
         self.coef_ = coef[0] if single else coef
         self.intercept_ = intercept[0] if single else intercept
         self.scale_ = scale[0] if single else scale
         self.dual_gap_ = gap[0] if single else gap
+        self.stationarity_ = stationarity[0] if single else stationarity
         self.n_iter_ = max(fit.n_iter for fit in fits)
         weights = [fit.weights for fit in fits if fit.weights is not None]
         if weights:
@@ -199,13 +201,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         if failed:
-            worst = max(failed, key=lambda fit: fit.dual_gap)
+            worst = max(failed, key=_doubt)
             warnings.warn(
-                f"{type(self).__name__} stopped before tol={self.tol:g} was met: the "
-                f"objective, {worst.objective:.6g}, may be {worst.dual_gap:.2g} above "
-                f"its minimum (solver={self.solver!r}, {worst.n_iter} iterations: "
-                f"{worst.message}). The best fit found is kept. Raise max_iter or "
-                "tol, or try another solver.",
+                f"{type(self).__name__} stopped before tol={self.tol:g} was met: "
+                f"{_shortfall(worst)} (solver={self.solver!r}, {worst.n_iter} "
+                f"iterations: {worst.message}). The best fit found is kept. Raise "
+                "max_iter or tol, or try another solver.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -218,3 +219,21 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                 ScaleCollapseWarning,
                 stacklevel=3,
             )
+
+
+def _doubt(fit: Fit) -> float:
+    """Return how far a fit may be from done: its gap, or what stands in for it."""
+    return fit.stationarity if np.isnan(fit.dual_gap) else fit.dual_gap
+
+
+def _shortfall(fit: Fit) -> str:
+    """Return what a fit lacks, in the terms of its loss."""
+    if np.isnan(fit.dual_gap):
+        return (
+            "the optimality condition of a local minimum is violated by "
+            f"{fit.stationarity:.2g} of its terms"
+        )
+    return (
+        f"the objective, {fit.objective:.6g}, may be {fit.dual_gap:.2g} above its "
+        "minimum"
+    )
