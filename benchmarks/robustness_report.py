@@ -1,0 +1,192 @@
+"""The tables of the robustness benchmark, its goals and its picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+import harness
+import numpy as np
+import robustness_picture
+from contamination import KINDS, SHARES
+from contenders import CONTENDERS, DEFAULT, HUBER, LMROB, missing
+
+KEY = ("data", "kind", "share", "contender")
+MEASURES = ("median", "mean", "distance")
+FILE = "robustness.csv"
+# A goal is met up to a ratio of this; distances, which are in units of the error, may
+# also differ by what is beyond 1.
+SLACK = 1.02
+# An estimator survives if its error grows by no more than this factor.
+SURVIVED = 1.25
+
+Row = dict[str, Any]
+# The figures of a contender, by data, kind and share.
+Cells = dict[tuple[str, str, float], Row]
+
+
+def key_of(row: Row) -> tuple[Any, ...]:
+    """Return what tells a row from others."""
+    return tuple(row[name] for name in KEY)
+
+
+def read() -> list[Row]:
+    """Return the data that was written."""
+    with (harness.RESULTS / FILE).open(encoding="utf-8") as file:
+        rows: list[Row] = list(csv.DictReader(file))
+    for row in rows:
+        for name in ("share", *MEASURES, "seconds"):
+            row[name] = float(row[name] or "nan")
+        row["fits"], row["failed"] = int(row["fits"]), int(row["failed"])
+    return rows
+
+
+def report() -> None:
+    """Write the tables and the picture."""
+    figures: dict[str, Cells] = {}
+    for row in read():
+        data, kind, share, contender = key_of(row)
+        figures.setdefault(contender, {})[data, kind, share] = row
+    text = "\n".join([f"{harness.machine()}.\n", *sections(figures)])
+    harness.write("robustness.md", text)
+    robustness_picture.draw(
+        {name: typical_errors(figures[name], "median") for name in figures},
+        ours=[name for name in figures if is_ours(name)],
+    )
+    print(text)
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a contender is this package's."""
+    return name in CONTENDERS and CONTENDERS[name].ours
+
+
+def is_linear_peer(name: str) -> bool:
+    """Return whether a contender is somebody else's linear model."""
+    return name == LMROB or (CONTENDERS[name].linear and not CONTENDERS[name].ours)
+
+
+def typical_errors(cells: Cells, measure: str) -> dict[tuple[str, float], float]:
+    """Return the geometric mean over the data sets, by kind and share."""
+    groups: dict[tuple[str, float], list[float]] = {}
+    for (_, kind, share), row in cells.items():
+        groups.setdefault((kind, share), []).append(row[measure])
+    return {key: float(np.exp(np.mean(np.log(v)))) for key, v in groups.items()}
+
+
+def sections(figures: dict[str, Cells]) -> Iterator[str]:
+    """Yield the parts of the report."""
+    data = list(dict.fromkeys(key[0] for key in figures[DEFAULT]))
+    yield f"{len(data)} data sets: {', '.join(data)}.\n"
+    yield (
+        f"**Survives** a share of bad rows: the largest at which its median error is "
+        f"typically at most {SURVIVED} times that without bad rows.\n"
+    )
+    yield harness.markdown([survival(name, figures[name]) for name in figures])
+    for kind in KINDS:
+        yield f"**Mean absolute error, bad rows in {kind}**; in brackets, the worst "
+        yield "data set.\n"
+        yield harness.markdown(
+            [table_row(name, figures[name], kind) for name in figures]
+        )
+    yield from goals(figures)
+    yield from (f"- {line}" for line in [*failures(figures), *missing()])
+
+
+def survival(name: str, cells: Cells) -> Row:
+    """Return up to which share of each kind an estimator survives, and its price."""
+    error = typical_errors(cells, "median")
+    row: Row = {"estimator": f"`{name}`"}
+    for kind in KINDS:
+        kept = [0.0]
+        for share in SHARES[1:]:
+            if not error[kind, share] <= SURVIVED * error["none", 0.0]:
+                break
+            kept.append(share)
+        row[f"bad rows in {kind}"] = f"{kept[-1]:.0%}"
+    row["error without bad rows"] = error["none", 0.0]
+    times = [cell["seconds"] for cell in cells.values()]
+    return row | {"milliseconds a fit": 1000 * float(np.nanmedian(times))}
+
+
+def table_row(name: str, cells: Cells, kind: str) -> Row:
+    """Return the errors of an estimator for growing shares, typical and worst."""
+    error = typical_errors(cells, "mean")
+    row: Row = {"estimator": f"`{name}`"}
+    for share in SHARES:
+        key = (kind if share else "none", share)
+        worst = max(cell["mean"] for c, cell in cells.items() if c[1:] == key)
+        row[f"{share:.0%}"] = f"{error[key]:.3g} ({worst:.3g})"
+    return row
+
+
+def goals(figures: dict[str, Cells]) -> Iterator[str]:
+    """Yield how often each goal is met, and every cell where it is not."""
+    ours = {name: cells for name, cells in figures.items() if is_ours(name)}
+    peers = {name: cells for name, cells in figures.items() if is_linear_peer(name)}
+    yield "**Goal: one of ours is best, or within 2 % of the best linear peer.**\n"
+    yield from verdict(list(compared(ours, peers)))
+    yield f"**Goal: `{DEFAULT}` is never worse than `{HUBER}` by more than 2 %.**\n"
+    pair = ({DEFAULT: figures[DEFAULT]}, {HUBER: figures[HUBER]})
+    yield from verdict(list(compared(*pair)))
+
+
+def compared(ours: dict[str, Cells], peers: dict[str, Cells]) -> Iterator[Row]:
+    """Yield the best of ours and of the peers in each cell, by each measure."""
+    for cell in next(iter(ours.values())):
+        for measure in MEASURES if cell[2] else MEASURES[:2]:
+            own = best(ours, cell, measure)
+            peer = best(peers, cell, measure)
+            ratio = own[0] / peer[0]
+            near = measure == "distance" and own[0] <= peer[0] + SLACK - 1
+            yield {
+                "data": cell[0],
+                "bad rows": f"{cell[2]:.0%} in {cell[1]}" if cell[2] else "none",
+                "measure": measure,
+                "ours": f"{own[1]} {own[0]:.3g}",
+                "peer": f"{peer[1]} {peer[0]:.3g}",
+                "ratio": ratio,
+                "met": ratio <= SLACK or near,
+            }
+
+
+def best(
+    figures: dict[str, Cells], cell: tuple[str, str, float], measure: str
+) -> tuple[float, str]:
+    """Return the smallest figure in a cell and whose it is."""
+    found = [(cells[cell][measure], name) for name, cells in figures.items()]
+    return min(pair for pair in found if np.isfinite(pair[0]))
+
+
+def verdict(comparisons: list[Row]) -> Iterator[str]:
+    """Yield how many comparisons meet a goal, and those that do not, worst first."""
+    missed = [row for row in comparisons if not row["met"]]
+    counts = ", ".join(
+        f"{sum(r['met'] for r in comparisons if r['measure'] == m)} of "
+        f"{sum(r['measure'] == m for r in comparisons)} by the {NAMES[m]}"
+        for m in MEASURES
+    )
+    yield f"Met in {len(comparisons) - len(missed)} of {len(comparisons)}: {counts}.\n"
+    if missed:
+        ranked = sorted(missed, key=lambda row: -row["ratio"])
+        yield "Missed in:\n"
+        yield harness.markdown(
+            [{k: v for k, v in row.items() if k != "met"} for row in ranked]
+        )
+
+
+NAMES = {"median": "median error", "mean": "mean error", "distance": "distance"}
+
+
+def failures(figures: dict[str, Cells]) -> Iterator[str]:
+    """Yield who could not fit how often, and who took part in fewer repetitions."""
+    most = max(row["fits"] for cells in figures.values() for row in cells.values())
+    for name, cells in figures.items():
+        failed = sum(row["failed"] for row in cells.values())
+        fits = sum(row["fits"] for row in cells.values())
+        if failed:
+            yield f"`{name}` failed in {failed} of {fits} fits, which are left out."
+        fewest = min(row["fits"] for row in cells.values())
+        if fewest < most:
+            yield f"`{name}` took part in {fewest} of {most} repetitions."
