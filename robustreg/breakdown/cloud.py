@@ -143,9 +143,7 @@ def _spreads(centred: Array) -> Array:
     """Return the median size of each column; the mean where most of it is 0."""
     size = np.abs(centred)
     median, mean = np.median(size, axis=0), size.mean(axis=0)
-    # Rounding errors of a constant column are no spread.
-    noise = 1e-14 * size.max(axis=0, initial=0.0)
-    return np.where(median > noise, median, mean)
+    return np.where(median > 0, median, mean)
 
 
 def _norms(rows: Array) -> Array:

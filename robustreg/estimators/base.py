@@ -31,6 +31,8 @@ class ScaleCollapseWarning(UserWarning):
 class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     """Fit, predict and the fitted attributes of every regressor here."""
 
+    # Rows of X farther out do not count for the standardisation.
+    _farthest_counted: float = np.inf
     _doc_link_module = "robustreg"
     _doc_link_template = (
         "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
@@ -82,11 +84,15 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         data, target, weight = check_fit_data(self, X, y, sample_weight)
         single = target.ndim == 1
         targets = target[:, None] if single else target
-        rows = make_rows(data, weight, self.fit_intercept)
+        rows = make_rows(
+            data, weight, self.fit_intercept, farthest=self._farthest_counted
+        )
         fits = self._fit_each(rows, targets, weight, loss)
         if not (rows.standard.exact or all(fit.success for fit in fits)):
             # A row that the sample missed may own a column's scale.
-            rows = make_rows(data, weight, self.fit_intercept, exactly=True)
+            rows = make_rows(
+                data, weight, self.fit_intercept, True, self._farthest_counted
+            )
             fits = self._fit_each(rows, targets, weight, loss)
         self._store(fits, single, data.dtype)
         self._warn(fits)

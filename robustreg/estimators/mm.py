@@ -137,7 +137,7 @@ class MMRegressor(RobustLinearModel):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 2))
     >>> y = X @ [1.0, -2.0] + 0.1 * rng.normal(size=200)
-    >>> X[:80], y[:80] = 100.0, 5.0
+    >>> X[:80], y[:80] = 100.0, 1e4
     >>> model = MMRegressor().fit(X, y)
     >>> model.coef_.round(1)
     array([ 1., -2.])
@@ -146,6 +146,7 @@ class MMRegressor(RobustLinearModel):
     """
 
     _parameter_constraints: dict[str, list[Any]] = MM_CONSTRAINTS
+    _farthest_counted = 1e3
 
     def __init__(
         self,
