@@ -128,6 +128,19 @@ def test_scale_is_the_standard_deviation_of_gaussian_errors():
     assert MMRegressor().fit(X, y).scale_ == pytest.approx(1, abs=0.05)
 
 
+def test_more_columns_than_any_subset_is_clean_for():
+    # One subset in 70,000 has no wrong row.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 50)) + rng.normal(size=(1000, 1))
+    coef = rng.normal(size=50)
+    y = X @ coef + rng.normal(size=1000)
+    y[:200] = 100.0
+    X[:100] += 20.0
+    model = MMRegressor(n_subsets=20).fit(X, y)
+    assert_allclose(model.coef_, coef, atol=0.4)
+    assert model.scale_ < 2
+
+
 @pytest.mark.parametrize("breakdown", [0.1, 0.25])
 def test_smaller_breakdown(breakdown):
     X, y = make_data(200, share=0.0)
