@@ -118,6 +118,10 @@ class FormedRows(Rows):
         """Return some of the rows."""
         return FormedRows(gathered(self._design, index), self.standard)
 
+    def rough(self) -> Rows:
+        """Return the rows themselves."""
+        return self
+
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""
         block = gathered(self._design, rows)
