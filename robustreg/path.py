@@ -135,32 +135,25 @@ def robust_path(
     >>> bool(path.dual_gaps.max() < 1e-10)
     True
     """
-    given = {
-        "loss": loss,
-        "beta": beta,
-        "quantile": quantile,
-        "penalty": penalty,
-        "l1_ratio": l1_ratio,
-        "n_alphas": n_alphas,
-        "eps": eps,
-        "scale": scale,
-        "fit_intercept": fit_intercept,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
+    given = {"loss": loss, "beta": beta, "quantile": quantile, "penalty": penalty}
+    given |= {"l1_ratio": l1_ratio, "n_alphas": n_alphas, "eps": eps, "scale": scale}
+    given |= {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
     convex, grid = check_path_params(given, alphas)
     data, target, weight = check_path_data(X, y, sample_weight)
     # Any centre will do: it saves digits.
     center = fit_intercept * float(np.median(target[weight > 0]))
     centred, share = (target - center) / scale, weight / weight.sum()
+
+    def penalties(rows: Rows, strengths: Array) -> list[Penalty]:
+        return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
+
     for exactly in (False, True):
         rows = make_rows(data, weight, fit_intercept, exactly)
-        unit_penalty = _penalty(rows, penalty, 1.0, l1_ratio)
-        objective = Objective(rows, centred, share, convex, unit_penalty)
+        unit = penalties(rows, np.ones(1))[0]
+        objective = Objective(rows, centred, share, convex, unit)
         null = null_fit(objective, tol, max_iter)
         strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
-        penalties = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
-        fits = warm_fits(objective, null, penalties, tol, max_iter)
+        fits = warm_fits(objective, null, penalties(rows, strengths), tol, max_iter)
         # A row that the sample of an inexact standard missed may own a column's scale.
         if rows.standard.exact or all(fit.success for fit in fits):
             break
