@@ -257,10 +257,9 @@ def _step(equations: _Equations, state: State, residual: Array) -> State | None:
 
 def _reach(value: Array, change: Array) -> float:
     """Return the longest step that leaves ``value`` non-negative."""
-    falls = change < 0
-    if not falls.any():
-        return np.inf
-    return float((value[falls] / -change[falls]).min())
+    # What underflowed to 0 and does not change is no bound: 0 / 0 is passed over.
+    fastest = float(np.fmax.reduce(-change / value, initial=0.0))
+    return 1 / fastest if fastest > 0 else np.inf
 
 
 def _finished(equations: _Equations, state: State, tol: float) -> OptimizeResult:
