@@ -44,6 +44,7 @@ WIDTH = 2.0
 STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
 # So many errors of the smooth fit away, rows are taken to keep their side.
 BAND = 6.0
+LEAST_ROWS_PER_PARAM = 10
 MOST_ROUNDS = 20
 # The density of residuals at the kink is that of this share of them.
 NEAREST_SHARE = 0.1
@@ -67,9 +68,15 @@ class Near:
 
 
 def reduced(
-    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+    objective: Objective,
+    start: Array,
+    step_rule: StepRule,
+    exact: Exact,
+    previous: OptimizeResult | None = None,
 ) -> OptimizeResult:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
+
+    ``previous`` is the result of a like problem, whose fit is ``start``.
 
     Returns
     -------
@@ -79,9 +86,12 @@ def reduced(
     as_it_is = without_loss(objective, start)
     if as_it_is.success:
         return as_it_is
-    if _is_small(objective):
+    if previous is not None:
+        near = _near_previous(objective, as_it_is.point, previous)
+    elif _is_small(objective):
         return exact(objective, start, _spread(objective, start))
-    near = near_kinked(objective, start, step_rule, exact)
+    else:
+        near = near_kinked(objective, start, step_rule, exact)
     point, n_rows = near.point, objective.rows.n_rows
     n_active = _count_within(objective, point, BAND * near.error)
     error, iterations = near.error, 0
@@ -164,6 +174,21 @@ def near_kinked(
     return Near(point, float(max(left, objective.noise)))
 
 
+def _near_previous(
+    objective: Objective, point: Point, previous: OptimizeResult
+) -> Near:
+    """Return the fit of a like problem and how far from this one's it is.
+
+    About as far as a Newton step goes for which its slopes are the gradient.
+    """
+    low, high = objective.loss.facts.slopes
+    wanted = objective.penalty.gradient(point.params[:-1])
+    missed = objective.adjoint(previous.slopes) - np.append(wanted, 0.0)
+    missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
+    error = _sparsity(objective, point) * float(np.linalg.norm(missed)) / (high - low)
+    return Near(point, max(error, objective.noise))
+
+
 def _sparsity(objective: Objective, point: Point) -> float:
     """Return one over the density of residuals at the kink [1]_, from those nearest.
 
@@ -197,10 +222,10 @@ def _spread(objective: Objective, start: Array) -> float:
 
 
 def _count_within(objective: Objective, point: Point, reach: float) -> int:
-    """Return how many rows are held near the kink."""
+    """Return how many rows are kept near the kink."""
     within = int(np.count_nonzero(np.abs(point.residual) <= reach))
-    least = min(FEW_ROWS, objective.rows.n_rows)
-    return max(within, least, 10 * objective.n_params)
+    least = LEAST_ROWS_PER_PARAM * objective.n_params
+    return min(max(within, least), objective.rows.n_rows)
 
 
 def _nearest(objective: Objective, point: Point, count: int) -> Index:
