@@ -99,13 +99,14 @@ class _Equations:
         """Return the prediction of every kink's residual."""
         self.objective.rows.passes += 1
         rows = self.objective.rows.predict(params)
-        return np.append(rows, params[self.kinked])
+        return np.append(rows, params[self.kinked]) if self.kinked.size else rows
 
     def adjoint(self, slopes: Array) -> Array:
         """Return the sum of all kinks' slopes times their rows."""
         self.objective.rows.passes += 1
         result = self.objective.rows.adjoint(slopes[: self.n_rows])
-        result[self.kinked] += slopes[self.n_rows :]
+        if self.kinked.size:
+            result[self.kinked] += slopes[self.n_rows :]
         return result
 
     def design(self, active: Index) -> Array:
