@@ -28,6 +28,7 @@ from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import sample
@@ -44,6 +45,8 @@ WIDTH = 2.0
 STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
 # So many errors of the smooth fit away, rows are taken to keep their side.
 BAND = 6.0
+# Too few may leave nothing that bounds the linear term of the others; a start at the
+# fit of a like problem knows which rows do.
 LEAST_ROWS_PER_PARAM = 10
 MOST_ROUNDS = 20
 # The density of residuals at the kink is that of this share of them.
@@ -88,12 +91,14 @@ def reduced(
         return as_it_is
     if previous is not None:
         near = _near_previous(objective, as_it_is.point, previous)
+        least = LEAST_ROWS_PER_PARAM * objective.n_params
     elif _is_small(objective):
-        return exact(objective, start, _spread(objective, start))
+        return _as_it_is(objective, start, step_rule, exact)
     else:
         near = near_kinked(objective, start, step_rule, exact)
+        least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
     point, n_rows = near.point, objective.rows.n_rows
-    n_active = _count_within(objective, point, BAND * near.error)
+    n_active = _count_within(objective, point, BAND * near.error, least)
     error, iterations = near.error, 0
     for _ in range(MOST_ROUNDS):
         active = _nearest(objective, point, n_active)
@@ -124,6 +129,14 @@ def reduced(
     )
 
 
+def _as_it_is(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+) -> OptimizeResult:
+    """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
+    point, _ = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    return exact(objective, point.params, _spread(objective, point.params))
+
+
 def without_loss(objective: Objective, start: Array) -> OptimizeResult:
     """Return the start, a success if it fits every row, to rounding, at no penalty."""
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
@@ -144,7 +157,7 @@ def near_kinked(
     n, p = objective.rows.n_rows, objective.n_params
     drawn = None if _is_small(objective) else sample(objective, _sample_size(n, p))
     if drawn is None:
-        result = exact(objective, start, _spread(objective, start))
+        result = _as_it_is(objective, start, step_rule, exact)
         return Near(result.point, objective.typical_residual(result.point) / n)
     near = near_kinked(drawn.objective, start, step_rule, exact)
     few, unit = drawn.objective.rows.n_rows, _sparsity(drawn.objective, near.point)
@@ -221,10 +234,9 @@ def _spread(objective: Objective, start: Array) -> float:
     return float(np.median(above)) if above.size else max(objective.noise, TINY)
 
 
-def _count_within(objective: Objective, point: Point, reach: float) -> int:
+def _count_within(objective: Objective, point: Point, reach: float, least: int) -> int:
     """Return how many rows are kept near the kink."""
     within = int(np.count_nonzero(np.abs(point.residual) <= reach))
-    least = LEAST_ROWS_PER_PARAM * objective.n_params
     return min(max(within, least), objective.rows.n_rows)
 
 
