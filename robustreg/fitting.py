@@ -36,7 +36,10 @@ from robustreg.solvers.subsampled import preconditioner_at
 REFINED_RCOND = 1e-4
 MOST_ENTRIES = 10**7
 # A sample's scale and fit start those of all rows; they are only so close anyway.
-ROUGH_RTOL, ROUGH_TOL = 1e-4, 1e-8
+ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
+# A kinked fit of all rows costs little more than one of a sample, unless they are so
+# many times more.
+WORTHWHILE_IF_KINKED = 10
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
@@ -168,7 +171,11 @@ class _Scaled:
         None if rows are few or if the sample's scale is no guide.
         """
         whole = self.objective(1.0, self.problem.loss)
-        drawn = sample(whole, default_size(whole))
+        size = default_size(whole)
+        few_rows = whole.rows.n_rows < WORTHWHILE_IF_KINKED * size
+        if few_rows and self.problem.loss.facts.piecewise_linear:
+            return None
+        drawn = sample(whole, size)
         if drawn is None:
             return None
         few = _Scaled(_of_sample(self.problem, drawn), self.params())

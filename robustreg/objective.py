@@ -25,7 +25,7 @@ from robustreg.rows import Array, Block, Index, Rows, representatives, stretches
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
-MOST_REPRESENTATIVES = 2**14
+MOST_REPRESENTATIVES = 2**12
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
 
@@ -157,7 +157,7 @@ class Objective:
     def _like(self, **changes: object) -> Objective:
         """Return a copy with some attributes changed."""
         other = copy(self)
-        for stale in ("noise", "exact_value"):
+        for stale in ("noise", "exact_value", "_penalty_curvature"):
             vars(other).pop(stale, None)
         vars(other).update(changes)
         return other
@@ -233,10 +233,13 @@ class Objective:
 
         From the gradient: differences of values lose what an outlier's loss hides.
         """
+        smooth = float(point.gradient @ direction)
+        if not self.l1.any():
+            return smooth
         away = np.sign(point.params) * direction
         at_zero = -np.abs(direction) if before else np.abs(direction)
         kinked = self.l1 @ np.where(point.params == 0, at_zero, away)
-        return float(point.gradient @ direction + kinked)
+        return smooth + float(kinked)
 
     def line_slope(self, point: Point, direction: Array) -> Callable[[float], float]:
         """Return the derivative in t along ``point + t direction``; takes one pass."""
@@ -281,7 +284,7 @@ class Objective:
     def hessian(self, curvature: Array, columns: Index) -> Array:
         """Return the Hessian on some params, from the rows' curvature."""
         hessian = self.rows.gram(curvature, columns)
-        hessian[np.diag_indices(columns.size)] += self.penalty_curvature(columns)
+        hessian.flat[:: columns.size + 1] += self.penalty_curvature(columns)
         return hessian
 
     def hessian_root(self, curvature: Array, columns: Index) -> Array:
@@ -295,8 +298,13 @@ class Objective:
 
     def penalty_curvature(self, columns: Index | None = None) -> Array:
         """Return the penalty's curvature for all params, or for some."""
-        full = np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
+        full = self._penalty_curvature
         return full if columns is None else full[columns]
+
+    @cached_property
+    def _penalty_curvature(self) -> Array:
+        """The penalty's curvature for all params."""
+        return np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
 
     def violation(self, point: Point) -> Array:
         """Return by how much each param fails the optimality condition [1]_.

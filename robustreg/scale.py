@@ -64,6 +64,8 @@ def weighted_median(values: Array, weight: Array) -> float:
     >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
     2.0
     """
+    if weight.min() == weight.max():
+        return _equal_median(values)
     total = float(weight.sum())
     if values.size > MOST_SORTED:
         values, weight, below = _around_the_median(values, weight)
@@ -73,6 +75,14 @@ def weighted_median(values: Array, weight: Array) -> float:
     order = np.argsort(values[live], kind="stable")
     sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
     return _middle(sorted_values, below + sums, total)
+
+
+def _equal_median(values: Array) -> float:
+    """Return the median of values of equal weight, without sorting them."""
+    below, above = (values.size - 1) // 2, values.size // 2
+    ordered = np.partition(values, (below, above))
+    lower, upper = ordered[below], ordered[above]
+    return float(lower + (upper - lower) / 2)
 
 
 def _middle(values: Array, sums: Array, total: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from many_rows import data, uneven
+from numpy.testing import assert_allclose
 from oracles import Case, assert_same_fit, optimum
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
@@ -49,6 +50,17 @@ def spent(monkeypatch):
 def unsampled(monkeypatch):
     """Return a function after whose call no sample is worth its cost."""
     return lambda: monkeypatch.setattr(sampling, "WORTHWHILE", np.inf)
+
+
+def test_kinked_fits_at_other_scales_look_at_few_rows(spent):
+    X, y = data(20_000)
+    fit = RobustRegressor(loss="l1", alpha=0.01).fit(X, y)
+    first, *others = spent["held"]
+    assert len(others) >= 2
+    # The last fit is so near that ten rows a param do.
+    assert max(others) <= 10 * (X.shape[1] + 1) < first
+    alone = L1Regressor(alpha=0.01, scale=fit.scale_).fit(X, y)
+    assert_allclose(fit.coef_, alone.coef_, rtol=1e-9)
 
 
 # Measured: 3 or 4, 9 to 10.5, 4.1 and 5.1 passes.
