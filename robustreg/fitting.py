@@ -231,6 +231,8 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
         found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
         scaled.fit(found.scale, problem.tol)
     result = scaled.result
+    # A sample's rows are memory, and no further fit starts here.
+    result.pop("preconditioner", None)
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)

@@ -322,15 +322,19 @@ class Objective:
         value = float(weight @ self.loss.value(clipped))
         return value + self.penalty.value(point.params[:-1])
 
-    def resolution(self, point: Point, slopes: Array) -> float:
+    def resolution(self, point: Point, slopes: Array | None = None) -> float:
         """Return the rounding error that the gap has from the residuals.
 
-        Only rows whose slope has room on both sides count: in the tails the loss and
-        its conjugate cancel exactly.
+        Only rows whose slope, the loss's own if None are given, has room on both sides
+        count: in the tails the loss and its conjugate cancel exactly.
         """
         low, high = self.loss.facts.slopes
         rows, weight = self.representatives
-        room = (slopes[rows] > low) & (slopes[rows] < high)
+        if slopes is None:
+            slope = self.loss.gradient(point.residual[rows])
+        else:
+            slope = slopes[rows]
+        room = (slope > low) & (slope < high)
         error = self.loss.value(RESOLVED * self.residual_error(point, rows))
         return float((weight * room) @ error)
 

@@ -161,7 +161,9 @@ def _checked_targets(y: Array) -> Array:
 
 
 def _checked_weight(sample_weight: Any, X: Any) -> Array:
-    """Return non-negative weights, not all 0."""
+    """Return non-negative weights, not all 0; equal ones take no memory."""
+    if sample_weight is None:
+        return np.broadcast_to(1.0, X.shape[:1])
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )

@@ -174,8 +174,6 @@ def allowed_gap(
     objective: Objective, point: Point, tol: float, slopes: Array | None = None
 ) -> float:
     """Return the gap at which a fit is done: relative, but not below rounding."""
-    if slopes is None:
-        slopes = objective.loss.gradient(point.residual)
     rounding = objective.resolution(point, slopes)
     return max(tol * objective.yardstick(point), rounding)
 

@@ -66,6 +66,15 @@ class Near:
     error: float
 
 
+@dataclass(frozen=True)
+class _SampleFit:
+    """The params of a sample's fit, their error as in `Near`, and the sparsity."""
+
+    params: Array
+    error: float
+    unit: float
+
+
 def reduced(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
@@ -76,9 +85,10 @@ def reduced(
     OptimizeResult
         As ``exact`` returns it, for all rows.
     """
-    as_it_is = without_loss(objective, start)
-    if as_it_is.success:
+    if (as_it_is := without_loss(objective, start)).success:
         return as_it_is
+    # Its residuals are memory.
+    del as_it_is
     if _is_small(objective):
         return exact(objective, start, _spread(objective, start))
     near = near_kinked(objective, start, step_rule, exact)
@@ -126,22 +136,16 @@ def without_loss(objective: Objective, start: Array) -> OptimizeResult:
 def near_kinked(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> Near:
-    """Return a point near the optimum, from samples of samples.
-
-    With m rows a sample's fit is off by about ``sqrt(p / m)`` times the sparsity times
-    the standard deviation of slopes over their range.
-    """
+    """Return a point near the optimum, from samples of samples."""
     n, p = objective.rows.n_rows, objective.n_params
-    drawn = None if _is_small(objective) else sample(objective, _sample_size(n, p))
-    if drawn is None:
+    near = None
+    if not _is_small(objective):
+        near = _of_sample(objective, start, step_rule, exact)
+    if near is None:
         result = exact(objective, start, _spread(objective, start))
         return Near(result.point, objective.typical_residual(result.point) / n)
-    near = near_kinked(drawn.objective, start, step_rule, exact)
-    few, unit = drawn.objective.rows.n_rows, _sparsity(drawn.objective, near.point)
+    unit, width = near.unit, WIDTH * max(near.error, objective.noise)
     low, high = objective.loss.facts.slopes
-    spread = unit * np.sqrt(-low * high) / (high - low)
-    error = max(spread * np.sqrt(p / few), near.error, objective.noise)
-    width = WIDTH * error
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
     beta = 2 * width / (high - low)
@@ -150,7 +154,7 @@ def near_kinked(
     )
     fit = newton(
         stage,
-        near.point.params,
+        near.params,
         step_rule=step_rule,
         tol=0.0,
         max_iter=STAGE_ITERATIONS,
@@ -162,6 +166,27 @@ def near_kinked(
     residual = fit.point.residual - beta * (low + high) / 2
     point = Point(fit.x, fit.point.gradient, residual, objective)
     return Near(point, float(max(left, objective.noise)))
+
+
+def _of_sample(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+) -> _SampleFit | None:
+    """Return a sample's fit, but not its rows; None if rows are too few for one.
+
+    With m rows it is off by about ``sqrt(p / m)`` times the sparsity times the standard
+    deviation of slopes over their range.
+    """
+    n, p = objective.rows.n_rows, objective.n_params
+    drawn = sample(objective, _sample_size(n, p))
+    if drawn is None:
+        return None
+    few = drawn.objective
+    near = near_kinked(few, start, step_rule, exact)
+    unit = _sparsity(few, near.point)
+    low, high = objective.loss.facts.slopes
+    spread = unit * np.sqrt(-low * high) / (high - low)
+    error = max(spread * np.sqrt(p / few.rows.n_rows), near.error)
+    return _SampleFit(near.point.params, float(error), unit)
 
 
 def _sparsity(objective: Objective, point: Point) -> float:
