@@ -243,6 +243,8 @@ class OutlierMapDisplay:
         ):
             if np.abs(values).max(initial=0.0) > LINEAR_REACH * cut:
                 _compress(axis, cut)
+        # Room for the labels.
+        self.ax_.margins(0.07)
         self.ax_.set_xlim(left=0.0)
 
     def _draw_labels(self, n_labels: int) -> None:

@@ -161,7 +161,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         >>> y = X @ [1.0, -2.0] + rng.normal(size=500)
         >>> model = RobustRegressor().fit(X, y)
         >>> model.outlier_score([[0.0, 0.0], [1.0, 1.0]], [1.0, 9.0]).round(1)
-        array([ 1.1, 10.4])
+        array([0.9, 9.7])
         """
         check_is_fitted(self)
         target = check_score_data(X, y, np.shape(self.coef_))
