@@ -10,6 +10,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.losses import L1, Loss, relative_weight
 from robustreg.objective import Objective
+from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Rows, representatives
 from robustreg.scale import (
@@ -63,8 +64,10 @@ class Problem:
         The penalty of the original coefficients over the scale.
     scale : float or str
         A number or a name in `robustreg.scale.SCALES`.
-    solver, tol, max_iter
+    solver, tol, max_iter, outlier_threshold
         As the estimators document them.
+    eps : float
+        Relative rounding error of the predictions that users will see.
     """
 
     rows: Rows
@@ -76,6 +79,8 @@ class Problem:
     solver: str
     tol: float
     max_iter: int
+    outlier_threshold: float
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,10 @@ class Fit:
         Iterations of the last fit, at least 1.
     weights : ndarray of shape (n_rows,) or None
         Robustness weights; None for a loss with a kink.
+    residual_scale : float
+        Scale of the residuals, in units of y, positive.
+    outliers : ndarray of bool of shape (n_rows,)
+        Residuals of more than ``outlier_threshold`` such scales.
     success : bool
         Whether the gap is within the tolerance.
     collapsed : bool
@@ -109,6 +118,8 @@ class Fit:
     dual_gap: float
     n_iter: int
     weights: Array | None
+    residual_scale: float
+    outliers: Array
     success: bool
     collapsed: bool
     message: str
@@ -232,6 +243,10 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
+    scale = _residual_scale(problem, found, residual)
+    scale = max(
+        scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
+    )
     return Fit(
         coef=coef.astype(np.float64),
         intercept=float(intercept),
@@ -240,10 +255,19 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
         dual_gap=float(result.gap),
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
+        residual_scale=scale,
+        outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
         success=bool(result.success) and found.converged,
         collapsed=found.collapsed,
         message=result.message if found.converged else "the scale did not settle",
     )
+
+
+def _residual_scale(problem: Problem, found: FixedPoint, residual: Array) -> float:
+    """Return the scale of the residuals: the fit's own, if estimated and positive."""
+    if isinstance(problem.scale, str) and not found.collapsed:
+        return found.scale
+    return measured_scale(residual, found.scale, problem.y, problem.weight)
 
 
 def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
