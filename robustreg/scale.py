@@ -72,7 +72,7 @@ def weighted_median(
     2.0
     """
     if weight.min() == weight.max():
-        return _equal_median(values)
+        return _equal_median(of(values))
     total = float(weight.sum())
     if values.size > MOST_SORTED:
         values, weight, below = _around_the_median(values, weight, of)

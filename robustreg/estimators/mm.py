@@ -116,11 +116,11 @@ class MMRegressor(RobustLinearModel):
     ``sample_weight`` must count rows: the S-scale depends on how many there are.
 
     The smallest scale is looked for from ``n_subsets`` subsets, and from least squares
-    and L1 fits of all rows and of the half that is nearest in X, refined as in
-    fast-S [4]_; subsets are drawn so that columns of dummies do no harm [5]_. It may be
-    missed: with many columns and wrong rows raise ``n_subsets``. Of more rows than 4000, or 20 for each coefficient, a sample of half
-    as many finds the candidates, and all rows refine them. The subsets do not depend
-    on the order of the rows.
+    and L1 fits of all rows and of the half that is nearest in X, refined as in fast-S
+    [4]_; subsets are drawn so that columns of dummies do no harm [5]_. It may be
+    missed: with many columns and wrong rows raise ``n_subsets``. Of more rows than
+    4000, or 20 for each coefficient, a sample of half as many finds the candidates, and
+    all rows refine them. The subsets do not depend on the order of the rows.
 
     If more than half of the rows lie on one plane, that plane is the fit, its scale is
     0, and a `ScaleCollapseWarning` says so.
