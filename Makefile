@@ -24,13 +24,16 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-# Writes benchmarks/results and the tables of the README; about half an hour.
+# Writes benchmarks/results and the tables of the README; about two hours, most of them
+# for the last program.
 bench: .venv/.bench
 	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/shapes.py
 	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/efficiency.py
+	$(BIN)/python benchmarks/robustness.py --again
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
@@ -41,7 +44,7 @@ oldest: .venv-oldest/.test
 	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST)
 
 clean:
-	rm -rf .venv .venv-oldest docs/_build examples/output
+	rm -rf .venv .venv-oldest docs/_build examples/output benchmarks/output
 
 # An extra and what it needs, installed anew after a change of pyproject.toml.
 .venv/.%: pyproject.toml

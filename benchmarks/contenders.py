@@ -126,8 +126,12 @@ def _peer(model: RegressorMixin) -> Contender:
 
 
 DEFAULT, HUBER = "RobustRegressor()", "HuberRegressor"
+# Where HuberRegressor's loss turns at its default epsilon, in standard deviations of
+# Gaussian residuals; see efficiency.py.
+AS_HUBER = 0.92
 CONTENDERS: dict[str, Contender] = {
     DEFAULT: _own(RobustRegressor()),
+    f"RobustRegressor(beta={AS_HUBER})": _own(RobustRegressor(beta=AS_HUBER)),
     "L1Regressor()": _own(L1Regressor()),
     'RobustRegressor("cauchy")': _own(RobustRegressor("cauchy")),
     'RobustRegressor("welsch")': _own(RobustRegressor("welsch")),

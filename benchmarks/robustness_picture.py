@@ -8,7 +8,7 @@ from contamination import KINDS, SHARES
 from matplotlib.colors import LogNorm
 
 # From as good as without bad rows to useless.
-LOWEST, HIGHEST = 1.0, 10.0
+LOWEST, HIGHEST = 1.0, 4.0
 TITLES = {
     "y": "bad rows in y\n(target far too large)",
     "X": "bad rows in X\n(far out, own target)",
