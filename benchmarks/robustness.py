@@ -91,7 +91,10 @@ def measure_task(
         rows = [row for row in rows if row["contender"] not in contenders]
     known = {row["contender"] for row in rows}
     rows += measure(name, [c for c in contenders if c not in known], repetition)
-    path.write_text(json.dumps(rows), encoding="utf-8")
+    # Whole or not at all, should the run be stopped here.
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps(rows), encoding="utf-8")
+    written.replace(path)
 
 
 def measured() -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ FILE = "robustness.csv"
 SLACK = 1.02
 # An estimator survives if its error grows by no more than this factor.
 SURVIVED = 1.25
+# So many cells in which a goal is missed are listed one by one.
+LISTED = 12
 
 Row = dict[str, Any]
 # The figures of a contender, by data, kind and share.
@@ -78,7 +80,10 @@ def typical_errors(cells: Cells, measure: str) -> dict[tuple[str, float], float]
 def sections(figures: dict[str, Cells]) -> Iterator[str]:
     """Yield the parts of the report."""
     data = list(dict.fromkeys(key[0] for key in figures[DEFAULT]))
-    yield f"{len(data)} data sets: {', '.join(data)}.\n"
+    yield (
+        f"{len(data)} data sets: {', '.join(data)}; "
+        f"{fewest_fits(figures[DEFAULT])} random splits of each.\n"
+    )
     yield (
         f"**Survives** a share of bad rows: the largest at which its median error is "
         f"typically at most {SURVIVED} times that without bad rows.\n"
@@ -124,7 +129,12 @@ def table_row(name: str, cells: Cells, kind: str) -> Row:
 def goals(figures: dict[str, Cells]) -> Iterator[str]:
     """Yield how often each goal is met, and where it is not."""
     ours = {name: cells for name, cells in figures.items() if is_ours(name)}
-    peers = {name: cells for name, cells in figures.items() if is_linear_peer(name)}
+    most = max(fewest_fits(cells) for cells in figures.values())
+    peers = {
+        name: cells
+        for name, cells in figures.items()
+        if is_linear_peer(name) and fewest_fits(cells) == most
+    }
     comparisons = {
         "one of ours is best, or within 2 % of the best linear peer": list(
             compared(ours, peers)
@@ -144,15 +154,15 @@ def goals(figures: dict[str, Cells]) -> Iterator[str]:
 
 def compared(ours: dict[str, Cells], peers: dict[str, Cells]) -> Iterator[Row]:
     """Yield the best of ours and of the peers in each cell, by each measure."""
-    for cell in next(iter(ours.values())):
-        for measure in MEASURES if cell[2] else MEASURES[:2]:
-            own = best(ours, cell, measure)
-            peer = best(peers, cell, measure)
+    for data, kind, share in next(iter(ours.values())):
+        for measure in MEASURES if share else MEASURES[:2]:
+            own = best(ours, (data, kind, share), measure)
+            peer = best(peers, (data, kind, share), measure)
             ratio = own[0] / peer[0]
             near = measure == "distance" and own[0] <= peer[0] + SLACK - 1
             yield {
-                "bad rows": f"{cell[2]:.0%} in {cell[1]}" if cell[2] else "none",
-                "data": cell[0],
+                "bad rows": f"{share:.0%} in {kind}" if share else "none",
+                "data": data,
                 "measure": measure,
                 "ours": own[1],
                 "peer": peer[1],
@@ -164,27 +174,34 @@ def compared(ours: dict[str, Cells], peers: dict[str, Cells]) -> Iterator[Row]:
 
 
 def best(
-    figures: dict[str, Cells], cell: tuple[str, str, float], measure: str
+    figures: dict[str, Cells], key: tuple[str, str, float], measure: str
 ) -> tuple[float, str]:
     """Return the smallest figure in a cell and whose it is."""
-    found = [(cells[cell][measure], name) for name, cells in figures.items()]
+    found = [(cells[key][measure], name) for name, cells in figures.items()]
     return min(pair for pair in found if np.isfinite(pair[0]))
 
 
 def verdict(goal: str, comparisons: list[Row]) -> Iterator[str]:
-    """Yield how often a goal is met for each kind and share, and the worst cell."""
+    """Yield how often a goal is met, and where it is not.
+
+    Few cells are listed, many are counted for each kind and share, with the worst.
+    """
     missed = [row for row in comparisons if not row["met"]]
     met = f"met in {len(comparisons) - len(missed)} of {len(comparisons)} cells"
     yield f"**Goal: {goal}**: {met}.\n"
-    groups: dict[str, list[Row]] = {}
-    for row in comparisons:
-        groups.setdefault(row["bad rows"], []).append(row)
-    yield harness.markdown([share_of_met(*group) for group in groups.items()])
-    if missed:
-        names = [row["peer"] for row in missed]
-        ranked = sorted(set(names), key=lambda name: -names.count(name))
+    if len(missed) > LISTED:
+        groups: dict[str, list[Row]] = {}
+        for row in comparisons:
+            groups.setdefault(row["bad rows"], []).append(row)
+        yield harness.markdown([share_of_met(*group) for group in groups.items()])
+    elif missed:
+        yield harness.markdown(
+            [{"bad rows": row["bad rows"], "missed in": cell(row)} for row in missed]
+        )
+    names = [row["peer"] for row in missed]
+    if len(ranked := sorted(set(names), key=lambda name: -names.count(name))) > 1:
         counts = ", ".join(f"`{name}` {names.count(name)}" for name in ranked)
-        yield f"Who is best where it is missed: {counts}.\n"
+        yield f"Best peer where it is missed, and how often: {counts}.\n"
 
 
 def share_of_met(bad_rows: str, comparisons: list[Row]) -> Row:
@@ -194,13 +211,15 @@ def share_of_met(bad_rows: str, comparisons: list[Row]) -> Row:
         own = [c["met"] for c in comparisons if c["measure"] == measure]
         row[name] = f"{sum(own)} of {len(own)}" if own else ""
     worst = max(comparisons, key=lambda c: c["ratio"] * (not c["met"]))
-    row["worst cell"] = ""
-    if not worst["met"]:
-        row["worst cell"] = (
-            f"{worst['data']}, {NAMES[worst['measure']]}: `{worst['ours']}` "
-            f"{worst['our figure']:.3g}, `{worst['peer']}` {worst['peer figure']:.3g}"
-        )
-    return row
+    return row | {"worst cell": "" if worst["met"] else cell(worst)}
+
+
+def cell(row: Row) -> str:
+    """Return a comparison in a line."""
+    return (
+        f"{row['data']}, {NAMES[row['measure']]}: `{row['ours']}` "
+        f"{row['our figure']:.3g}, `{row['peer']}` {row['peer figure']:.3g}"
+    )
 
 
 NAMES = {"median": "median error", "mean": "mean error", "distance": "distance"}
@@ -208,12 +227,17 @@ NAMES = {"median": "median error", "mean": "mean error", "distance": "distance"}
 
 def failures(figures: dict[str, Cells]) -> Iterator[str]:
     """Yield who could not fit how often, and who took part in fewer repetitions."""
-    most = max(row["fits"] for cells in figures.values() for row in cells.values())
+    most = max(fewest_fits(cells) for cells in figures.values())
     for name, cells in figures.items():
         failed = sum(row["failed"] for row in cells.values())
         fits = sum(row["fits"] for row in cells.values())
         if failed:
             yield f"`{name}` failed in {failed} of {fits} fits, which are left out."
-        fewest = min(row["fits"] for row in cells.values())
-        if fewest < most:
-            yield f"`{name}` took part in {fewest} of {most} repetitions."
+        if (fits := fewest_fits(cells)) < most:
+            part = f"`{name}` took part in {fits} of {most} repetitions"
+            yield f"{part}, and is not among the peers of the goals."
+
+
+def fewest_fits(cells: Cells) -> int:
+    """Return in how many repetitions a contender took part."""
+    return min(row["fits"] for row in cells.values())
