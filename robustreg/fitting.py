@@ -257,9 +257,16 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
 
 
 def _stationarity(point: Point) -> float:
-    """Return the relative violation of the optimality condition, nan at a kink."""
-    smooth = np.isfinite(point.objective.loss.facts.largest_curvature)
-    return float(point.objective.stationarity(point)) if smooth else float("nan")
+    """Return the relative violation of the optimality condition, nan at a kink.
+
+    Where all residuals are rounding errors, so is the violation.
+    """
+    objective = point.objective
+    if not np.isfinite(objective.loss.facts.largest_curvature):
+        return float("nan")
+    if point.value <= objective.exact_value:
+        return 0.0
+    return float(objective.stationarity(point))
 
 
 def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
