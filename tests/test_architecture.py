@@ -23,6 +23,7 @@ ROOMS = {
     "rows": (set(), {"numpy", "scipy"}),
     "linalg": (set(), {"numpy", "scipy"}),
     "scale": ({"rows"}, {"numpy", "scipy"}),
+    "outliers": ({"rows", "scale"}, {"numpy"}),
     "hessian": ({"linalg", "rows"}, {"numpy"}),
     "objective": ({"hessian", "linalg", "losses", "penalties", "rows"}, {"numpy"}),
     "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
@@ -32,8 +33,8 @@ ROOMS = {
         {"numpy", "scipy"},
     ),
     "fitting": (
-        {"certificate", "linalg", "losses", "objective", "penalties", "rows"}
-        | {"scale", "solvers"},
+        {"certificate", "linalg", "losses", "objective", "outliers", "penalties"}
+        | {"rows", "scale", "solvers"},
         {"numpy", "scipy"},
     ),
     "validation": (
@@ -48,6 +49,8 @@ ROOMS = {
         {"losses", "objective", "penalties", "rows", "solvers", "validation"},
         {"numpy", "sklearn"},
     ),
+    "leverage": ({"validation"}, {"numpy", "scipy", "sklearn"}),
+    "plotting": ({"leverage"}, {"matplotlib", "numpy"}),
     "__init__": ({"estimators", "path"}, set()),
 }
 # Words that belong to some rooms only.
@@ -56,7 +59,8 @@ HOMES = {
     "issparse": {"rows", "validation"},
     "sample_weight": {"validation", "estimators", "path"},
     "coef_": {"estimators"},
-    "import warnings": {"estimators", "path"},
+    "import warnings": {"estimators", "path", "leverage"},
+    "matplotlib.pyplot": {"plotting"},
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.
