@@ -85,6 +85,22 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Initial:
+    """The fit that a fit started from, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients.
+    intercept : float
+        Intercept, in units of y.
+    """
+
+    coef: Array
+    intercept: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted target, in original units.
 
@@ -113,6 +129,8 @@ class Fit:
         Whether the scale was held at its floor.
     message : str
         The solver's account.
+    initial : Initial or None
+        The fit that it started from, where that is an estimate of its own.
     """
 
     coef: Array
@@ -128,6 +146,7 @@ class Fit:
     success: bool
     collapsed: bool
     message: str
+    initial: Initial | None = None
 
 
 @final
@@ -255,13 +274,38 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     else:
         found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
         scaled.fit(found.scale, problem.tol)
-    result = scaled.result
+    return _finished(scaled, found, isinstance(problem.scale, str))
+
+
+def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
+    """Fit one target at an estimated scale, going down from exactly a start.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit; its scale is a number.
+    start : ndarray of shape (n_params,)
+        Params in units of y. The fit is the minimum of the valley that they lie in,
+        if the loss is not convex.
+    collapsed : bool
+        Whether the scale is the least that counts as positive.
+    """
+    scaled = _Scaled(problem, start)
+    scaled.result = OptimizeResult(x=start)
+    found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
+    scaled.fit(found.scale, problem.tol)
+    return _finished(scaled, found, True)
+
+
+def _finished(scaled: _Scaled, found: FixedPoint, estimated: bool) -> Fit:
+    """Return the last fit in original units."""
+    problem, result = scaled.problem, scaled.result
     # A sample's rows are memory, and no further fit starts here.
     result.pop("preconditioner", None)
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
-    scale = _residual_scale(problem, found, residual)
+    scale = _residual_scale(problem, found, residual, estimated)
     scale = max(
         scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
     )
@@ -295,9 +339,11 @@ def _stationarity(point: Point) -> float:
     return float(objective.stationarity(point))
 
 
-def _residual_scale(problem: Problem, found: FixedPoint, residual: Array) -> float:
+def _residual_scale(
+    problem: Problem, found: FixedPoint, residual: Array, estimated: bool
+) -> float:
     """Return the scale of the residuals: the fit's own, if estimated and positive."""
-    if isinstance(problem.scale, str) and not found.collapsed:
+    if estimated and not found.collapsed:
         return found.scale
     return measured_scale(residual, found.scale, problem.y, problem.weight)
 
