@@ -48,16 +48,23 @@ ROOMS = {
         {"losses", "objective", "penalties", "rows", "solvers", "validation"},
         {"numpy", "sklearn"},
     ),
+    "inference": (
+        {"estimators", "fitting", "linalg", "losses", "penalties", "rows", "scale"}
+        | {"validation"},
+        {"numpy", "pandas", "scipy", "sklearn"},
+    ),
     "__init__": ({"estimators", "path"}, set()),
 }
 # Words that belong to some rooms only.
 HOMES = {
-    "fit_intercept": {"rows", "validation", "estimators", "path"},
+    "fit_intercept": {"rows", "validation", "estimators", "path", "inference"},
     "issparse": {"rows", "validation"},
-    "sample_weight": {"validation", "estimators", "path"},
-    "coef_": {"estimators"},
-    "import warnings": {"estimators", "path"},
+    "sample_weight": {"validation", "estimators", "path", "inference"},
+    "coef_": {"estimators", "inference"},
+    "import warnings": {"estimators", "path", "inference"},
 }
+# Libraries that an extra installs, and the one file that imports each.
+OPTIONAL = {"pandas": "inference/table.py"}
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.
 LOOPS, LONGEST_LOOP = {"newton", "augmented_lagrangian"}, 75
@@ -126,6 +133,16 @@ def test_private_names_of_other_libraries_are_imported_by_validation_only(path):
         library, *parts = name.split(".")
         private = any(part.startswith("_") for part in parts)
         assert not private or library == "__future__" or room_of(path) == "validation"
+
+
+@pytest.mark.parametrize("library", OPTIONAL)
+def test_optional_libraries_are_imported_in_one_file(library):
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        if library in {name.partition(".")[0] for name in imports(path)}
+    }
+    assert users == {OPTIONAL[library]}
 
 
 @every_file

@@ -15,6 +15,8 @@ from robustreg.losses import Loss, make_loss
 from robustreg.rows import Array, Index, make_rows
 from robustreg.scale import scale_floor
 
+# Residuals of so many rounding errors are those of a perfect fit.
+NOISE = 1e3
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
 
@@ -153,6 +155,16 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
     return fitted
 
 
+def _check_scale(asked: float | str, scale: float, floor: float) -> None:
+    """Refuse a scale that was held at its floor."""
+    if isinstance(asked, str) and scale <= floor * (1 + 1e-6):
+        raise ValueError(
+            f"scale={asked!r} collapsed to {scale:.3g}: more than half of the rows are "
+            "fitted exactly, so that nothing tells the size of the errors. Fit with a "
+            "number as scale, or use cov_type='bootstrap'."
+        )
+
+
 def _check_columns(fitted: Fitted) -> None:
     """Refuse constant columns and fewer rows than columns."""
     constant = np.flatnonzero(~fitted.rows.varies[fitted.columns])
@@ -181,12 +193,22 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
     room = 0.0
     if fitted.loss.facts.piecewise_linear:
         size = np.abs(fitted.snapped)
+        exact_share = fitted.mean(size == 0)
+        if exact_share > 0.5:
+            raise ValueError(
+                f"{exact_share:.0%} of the rows are fitted exactly, so that "
+                "the errors have no density at the fit. Use cov_type='bootstrap'."
+            )
         most = min(fitted.columns.size, size.size - 1)
         free = fitted.weight * (size <= np.partition(size, most)[most])
         room = max(-low, high)
     left = np.abs(fitted.rows.adjoint(fitted.weight * slopes * (free == 0)))
     balanced = room * np.sqrt(free.sum() * fitted.rows.gram_diagonal(free))
-    terms = float(fitted.weight @ np.abs(slopes))
+    # The slopes of a perfect fit are those of rounding errors.
+    noise = NOISE * fitted.precision * (np.abs(fitted.target) + np.abs(fitted.residual))
+    terms = float(
+        fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
+    )
     violation = float(np.max(left - balanced)) / terms if terms > 0 else 0.0
     exact = fitted.precision < 1e-10
     bound = max(FOREIGN_SLOPE, 10 * np.sqrt(tol))

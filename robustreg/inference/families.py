@@ -27,7 +27,8 @@ class CovType:
 
 
 BANDWIDTH = {"bandwidth": "hall-sheather"}
-# The kernels that quantreg and statsmodels take by default.
+# The kernels that quantreg and statsmodels take by default. The Gaussian one, with a
+# bandwidth made for another purpose, makes the density too small.
 NORMAL = {**BANDWIDTH, "kernel": "gaussian"}
 PARABOLA = {**BANDWIDTH, "kernel": "epanechnikov"}
 GROUPS: dict[str, Any] = {"groups": None}
@@ -55,15 +56,16 @@ COV_TYPES: dict[str, dict[str, CovType]] = {
         "iid": CovType(kinked.iid, BANDWIDTH),
         "nid": CovType(kinked.nid, BANDWIDTH),
         "ker": CovType(kinked.ker, NORMAL),
+        "powell": CovType(kinked.ker, PARABOLA),
         "kernel-iid": CovType(kinked.kernel_iid, PARABOLA),
         "kernel-robust": CovType(kinked.kernel_robust, PARABOLA),
-        "cluster": CovType(kinked.kinked_cluster, {**NORMAL, **GROUPS}),
+        "cluster": CovType(kinked.kinked_cluster, {**PARABOLA, **GROUPS}),
     },
     "other": {},
 }
 # Of any loss, any penalty and any linear model.
 BOOTSTRAP = "bootstrap"
-DEFAULTS = {"smooth": "HC1", "jumping": "HC1", "kinked": "nid", "other": BOOTSTRAP}
+DEFAULTS = {"smooth": "HC1", "jumping": "HC1", "kinked": "powell", "other": BOOTSTRAP}
 EVERY_NAME = {name: None for kind in COV_TYPES.values() for name in kind} | {
     BOOTSTRAP: None
 }

@@ -155,7 +155,7 @@ class Fitted:
         scale = 1 / np.where(norms > 0, norms, 1.0)
         _, size, basis = scipy.linalg.svd(root * scale, full_matrices=True)
         size = np.append(size, np.zeros(basis.shape[0] - size.size))
-        self._refuse_dependent(basis[size <= DEPENDENT * size[0]])
+        self._refuse_dependent(basis[size <= DEPENDENT * size[0]] * scale)
         half = scale[:, None] * (basis.T / size)
         return np.asarray(half @ half.T)
 
@@ -174,7 +174,13 @@ class Fitted:
         """Refuse null directions by the names of the columns that they move."""
         if not null.size:
             return
-        moved = np.flatnonzero(np.abs(null).max(axis=0) > 1e-3)
+        null = null.copy()
+        if self.columns.size == self.rows.n_params:
+            # What centring takes from the columns belongs to the intercept.
+            standard = self.rows.standard
+            null[:, -1] -= null[:, :-1] @ (standard.shift * standard.unit)
+        share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
+        moved = np.flatnonzero(share.max(axis=0) > 1e-3)
         named = ", ".join(self.names[j] for j in moved[:10])
         raise ValueError(
             f"The standard errors of {named}{', ...' if moved.size > 10 else ''} do "
