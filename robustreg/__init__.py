@@ -2,6 +2,7 @@
 
 from robustreg.estimators import (
     L1Regressor,
+    MMRegressor,
     RobustRegressor,
     ScaleCollapseWarning,
     SmoothL1Regressor,
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "L1Regressor",
+    "MMRegressor",
     "RobustPath",
     "RobustRegressor",
     "ScaleCollapseWarning",

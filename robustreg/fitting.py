@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.losses import L1, Loss, relative_weight
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Rows, representatives
 from robustreg.scale import (
@@ -26,6 +26,7 @@ from robustreg.scale import (
 from robustreg.solvers import near_start, solve
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.facts import step_rule_for
+from robustreg.solvers.majorised import convex_start
 from robustreg.solvers.refinement import refine
 from robustreg.solvers.sampling import Sample, default_size, sample
 from robustreg.solvers.subsampled import preconditioner_at
@@ -76,6 +77,22 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Initial:
+    """The fit that a fit started from, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients.
+    intercept : float
+        Intercept, in units of y.
+    """
+
+    coef: Array
+    intercept: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted target, in original units.
 
@@ -86,17 +103,22 @@ class Fit:
     intercept, scale : float
         Intercept and scale, in units of y.
     objective, dual_gap : float
-        Objective, and a bound on it minus its minimum.
+        Objective, and a bound on it minus its minimum; nan for a loss that is not
+        convex.
+    stationarity : float
+        Relative violation of the optimality condition; nan for a loss with a kink.
     n_iter : int
         Iterations of the last fit, at least 1.
     weights : ndarray of shape (n_rows,) or None
         Robustness weights; None for a loss with a kink.
     success : bool
-        Whether the gap is within the tolerance.
+        Whether the solver met the tolerance and the scale settled.
     collapsed : bool
         Whether the scale was held at its floor.
     message : str
         The solver's account.
+    initial : Initial or None
+        The fit that it started from, where that is an estimate of its own.
     """
 
     coef: Array
@@ -104,11 +126,13 @@ class Fit:
     scale: float
     objective: float
     dual_gap: float
+    stationarity: float
     n_iter: int
     weights: Array | None
     success: bool
     collapsed: bool
     message: str
+    initial: Initial | None = None
 
 
 @final
@@ -162,11 +186,24 @@ class _Scaled:
         self.result = OptimizeResult(x=params)
         return np.asarray(objective.residual(params) * scale)
 
+    def near_convex(self, name: str) -> FixedPoint:
+        """Start from the fit of a convex loss; return its scale."""
+        convex = replace(self.problem, loss=convex_start(self.problem.loss))
+        other = _Scaled(replace(convex, solver="auto"), self.params())
+        found = _estimated_scale(other, name, ROUGH_RTOL)
+        self._params = other.params()
+        self._params[-1] -= self._center
+        self.result = OptimizeResult(x=self._params)
+        return replace(found, converged=False)
+
     def near_sample(self, name: str) -> FixedPoint | None:
         """Start from the fit of a sample of rows; return its scale.
 
-        None if rows are few or if the sample's scale is no guide.
+        None if rows are few or if the sample's scale is no guide. Which valley of a
+        loss that is not convex a fit lies in is for all rows to say.
         """
+        if not self.problem.loss.facts.convex:
+            return None
         whole = self.objective(1.0, self.problem.loss)
         drawn = sample(whole, default_size(whole))
         if drawn is None:
@@ -219,7 +256,30 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     else:
         found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
         scaled.fit(found.scale, problem.tol)
-    result = scaled.result
+    return _finished(scaled, found)
+
+
+def fit_from(problem: Problem, start: Array) -> Fit:
+    """Fit one target at a number as scale, going down from exactly a start.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit; its scale is a number.
+    start : ndarray of shape (n_params,)
+        Params in units of y. The fit is the minimum of the valley that they lie in,
+        if the loss is not convex.
+    """
+    scaled = _Scaled(problem, start)
+    scaled.result = OptimizeResult(x=start)
+    found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
+    scaled.fit(found.scale, problem.tol)
+    return _finished(scaled, found)
+
+
+def _finished(scaled: _Scaled, found: FixedPoint) -> Fit:
+    """Return the last fit in original units."""
+    problem, result = scaled.problem, scaled.result
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
@@ -229,6 +289,7 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
         scale=found.scale,
         objective=float(result.point.value),
         dual_gap=float(result.gap),
+        stationarity=_stationarity(result.point),
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
         success=bool(result.success) and found.converged,
@@ -237,9 +298,16 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     )
 
 
+def _stationarity(point: Point) -> float:
+    """Return the relative violation of the optimality condition, nan at a kink."""
+    smooth = np.isfinite(point.objective.loss.facts.largest_curvature)
+    return float(point.objective.stationarity(point)) if smooth else float("nan")
+
+
 def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
     """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
 
+    For a loss that is not convex from that of a convex one, whose valley it follows.
     Fits far from the fixed point are made roughly.
     """
     problem, measure = scaled.problem, SCALES[name]
@@ -247,7 +315,9 @@ def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:
     n_params += int(problem.rows.standard.constant)
     floor = scale_floor(problem.y, problem.weight)
     near = scaled.near_sample(name)
-    if near is None:
+    if not problem.loss.facts.convex:
+        near = scaled.near_convex(name)
+    elif near is None:
         unit = max(spread(problem.y, problem.weight), floor)
         start = mad(scaled.near_l1(unit), problem.weight, n_params)
         near = FixedPoint(start if start > floor else unit, False, False)

@@ -14,14 +14,14 @@ from robustreg.rows import Array, Index, Rows, strata
 class HessianOperator:
     """The Hessian ``design.T @ diag(c) @ design + diag(penalty)``, never formed.
 
-    Of sparse rows those with ``c > 0`` are copied, which costs about one product.
+    Of sparse rows those with curvature are copied, which costs about one product.
 
     Parameters
     ----------
     rows : Rows
         The design.
     c : ndarray of shape (n_rows,)
-        Curvature of each row, non-negative.
+        Curvature of each row.
     penalty : ndarray of shape (n_params,)
         Curvature of the penalty.
     """
@@ -43,17 +43,17 @@ class HessianOperator:
         return image
 
     def diagonal(self) -> Array:
-        """Return the diagonal."""
+        """Return the diagonal, for preconditioning: of the rows' curvature's size."""
         if self._rows is not self._counted:
             self._counted.count_pass(self._c)
-        return self._rows.gram_diagonal(self._c) + self.penalty
+        return self._rows.gram_diagonal(np.abs(self._c)) + self.penalty
 
     def sampled_block(self, columns: Index, n_sampled: int, diagonal: Array) -> Array:
-        """Return the Hessian on some params, its correlations from a sample of rows.
+        """Return about the Hessian on some params, correlations from a sample of rows.
 
         A random row of each of ``n_sampled`` stretches; the diagonal is as given.
         """
-        n, c = self._rows.n_rows, self._c
+        n, c = self._rows.n_rows, np.abs(self._c)
         if n > n_sampled:
             drawn = strata(n, n_sampled).astype(np.intp)
             gram = self._rows.take(drawn).gram(c[drawn], columns)

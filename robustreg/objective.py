@@ -263,8 +263,10 @@ class Objective:
         return self.rows.adjoint(self.weight * slopes) - self.linear
 
     def hessian(self, curvature: Array, columns: Index) -> Array:
-        """Return the Hessian on some params, from the rows' curvature."""
-        hessian = self.rows.gram(curvature, columns)
+        """Return the Hessian on some params, from the rows' curvature, of any sign."""
+        hessian = self.rows.gram(np.maximum(curvature, 0.0), columns)
+        if curvature.min(initial=0.0) < 0:
+            hessian -= self.rows.gram(np.maximum(-curvature, 0.0), columns)
         hessian[np.diag_indices(columns.size)] += self.penalty_curvature(columns)
         return hessian
 

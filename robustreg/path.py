@@ -34,7 +34,8 @@ class RobustPath(NamedTuple):
     intercepts : ndarray of shape (n_alphas,)
         Intercepts, 0 if none is fitted.
     dual_gaps : ndarray of shape (n_alphas,)
-        Upper bounds on the objective at the fit minus its minimum.
+        Upper bounds on the objective at the fit minus its minimum; nan for a
+        redescending loss.
     """
 
     alphas: NDArray[Any]
@@ -70,6 +71,8 @@ def robust_path(
     with the same answers, certified in the same way. Each fit starts at the one before.
     For a loss of parabolas and lines, such as smooth L1 and Huber's, residuals and Gram
     matrix are shared by all fits, and only rows that cross a breakpoint are touched.
+    For a redescending loss the convex fits that start it are the sequence, so that a
+    path and single fits end in the same local minima.
 
     Parameters
     ----------
@@ -89,8 +92,9 @@ def robust_path(
         Share of l1 in the elastic net, in [0, 1].
     alphas : array-like of shape (n_alphas,), default=None
         Strengths of the penalty, at least 0, in any order. None takes ``n_alphas``
-        from alpha_max, the smallest that makes all coefficients 0, down to
-        ``eps * alpha_max``, evenly spaced in their logarithm.
+        from alpha_max, the smallest that makes all coefficients 0 (of a redescending
+        loss and of the convex one that starts it), down to ``eps * alpha_max``,
+        evenly spaced in their logarithm.
     n_alphas : int, default=100
         Length of the grid; ignored if ``alphas`` are given.
     eps : float, default=1e-3
@@ -120,7 +124,8 @@ def robust_path(
     Warns
     -----
     ConvergenceWarning
-        Once, if the gap of some fit is larger than ``tol`` allows.
+        Once, if the gap of some fit, or how far it is from a local minimum, is larger
+        than ``tol`` allows.
 
     Examples
     --------
@@ -148,14 +153,14 @@ def robust_path(
         "tol": tol,
         "max_iter": max_iter,
     }
-    convex, grid = check_path_params(given, alphas)
+    checked, grid = check_path_params(given, alphas)
     data, target, weight = check_path_data(X, y, sample_weight)
     rows = make_rows(data, weight, fit_intercept)
     # Any centre will do: it saves digits.
     center = rows.standard.constant * float(np.median(target[weight > 0]))
     centred, share = (target - center) / scale, weight / weight.sum()
     unit_penalty = _penalty(rows, penalty, 1.0, l1_ratio)
-    objective = Objective(rows, centred, share, convex, unit_penalty)
+    objective = Objective(rows, centred, share, checked, unit_penalty)
     null = null_fit(objective, tol, max_iter)
     grid = _grid(null.strength, n_alphas, eps) if grid is None else grid
     penalties = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in grid]
@@ -198,12 +203,18 @@ def _warn(fits: list[WarmFit], alphas: Array, tol: float) -> None:
     failed = [index for index, fit in enumerate(fits) if not fit.success]
     if not failed:
         return
-    worst = max(failed, key=lambda i: fits[i].gap)
+    worst = max(failed, key=lambda i: -np.inf if np.isnan(fits[i].gap) else fits[i].gap)
+    gap = fits[worst].gap
+    lack = (
+        "is not yet at a local minimum"
+        if np.isnan(gap)
+        else f"may be {gap:.2g} above its minimum"
+    )
     warnings.warn(
         f"robust_path stopped before tol={tol:g} was met for {len(failed)} of "
         f"{len(fits)} alphas. The worst is alpha={alphas[worst]:.6g}, whose objective "
-        f"may be {fits[worst].gap:.2g} above its minimum. The best fits found are "
-        "kept. Raise max_iter or tol, or leave out the smallest alphas.",
+        f"{lack}. The best fits found are kept. "
+        "Raise max_iter or tol, or leave out the smallest alphas.",
         ConvergenceWarning,
         stacklevel=3,
     )

@@ -18,6 +18,11 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from robustreg.breakdown import (
+    efficiency_of,
+    tukey_for_breakdown,
+    tukey_for_efficiency,
+)
 from robustreg.losses import LOSSES, Loss, make_loss
 from robustreg.penalties import PENALTIES
 from robustreg.rows import Array
@@ -48,6 +53,18 @@ PATH_CONSTRAINTS: dict[str, list[Any]] = {
     "scale": PARAMETER_CONSTRAINTS["scale"][:1],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
 }
+# More params would need more subsets than anyone can wait for.
+MOST_MM_PARAMS = 2000
+# Of the estimate with a high breakdown point: a loss of its own.
+MM_CONSTRAINTS: dict[str, list[Any]] = {
+    "efficiency": [Interval(Real, 0, 1, closed="neither")],
+    "breakdown": [Interval(Real, 0, 0.5, closed="right")],
+    "n_subsets": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("tol", "max_iter")},
+}
 
 
 def check_params(estimator: Any) -> Loss:
@@ -56,6 +73,41 @@ def check_params(estimator: Any) -> Loss:
     for name in ("beta", "alpha", "scale", "tol", "max_iter"):
         _check_finite(name, getattr(estimator, name))
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def check_mm_params(estimator: Any) -> tuple[float, float]:
+    """Check the parameters of an MM-estimate; return its two constants.
+
+    The second loss may nowhere exceed the first, or the breakdown is lost.
+    """
+    estimator._validate_params()
+    for name in ("alpha", "tol", "max_iter"):
+        _check_finite(name, getattr(estimator, name))
+    first = tukey_for_breakdown(float(estimator.breakdown))
+    least = efficiency_of(first)
+    if estimator.efficiency < least:
+        raise ValueError(
+            f"efficiency must be at least {least:.4g}, which the S-estimate with "
+            f"breakdown={estimator.breakdown!r} has by itself. "
+            f"Got {estimator.efficiency!r}."
+        )
+    return first, max(first, tukey_for_efficiency(float(estimator.efficiency)))
+
+
+def check_mm_data(n_params: int, weight: Array) -> None:
+    """Refuse what subsets of rows cannot find, and weights that count no rows."""
+    if n_params > MOST_MM_PARAMS:
+        raise ValueError(
+            f"X has {n_params - 1} columns. MMRegressor takes at most "
+            f"{MOST_MM_PARAMS - 1}, because it fits subsets of as many rows. "
+            "Use RobustRegressor(loss='tukey'), or choose columns."
+        )
+    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
+    if total < min(n_live, 2 * n_params) * (1 - 1e-9):
+        raise ValueError(
+            f"sample_weight must count rows, but {n_live} rows have a total weight of "
+            f"{total:.4g}. Divide it by its mean."
+        )
 
 
 def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array | None]:

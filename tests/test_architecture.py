@@ -36,12 +36,17 @@ ROOMS = {
         | {"scale", "solvers"},
         {"numpy", "scipy"},
     ),
+    "breakdown": (
+        {"fitting", "linalg", "losses", "penalties", "rows", "scale"},
+        {"numpy", "scipy"},
+    ),
     "validation": (
-        {"losses", "penalties", "rows", "scale", "solvers"},
+        {"breakdown", "losses", "penalties", "rows", "scale", "solvers"},
         {"numpy", "scipy", "sklearn"},
     ),
     "estimators": (
-        {"fitting", "losses", "penalties", "rows", "scale", "validation"},
+        {"breakdown", "fitting", "losses", "penalties", "rows", "scale"}
+        | {"validation"},
         {"numpy", "sklearn"},
     ),
     "path": (

@@ -8,14 +8,14 @@ from sklearn.utils.estimator_checks import (
     check_param_validation,
 )
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.losses import LOSSES
 
 # Half of the checks fit more columns than rows, exactly: there the estimated scale
 # collapses, and the warning of it is right.
 pytestmark = pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
 
-CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
+CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor, MMRegressor]
 LOSS_NAMES = sorted(LOSSES)
 SCALES = [1.0, "mad", "proposal2"]
 PENALTIES = ["l2", "l1", "elasticnet"]
@@ -124,3 +124,12 @@ def test_solver(settings):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_other_settings(settings, fit_intercept):
     check_everything(SmoothL1Regressor(fit_intercept=fit_intercept, **settings))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"fit_intercept": False}, {"random_state": None, "breakdown": 0.3}],
+    ids=settings_id,
+)
+def test_mm(settings):
+    check_everything(MMRegressor(n_subsets=50, **settings))

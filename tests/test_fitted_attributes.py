@@ -40,7 +40,7 @@ def test_types_and_shapes_for_one_target(cls, loss):
     model = cls(loss).fit(X, y)
     assert model.coef_.shape == (COEF.size,)
     assert model.coef_.dtype == np.float64
-    for name in ("intercept_", "scale_", "dual_gap_"):
+    for name in ("intercept_", "scale_", "dual_gap_", "stationarity_"):
         assert isinstance(vars(model)[name], np.float64), name
     assert model.scale_ > 0
     assert isinstance(model.n_iter_, int)
@@ -62,11 +62,35 @@ def test_gap_bounds_the_distance_to_other_fits(cls, loss):
         return value.mean() + 0.05 * np.sum((coef / model.scale_) ** 2)
 
     reached = objective(model.coef_, model.intercept_)
-    assert 0 <= model.dual_gap_ <= 1e-9 * reached
+    convex = make_loss(loss).facts.convex
+    assert np.isnan(model.dual_gap_) != convex
+    gap = model.dual_gap_ if convex else 0.0
+    assert 0 <= gap <= 1e-9 * reached
     rng = np.random.default_rng(2)
     for step in rng.normal(size=(100, COEF.size + 1)) * 1e-4:
         near = objective(model.coef_ + step[1:], model.intercept_ + step[0])
-        assert reached - near <= model.dual_gap_ + 1e-14 * reached
+        assert reached - near <= gap + 1e-14 * reached
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_stationarity_is_the_violation_of_the_optimality_condition(loss, penalty):
+    X, y = make_data()
+    model = SmoothL1Regressor(loss, penalty=penalty, alpha=0.1).fit(X, y)
+    if loss in KINKED:
+        assert np.isnan(model.stationarity_)
+        return
+    slopes = make_loss(loss).gradient(y - model.predict(X)) / y.size
+    l1, l2 = {"l2": (0, 0.1), "l1": (0.1, 0), "elasticnet": (0.05, 0.05)}[penalty]
+    # In the standardised columns, in which the terms of all params are of one size.
+    spread = X.std(axis=0)
+    pull = ((X - X.mean(axis=0)).T @ slopes - l2 * model.coef_) / spread
+    at_zero = np.maximum(np.abs(pull) - l1 / spread, 0.0)
+    away = np.abs(pull - np.sign(model.coef_) * l1 / spread)
+    violation = np.where(model.coef_ == 0, at_zero, away).max()
+    terms = np.abs(slopes).sum()
+    assert model.stationarity_ <= 1e-4
+    assert max(violation, abs(slopes.sum())) / terms <= model.stationarity_ + 1e-12
 
 
 @pytest.mark.parametrize("loss", sorted(set(LOSSES) - KINKED))
@@ -108,7 +132,7 @@ def test_refit_is_idempotent(cls, loss):
     first = {name: np.copy(value) for name, value in vars(model).items()}
     model.fit(X, y)
     assert set(vars(model)) == set(first)
-    for name in ("coef_", "intercept_", "scale_", "dual_gap_", "n_iter_"):
+    for name in vars(model):
         assert_array_equal(vars(model)[name], first[name])
 
 
@@ -118,7 +142,7 @@ def test_each_target_is_its_own_fit(cls, loss):
     X, Y, _ = make_boxes()
     model = cls(loss).fit(X, Y)
     assert model.coef_.shape == (4, COEF.size)
-    for name in ("intercept_", "scale_", "dual_gap_"):
+    for name in ("intercept_", "scale_", "dual_gap_", "stationarity_"):
         assert vars(model)[name].shape == (4,), name
     assert model.predict(X).shape == Y.shape
     alone = [cls(loss).fit(X, y) for y in Y.T]

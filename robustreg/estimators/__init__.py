@@ -2,11 +2,13 @@
 
 from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
 from robustreg.estimators.l1 import L1Regressor
+from robustreg.estimators.mm import MMRegressor
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.estimators.smooth_l1 import SmoothL1Regressor
 
 __all__ = [
     "L1Regressor",
+    "MMRegressor",
     "RobustLinearModel",
     "RobustRegressor",
     "ScaleCollapseWarning",

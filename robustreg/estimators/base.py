@@ -14,14 +14,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.fitting import Fit, Problem, fit_problem
+from robustreg.fitting import Fit, Problem
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Rows, make_rows
 from robustreg.validation import (
-    PARAMETER_CONSTRAINTS,
     check_fit_data,
-    check_params,
     check_predict_data,
 )
 
@@ -31,29 +29,22 @@ class ScaleCollapseWarning(UserWarning):
 
 
 class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
-    """Fit, predict and the fitted attributes of every regressor here.
+    """Fit, predict and the fitted attributes of every regressor here."""
 
-    Subclasses are final and hold a constructor with their defaults.
-    """
-
-    _parameter_constraints: dict[str, list[Any]] = PARAMETER_CONSTRAINTS
+    # Rows of X farther out do not count for the standardisation.
+    _farthest_counted: float = np.inf
     _doc_link_module = "robustreg"
     _doc_link_template = (
         "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
     )
 
-    loss: str | Loss
-    beta: float | None
-    quantile: float
     penalty: str | None
     alpha: float
     l1_ratio: float
-    scale: float | str
     fit_intercept: bool
     solver: str
     tol: float
     max_iter: int
-    warm_start: bool
 
     coef_: NDArray[Any]
     intercept_: Any
@@ -89,15 +80,19 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             For a parameter out of its range, a solver that cannot minimise the
             objective, and data that is not finite and real or of the wrong shape.
         """
-        loss = check_params(self)
+        loss = self._checked_loss()
         data, target, weight = check_fit_data(self, X, y, sample_weight)
         single = target.ndim == 1
         targets = target[:, None] if single else target
-        rows = make_rows(data, weight, self.fit_intercept)
+        rows = make_rows(
+            data, weight, self.fit_intercept, farthest=self._farthest_counted
+        )
         fits = self._fit_each(rows, targets, weight, loss)
         if not (rows.standard.exact or all(fit.success for fit in fits)):
             # A row that the sample missed may own a column's scale.
-            rows = make_rows(data, weight, self.fit_intercept, exactly=True)
+            rows = make_rows(
+                data, weight, self.fit_intercept, True, self._farthest_counted
+            )
             fits = self._fit_each(rows, targets, weight, loss)
         self._store(fits, single, data.dtype)
         self._warn(fits)
@@ -147,17 +142,23 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         tags.target_tags.multi_output = True
         return tags
 
+    @abstractmethod
+    def _checked_loss(self) -> Loss:
+        """Check the parameters and return the loss."""
+
+    @abstractmethod
     def _fit_each(
         self, rows: Rows, targets: Array, weight: Array, loss: Loss
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
-        starts = self._starts(rows, targets.shape[1])
-        return [
-            fit_problem(self._problem(rows, column, weight, loss), start)
-            for column, start in zip(targets.T, starts, strict=True)
-        ]
 
-    def _problem(self, rows: Rows, target: Array, weight: Array, loss: Loss) -> Problem:
+    @abstractmethod
+    def _collapse(self) -> tuple[str, str]:
+        """Return what a collapsed scale is called, and the way out."""
+
+    def _problem(
+        self, rows: Rows, target: Array, weight: Array, loss: Loss, scale: float | str
+    ) -> Problem:
         """Return one target's problem."""
         penalty = make_penalty(
             self.penalty, self.alpha, self.l1_ratio, rows.n_params - 1
@@ -168,28 +169,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             weight=weight,
             loss=loss,
             penalty=penalty,
-            scale=self.scale,
+            scale=scale,
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
         )
-
-    def _starts(self, rows: Rows, n_targets: int) -> list[Array | None]:
-        """Return where each target's fit starts: at the last fit if warm and fitting.
-
-        A last fit of another shape is no start.
-        """
-        fitted = vars(self)
-        if not self.warm_start or "coef_" not in fitted:
-            return [None] * n_targets
-        coef = np.atleast_2d(self.coef_).astype(np.float64)
-        intercept = np.atleast_1d(self.intercept_).astype(np.float64)
-        if coef.shape != (n_targets, rows.n_params - 1):
-            return [None] * n_targets
-        return [
-            rows.standard.from_original(c, b)
-            for c, b in zip(coef, intercept, strict=True)
-        ]
 
     def _store(self, fits: list[Fit], single: bool, dtype: Any) -> None:
         """Set the fitted attributes, without the target axis for a y of one column."""
@@ -197,16 +181,24 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         intercept = np.array([fit.intercept for fit in fits]).astype(dtype)
         scale = np.array([fit.scale for fit in fits])
         gap = np.array([fit.dual_gap for fit in fits])
+        stationarity = np.array([fit.stationarity for fit in fits])
         self.coef_ = coef[0] if single else coef
         self.intercept_ = intercept[0] if single else intercept
         self.scale_ = scale[0] if single else scale
         self.dual_gap_ = gap[0] if single else gap
+        self.stationarity_ = stationarity[0] if single else stationarity
         self.n_iter_ = max(fit.n_iter for fit in fits)
         weights = [fit.weights for fit in fits if fit.weights is not None]
         if weights:
             self.weights_ = weights[0] if single else np.column_stack(weights)
         elif "weights_" in vars(self):
             del self.weights_
+        initial = [fit.initial for fit in fits if fit.initial is not None]
+        if initial:
+            coef = np.array([one.coef for one in initial])
+            intercept = np.array([one.intercept for one in initial])
+            self.s_coef_ = coef[0] if single else coef
+            self.s_intercept_ = intercept[0] if single else intercept
 
     def _warn(self, fits: list[Fit]) -> None:
         """Say once what did not converge and once what collapsed.
@@ -215,22 +207,39 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         if failed:
-            worst = max(failed, key=lambda fit: fit.dual_gap)
+            worst = max(failed, key=_doubt)
             warnings.warn(
-                f"{type(self).__name__} stopped before tol={self.tol:g} was met: the "
-                f"objective, {worst.objective:.6g}, may be {worst.dual_gap:.2g} above "
-                f"its minimum (solver={self.solver!r}, {worst.n_iter} iterations: "
-                f"{worst.message}). The best fit found is kept. Raise max_iter or "
-                "tol, or try another solver.",
+                f"{type(self).__name__} stopped before tol={self.tol:g} was met: "
+                f"{_shortfall(worst)} (solver={self.solver!r}, {worst.n_iter} "
+                f"iterations: {worst.message}). The best fit found is kept. Raise "
+                "max_iter or tol, or try another solver.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         if any(fit.collapsed for fit in fits):
+            name, way_out = self._collapse()
             warnings.warn(
-                f"scale={self.scale!r} collapsed: more than half of the rows are "
-                "fitted exactly. The fit is made at the smallest scale that counts "
-                "as positive, which is nearly the L1 fit. Pass a number as scale to "
-                "choose one.",
+                f"{name} collapsed: more than half of the rows are fitted exactly. "
+                f"The fit is made at the smallest scale that counts as positive, "
+                f"{way_out}",
                 ScaleCollapseWarning,
                 stacklevel=3,
             )
+
+
+def _doubt(fit: Fit) -> float:
+    """Return how far a fit may be from done: its gap, or what stands in for it."""
+    return fit.stationarity if np.isnan(fit.dual_gap) else fit.dual_gap
+
+
+def _shortfall(fit: Fit) -> str:
+    """Return what a fit lacks, in the terms of its loss."""
+    if np.isnan(fit.dual_gap):
+        return (
+            "the optimality condition of a local minimum is violated by "
+            f"{fit.stationarity:.2g} of its terms"
+        )
+    return (
+        f"the objective, {fit.objective:.6g}, may be {fit.dual_gap:.2g} above its "
+        "minimum"
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.scaled_loss import ScaledLossModel
 from robustreg.losses import Loss
 
 
 @final
-class L1Regressor(RobustLinearModel):
+class L1Regressor(ScaledLossModel):
     """Least absolute deviations, and quantile regression by ``quantile``.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,

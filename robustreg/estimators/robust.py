@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.scaled_loss import ScaledLossModel
 from robustreg.losses import Loss
 
 
 @final
-class RobustRegressor(RobustLinearModel):
+class RobustRegressor(ScaledLossModel):
     """Robust regression with a breakpoint in units of the residual scale.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.scaled_loss import ScaledLossModel
 from robustreg.losses import Loss
 
 
 @final
-class SmoothL1Regressor(RobustLinearModel):
+class SmoothL1Regressor(ScaledLossModel):
     """Smooth L1 regression: squares near the fit, absolute values far from it.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,

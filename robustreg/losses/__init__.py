@@ -24,12 +24,14 @@ from robustreg.losses.convex import (
     PseudoHuber,
     SmoothL1,
 )
+from robustreg.losses.redescending import Cauchy, Talwar, Tukey, Welsch
 from robustreg.losses.tilted import Dilated, Tilted
 
 __all__ = [
     "L1",
     "L2",
     "LOSSES",
+    "Cauchy",
     "Dilated",
     "Envelope",
     "Huber",
@@ -40,7 +42,10 @@ __all__ = [
     "Pinball",
     "PseudoHuber",
     "SmoothL1",
+    "Talwar",
     "Tilted",
+    "Tukey",
+    "Welsch",
     "make_loss",
     "numerical_conjugate",
     "relative_weight",
@@ -94,6 +99,18 @@ LOSSES: dict[str, LossEntry] = {
         zero_beta=False,
     ),
     "quantile": LossEntry(lambda beta, quantile: Pinball(quantile - 1, quantile)),
+    "cauchy": LossEntry(
+        lambda beta, quantile: _tilted(Cauchy(beta), quantile), 2.385, zero_beta=False
+    ),
+    "welsch": LossEntry(
+        lambda beta, quantile: _tilted(Welsch(beta), quantile), 2.985, zero_beta=False
+    ),
+    "tukey": LossEntry(
+        lambda beta, quantile: _tilted(Tukey(beta), quantile), 4.685, zero_beta=False
+    ),
+    "talwar": LossEntry(
+        lambda beta, quantile: _tilted(Talwar(beta), quantile), 2.795, zero_beta=False
+    ),
 }
 
 

@@ -27,7 +27,8 @@ class LossFacts:
         Infimum and supremum of the first derivative, which bound the domain of
         the convex conjugate.
     convex : bool, default=True
-        False for a redescending loss, which no solver takes yet.
+        False for a redescending loss: fits then end in a local minimum, and start
+        at a convex one.
     symmetric : bool, default=True
         True if the value is the same at ``r`` and ``-r``; only such a loss can be
         tilted by ``quantile``.
@@ -40,6 +41,8 @@ class LossFacts:
     unimodal : bool, default=False
         True if the curvature rises to one peak and falls after it, so that between
         two residuals it is least at one of them. Fits are then certified at less cost.
+    largest_value : float, default=inf
+        Supremum of the value; finite for a loss that gives gross outliers up.
     """
 
     largest_curvature: float
@@ -49,6 +52,7 @@ class LossFacts:
     linear_beyond: float = np.inf
     breakpoints: tuple[float, ...] | None = None
     unimodal: bool = False
+    largest_value: float = np.inf
 
     @property
     def bounded_slope(self) -> bool:

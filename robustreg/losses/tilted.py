@@ -38,6 +38,7 @@ class Tilted(Loss):
             largest_curvature=facts.largest_curvature * max(below, above),
             slopes=(facts.slopes[0] * below, facts.slopes[1] * above),
             symmetric=False,
+            largest_value=facts.largest_value * max(below, above),
             breakpoints=None
             if facts.breakpoints is None
             else tuple(sorted({0.0, *facts.breakpoints})),
@@ -90,6 +91,7 @@ class Dilated(Loss):
             facts,
             largest_curvature=facts.largest_curvature / self.factor,
             linear_beyond=facts.linear_beyond * self.factor,
+            largest_value=facts.largest_value * self.factor,
             breakpoints=None
             if facts.breakpoints is None
             else tuple(self.factor * end for end in facts.breakpoints),

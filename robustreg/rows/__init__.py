@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 
 from robustreg.rows.base import (
@@ -20,6 +21,7 @@ from robustreg.rows.dense import (
     DenseRows,
     dense_standard,
     sampled_standard,
+    typical_standard,
 )
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.sparse import SparseRows, sparse_standard
@@ -44,7 +46,11 @@ FORMED_ENTRIES = 2**18
 
 
 def make_rows(
-    X: Any, weight: Array, fit_intercept: bool, exactly: bool = False
+    X: Any,
+    weight: Array,
+    fit_intercept: bool,
+    exactly: bool = False,
+    farthest: float = np.inf,
 ) -> Rows:
     """Return the rows of an array or a sparse matrix, standardised by ``weight``.
 
@@ -58,6 +64,10 @@ def make_rows(
         Whether the design has a constant column.
     exactly : bool
         Whether to standardise by all rows even where a sample of many would do.
+    farthest : float
+        Rows of an array with an entry that is so many times farther from the median of
+        its column than entries typically are do not count for the standardisation.
+        Beside an outlier of 1e16, others would have no digits left.
     """
     if scipy.sparse.issparse(X):
         rows = X.tocsr()
@@ -68,5 +78,7 @@ def make_rows(
     standard = None if exactly else sampled_standard(X, weight, fit_intercept)
     if standard is None:
         standard = dense_standard(X, weight, fit_intercept)
+    if np.isfinite(farthest):
+        standard = typical_standard(X, weight, fit_intercept, standard, farthest)
     rows = DenseRows(X, standard)
     return rows.formed() if X.size <= FORMED_ENTRIES else rows

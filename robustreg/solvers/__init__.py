@@ -23,6 +23,7 @@ from robustreg.solvers.kinked import (
 )
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
+from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import proximal_step
 from robustreg.solvers.reduction import reduced
@@ -261,6 +262,22 @@ def _run_row_space(
     return result_at(point, gap, inner.nit, True, "", slopes=slopes)
 
 
+def _run_majorised(
+    objective: Objective,
+    start: Array,
+    tol: float,
+    max_iter: int,
+    previous: OptimizeResult | None,
+) -> OptimizeResult:
+    """Go down from the convex fit, or from a previous one."""
+    if previous is None:
+        convex = objective.with_loss(convex_start(objective.loss), objective.target)
+        start = solve(convex, start, "auto", max(tol, START_TOL), max_iter).x
+    step_rule = step_rule_for(objective)
+    options = {"step_rule": step_rule, "tol": tol, "max_iter": max_iter}
+    return _through_scipy(majorised_newton, objective, start, **options)
+
+
 # In order of preference.
 SOLVERS: dict[str, Solver] = {
     "row-space": Solver(
@@ -304,6 +321,9 @@ SOLVERS: dict[str, Solver] = {
     "augmented-lagrangian-cg": Solver(
         partial(_afresh, method=_run_augmented_lagrangian_cg),
         {"piecewise linear loss": True, "l1 part in the penalty": False},
+    ),
+    "majorised-newton": Solver(
+        _run_majorised, {"convex loss": False, "smooth loss": True}
     ),
     "linprog": Solver(
         partial(_afresh, method=linear_program),

@@ -31,7 +31,11 @@ MISSED = 1e-6
 
 
 def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
-    """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular."""
+    """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular.
+
+    One that is not positive semidefinite, which some rows' curvature may make it, has
+    no step.
+    """
     columns = np.arange(objective.n_params)
     hessian = objective.hessian(curvature, columns)
     factor = factorise(hessian)
@@ -39,6 +43,8 @@ def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
         dependent = dependent_solve(hessian, point.gradient)
         if dependent is not None:
             return _dependent_step(hessian, point.gradient, dependent)
+        if curvature.min(initial=0.0) < 0:
+            return Step(np.zeros_like(point.params), 0.0, singular=True)
         root = objective.hessian_root(curvature, columns)
         return root_step(root, point.gradient)
     solution = factor.solve(point.gradient)

@@ -53,6 +53,8 @@ def krylov_step(objective: Objective, point: Point, curvature: Array) -> Step:
         preconditioner(hessian, diagonal) if rtol <= LOOSE else None,
     )
     decrease = -0.5 * float(point.gradient @ direction)
+    # Without convexity the first direction may already go over a ridge.
+    unseen = unseen or not decrease > 0
     return Step(direction, decrease, singular=unseen, inexact=True)
 
 

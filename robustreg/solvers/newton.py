@@ -121,7 +121,7 @@ def newton(
 
     while not success and iteration < max_iter:
         iteration += 1
-        step, level = _model_step(objective, point, step_rule, level)
+        step, level = model_step(objective, point, step_rule, level)
         trial, length = _advance(objective, point, step)
         left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
@@ -206,7 +206,7 @@ def _next_decrease(
     return CAUTION * step.decrease * ratio**2
 
 
-def _model_step(
+def model_step(
     objective: Objective, point: Point, step_rule: StepRule, level: int
 ) -> tuple[Step, int]:
     """Return the step, with more of the majoriser while the model is singular."""

@@ -3,7 +3,8 @@
 Coefficients of 0 are optimal if and only if some optimal slopes d of the intercept's
 fit meet ``abs(design.T @ (w d)) <= l1`` [1]_. For a smooth loss the slopes are unique.
 Rows that a loss with a kink fits exactly leave theirs open, and the smallest bound is
-that of a linear program in those.
+that of a linear program in those. Of a loss that is not convex it is a local minimum,
+at penalties for which the convex fit that starts it has no columns, either.
 
 References
 ----------
@@ -24,6 +25,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
 from robustreg.solvers import solve
+from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
 
 TINY = float(np.finfo(float).tiny)
@@ -40,7 +42,8 @@ class NullFit:
     point : Point
         Where the coefficients are 0.
     gap : float
-        A bound on the value there minus the minimum over the intercept.
+        A bound on the value there minus the minimum over the intercept; nan for a loss
+        that is not convex.
     adjoint : ndarray of shape (n_params,)
         Of optimal slopes, the smallest in units of the l1 part.
     strength : float
@@ -58,6 +61,8 @@ class NullFit:
 
 def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
     """Return the optimum with all coefficients 0, whatever the penalty is."""
+    if not objective.loss.facts.convex:
+        return _null_valley(objective, tol, max_iter)
     params, slopes, gap = _intercept(objective, tol, max_iter)
     point = objective.evaluate(params)
     adjoint = -point.gradient
@@ -69,6 +74,22 @@ def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
         adjoint = objective.adjoint(slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     return NullFit(point, gap, adjoint, _strength(objective, adjoint), success)
+
+
+def _null_valley(objective: Objective, tol: float, max_iter: int) -> NullFit:
+    """Return the local minimum that the convex fit without columns leads to."""
+    convex = objective.with_loss(convex_start(objective.loss), objective.target)
+    start = null_fit(convex, max(tol, START_TOL), max_iter)
+    params = np.zeros(objective.n_params)
+    success = start.success
+    if objective.rows.standard.constant:
+        near = OptimizeResult(x=start.point.params[-1:])
+        alone = _without_columns(objective)
+        result = solve(alone, near.x, "auto", tol, max_iter, near)
+        params[-1], success = result.x[-1], bool(result.success)
+    point = objective.evaluate(params)
+    strength = max(_strength(objective, -point.gradient), start.strength)
+    return NullFit(point, np.nan, -point.gradient, strength, success)
 
 
 def _intercept(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.linalg import factorise
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import Step
@@ -31,6 +32,8 @@ def proximal_step(objective: Objective, point: Point, curvature: Array) -> Step:
     diagonal = np.diag_indices(columns.size)
     hessian[diagonal] += RIDGE * hessian[diagonal]
     l1, start = objective.l1[columns], point.params[columns]
+    if curvature.min(initial=0.0) < 0 and factorise(hessian).rcond == 0:
+        return Step(np.zeros_like(point.params), 0.0, singular=True)
     linear = point.gradient[columns] - hessian @ start
     solution = minimize_l1_quadratic(hessian, linear, l1, start)
     change = solution - start

@@ -13,8 +13,9 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Index
 from robustreg.solvers import solve
+from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.null_fit import NullFit
+from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
 
 # How large residuals are is measured anew after so many fits.
@@ -34,9 +35,10 @@ class WarmFit:
     params : ndarray of shape (n_params,)
         Where the objective is smallest.
     gap : float
-        A bound on the objective there minus its minimum.
+        A bound on the objective there minus its minimum; nan for a loss that is not
+        convex.
     success : bool
-        Whether the gap is within the tolerance.
+        Whether the solver met the tolerance.
     """
 
     params: Array
@@ -56,7 +58,7 @@ def warm_fits(
     Parameters
     ----------
     objective : Objective
-        Convex; its own penalty is of no account.
+        Its own penalty is of no account.
     null : NullFit
         Its optimum without columns.
     penalties : list of Penalty
@@ -64,6 +66,8 @@ def warm_fits(
     tol, max_iter
         As the estimators document them.
     """
+    if not objective.loss.facts.convex:
+        return _valley_fits(objective, penalties, tol, max_iter)
     fits: list[WarmFit] = []
     params, point, shared = null.point.params, null.point, None
     for place, penalty in enumerate(penalties):
@@ -80,6 +84,26 @@ def warm_fits(
             point, shared = _without_penalty(objective, penalty, result.point), None
         params = fit.params
         fits.append(fit)
+    return fits
+
+
+def _valley_fits(
+    objective: Objective, penalties: list[Penalty], tol: float, max_iter: int
+) -> list[WarmFit]:
+    """Return the fits of a loss that is not convex, each from its own convex fit.
+
+    The convex ones are the warm sequence. A redescending fit that started at the one
+    before would stay in a valley that a single fit does not come to.
+    """
+    convex = objective.with_loss(convex_start(objective.loss), objective.target)
+    rough = max(tol, START_TOL)
+    null = null_fit(convex, rough, max_iter)
+    fits = []
+    starts = warm_fits(convex, null, penalties, rough, max_iter)
+    for penalty, start in zip(penalties, starts, strict=True):
+        like, near = objective.with_penalty(penalty), OptimizeResult(x=start.params)
+        result = solve(like, start.params, "auto", tol, max_iter, near)
+        fits.append(WarmFit(result.x, float(result.gap), bool(result.success)))
     return fits
 
 

@@ -1,0 +1,20 @@
+"""Fits that survive up to half of the rows being wrong, in X as well as in y."""
+
+from __future__ import annotations
+
+from robustreg.breakdown.constants import (
+    efficiency_of,
+    tukey_for_breakdown,
+    tukey_for_efficiency,
+)
+from robustreg.breakdown.mm import fit_mm
+from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+
+__all__ = [
+    "SEstimate",
+    "efficiency_of",
+    "fit_mm",
+    "s_estimate",
+    "tukey_for_breakdown",
+    "tukey_for_efficiency",
+]

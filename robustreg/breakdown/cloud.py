@@ -1,0 +1,152 @@
+"""The rows that subsets are drawn from, in coordinates that no outlier spoils."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robustreg.rows import Array, Index, Rows, representatives, strata
+
+# Of more rows than so many a sample of half as many stands for all.
+MOST_ROWS, ROWS_A_PARAM = 4000, 20
+# Rows drawn for each direction that the sample missed.
+ROWS_A_DIRECTION = 50
+# A direction in which the rows extend less than this, relative to others, is none.
+FLAT = 1e-11
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Rows in coordinates in which typical rows extend equally far everywhere.
+
+    Parameters
+    ----------
+    design : ndarray of shape (m, rank)
+        The rows, ``standardised design @ matrix``.
+    target : ndarray of shape (m,)
+        Their targets.
+    weight : ndarray of shape (m,)
+        Positive weights that sum to 1.
+    matrix : ndarray of shape (n_params, rank)
+        ``params = matrix @ coordinates``.
+    complete : bool
+        Whether no row with weight was left out.
+    """
+
+    design: Array
+    target: Array
+    weight: Array
+    matrix: Array
+    complete: bool
+
+    @property
+    def directions(self) -> Array:
+        """The rows, each with norm 1; a row of zeros stays one."""
+        return self.design / _norms(self.design)[:, None]
+
+
+def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
+    """Return the cloud of the rows that have weight, or of a sample of many.
+
+    The rows are put in an order of their own, so that neither their order in the data
+    nor whether a row is repeated or has twice the weight makes a difference.
+    """
+    live = np.flatnonzero(weight)
+    probe = np.random.default_rng(0).normal(size=rows.n_params)
+    order = live[np.argsort((target + rows.predict(probe))[live], kind="stable")]
+    most = max(MOST_ROWS, ROWS_A_PARAM * rows.n_params)
+    if order.size <= most:
+        index, share = order, weight[order]
+    else:
+        index, share = _sample(rows, weight, order, most // 2)
+    design = rows.few(index)
+    matrix = _equalised(design, rows.standard.constant > 0)
+    return Cloud(
+        design=design @ matrix,
+        target=target[index],
+        weight=share / share.sum(),
+        matrix=matrix,
+        complete=order.size <= most,
+    )
+
+
+def _sample(rows: Rows, weight: Array, order: Index, size: int) -> tuple[Index, Array]:
+    """Return rows that stand for all, and for how many each does.
+
+    Where they do not span what all rows do, because a dummy is rare, rows that extend
+    in the missing directions are a stratum of their own.
+    """
+    drawn, share = representatives(weight[order], size)
+    index, n_varying = order[drawn], int(np.count_nonzero(rows.varies))
+    for _ in range(n_varying):
+        missing = _null_directions(rows.few(index)[:, rows.varies])
+        if not missing.shape[1]:
+            break
+        probe = np.zeros(rows.n_params)
+        probe[rows.varies] = missing @ np.random.default_rng(1).normal(
+            size=missing.shape[1]
+        )
+        reach = np.abs(rows.predict(probe))[order]
+        outside = order[reach > FLAT**0.5 * np.abs(probe).max()]
+        if not outside.size:
+            break
+        count = min(outside.size, ROWS_A_DIRECTION * missing.shape[1])
+        total = float(weight[outside].sum())
+        picked = np.searchsorted(np.cumsum(weight[outside]), strata(total, count))
+        share = np.append(share, np.full(count, total / count))
+        index = np.append(index, outside[np.minimum(picked, outside.size - 1)])
+    return index, share
+
+
+def _null_directions(design: Array) -> Array:
+    """Return an orthonormal basis of the directions in which no row extends."""
+    _, size, turn = np.linalg.svd(np.linalg.qr(design, mode="r"))
+    rank = int(np.count_nonzero(size > FLAT * size[0])) if size.size else 0
+    return np.asarray(turn[rank:].T)
+
+
+def _equalised(design: Array, intercept: bool) -> Array:
+    """Return the matrix to coordinates in which the directions of rows are alike.
+
+    Columns are centred and scaled by medians, each row then counts by its direction
+    only, and the principal axes of these are scaled [1]_: far rows, up to half of
+    them, cannot make the others look alike. Dependent columns share one coordinate.
+
+    References
+    ----------
+    .. [1] Visuri, S., Koivunen, V., Oja, H. (2000). Sign and rank covariance matrices.
+       Journal of Statistical Planning and Inference 91, 557-575.
+    """
+    shift = np.median(design, axis=0) if intercept else np.zeros(design.shape[1])
+    shift[-1] = 0.0
+    spread = _spreads(design - shift)
+    kept = np.flatnonzero(spread)
+    matrix = np.zeros((design.shape[1], kept.size))
+    matrix[kept, np.arange(kept.size)] = 1 / spread[kept]
+    if intercept:
+        matrix[-1] -= shift @ matrix
+    near = design @ matrix
+    near /= _norms(near)[:, None]
+    root = np.linalg.qr(near, mode="r")
+    _, size, turn = np.linalg.svd(root, full_matrices=False)
+    rank = int(np.count_nonzero(size > FLAT * size[:1]))
+    matrix = matrix @ (turn[:rank].T / size[:rank] * np.sqrt(len(design)))
+    if rank < np.count_nonzero(design.any(axis=0)):
+        # Params of dependent columns have least norm.
+        null = _null_directions(design)
+        matrix -= null @ (null.T @ matrix)
+    return np.asarray(matrix)
+
+
+def _spreads(centred: Array) -> Array:
+    """Return the median size of each column; the mean where most of it is 0."""
+    size = np.abs(centred)
+    median, mean = np.median(size, axis=0), size.mean(axis=0)
+    return np.where(median > 0, median, mean)
+
+
+def _norms(rows: Array) -> Array:
+    """Return the norms of rows, 1 for a row of zeros."""
+    norms = np.linalg.norm(rows, axis=1)
+    return np.where(norms > 0, norms, 1.0)

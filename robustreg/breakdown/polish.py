@@ -1,0 +1,131 @@
+"""The last digits of an S-estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robustreg.breakdown.m_scale import m_scale, m_scales, tukey_weight
+from robustreg.linalg import cholesky_solve, solve_symmetric
+from robustreg.rows import Array, Rows
+
+MOST_STEPS = 200
+# A step that promises to lower the logarithm of the scale by less is the last.
+NEGLIGIBLE = 1e-15
+
+
+@dataclass(frozen=True)
+class SCriterion:
+    """What an S-estimate minimises: the scale of residuals.
+
+    Parameters
+    ----------
+    constant : float
+        Of Tukey's loss.
+    share : float
+        Its mean, where its supremum is 1.
+    floor : float
+        A smaller scale counts as 0.
+    """
+
+    constant: float
+    share: float
+    floor: float
+
+    def scales(self, residual: Array, weight: Array, rtol: float) -> Array:
+        """Return the scale of each row of residuals, no less than the floor."""
+        found = m_scales(residual, weight, self.constant, self.share, rtol)
+        return np.maximum(found, self.floor)
+
+    def scale(self, residual: Array, weight: Array) -> float:
+        """Return the scale of residuals, no less than the floor."""
+        found = m_scale(residual, weight, self.constant, self.share)
+        return max(found, self.floor)
+
+
+@dataclass(frozen=True)
+class SPoint:
+    """Params and the scale of their residuals.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        Where.
+    residual : ndarray of shape (n_rows,)
+        Residuals.
+    scale : float
+        Their scale.
+    n_iter : int
+        Steps that led there.
+    """
+
+    params: Array
+    residual: Array
+    scale: float
+    n_iter: int
+
+
+def polished(
+    rows: Rows, target: Array, weight: Array, criterion: SCriterion, start: Array
+) -> SPoint:
+    """Return the local minimum of the scale near a start.
+
+    The scale does not change to first order at the minimum, so that Newton's method
+    at a fixed scale, with the scale measured after each step, converges quadratically.
+    Where its step does not lower the scale, reweighted least squares does.
+
+    Parameters
+    ----------
+    rows : Rows
+        The design.
+    target : ndarray of shape (n_rows,)
+        Targets.
+    weight : ndarray of shape (n_rows,)
+        Sums to 1.
+    criterion : SCriterion
+        What is minimised.
+    start : ndarray of shape (n_params,)
+        Where from.
+    """
+
+    def at(params: Array, n_iter: int) -> SPoint:
+        residual = target - rows.predict(params)
+        return SPoint(params, residual, criterion.scale(residual, weight), n_iter)
+
+    point = at(start, 1)
+    for n_iter in range(1, MOST_STEPS + 1):
+        if point.scale <= criterion.floor:
+            break
+        width = criterion.constant * point.scale
+        pull = weight * tukey_weight(point.residual, width)
+        slope = rows.adjoint(pull * point.residual)
+        step = _newton_step(rows, weight, point.residual, width, slope)
+        new = point if step is None else at(point.params + step, n_iter)
+        if not new.scale < point.scale:
+            columns = np.arange(rows.n_params)
+            step = solve_symmetric(rows.gram(pull, columns), slope)
+            new = at(point.params + step, n_iter)
+        if not new.scale < point.scale:
+            break
+        point = new
+        if float(slope @ step) <= NEGLIGIBLE * point.scale**2:
+            break
+    return point
+
+
+def _newton_step(
+    rows: Rows, weight: Array, residual: Array, width: float, slope: Array
+) -> Array | None:
+    """Return Newton's step at a fixed scale, None if it does not lead down."""
+    columns = np.arange(rows.n_params)
+    t = np.minimum(np.abs(residual) / width, 1.0) ** 2
+    curvature = weight * (1 - t) * (1 - 5 * t)
+    # A Gram matrix takes no negative curvature.
+    hessian = rows.gram(np.maximum(curvature, 0.0), columns)
+    hessian -= rows.gram(np.maximum(-curvature, 0.0), columns)
+    diagonal = hessian.diagonal()
+    if (diagonal < 0).any():
+        return None
+    step, rcond = cholesky_solve(hessian, slope)
+    return step if rcond > 0 else None

@@ -1,0 +1,225 @@
+"""The S-estimate of regression: the fit whose residuals have the smallest M-scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robustreg.breakdown.cloud import Cloud, make_cloud
+from robustreg.breakdown.m_scale import tukey_weight
+from robustreg.breakdown.polish import SCriterion, SPoint, polished
+from robustreg.breakdown.subsets import nonsingular_subsets
+from robustreg.rows import Array, FormedRows, Rows
+
+# After so many steps of refinement only the best so many candidates go on.
+TOURNAMENT = ((1, 100), (2, 30), (10, 5))
+# On the way, scales need not be closer than this.
+ROUGH = 1e-3
+# Scales that differ by less are equal, and the smaller coefficients win.
+TIE = 1e-9
+# Coefficients that differ by less, relative to the largest, are the same fit.
+SAME = 1e-6
+# A direction without rows stays as it is.
+RIDGE = 1e-12
+# Steps of reweighting from least squares to nearly least absolute deviations.
+L1_STEPS = 20
+# Products of columns are formed for so many entries at a time.
+MOST_ENTRIES = 2**20
+
+
+@dataclass(frozen=True)
+class SEstimate:
+    """The fit with the smallest M-scale that was found.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        In standardised coordinates and the units of the target.
+    scale : float
+        The M-scale of its residuals, no less than the floor.
+    n_iter : int
+        Steps of the last refinement.
+    collapsed : bool
+        Whether the scale was at the floor.
+    """
+
+    params: Array
+    scale: float
+    n_iter: int
+    collapsed: bool
+
+
+def s_estimate(
+    rows: Rows,
+    target: Array,
+    weight: Array,
+    *,
+    constant: float,
+    breakdown: float,
+    n_subsets: int,
+    floor: float,
+    rng: np.random.Generator,
+) -> SEstimate:
+    """Return the S-estimate [1]_ by fast-S [2]_.
+
+    Minimises s over params, where s solves ``sum_i w_i rho(r_i / s) = breakdown *
+    (sum(w) - rank)`` with Tukey's rho of supremum 1. Every subset of rows gives the
+    candidate that fits it exactly. All candidates are refined by reweighted least
+    squares, the best few to convergence. Of many rows a sample finds the candidates,
+    and all rows refine them.
+
+    Parameters
+    ----------
+    rows : Rows
+        The standardised design.
+    target : ndarray of shape (n_rows,)
+        Near 0.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    constant : float
+        Of Tukey's loss; `tukey_for_breakdown` makes the scale consistent.
+    breakdown : float
+        In (0, 0.5].
+    n_subsets : int
+        How many subsets are drawn.
+    floor : float
+        A smaller scale counts as 0.
+    rng : numpy.random.Generator
+        Where the subsets come from.
+
+    References
+    ----------
+    .. [1] Rousseeuw, P. J., Yohai, V. J. (1984). Robust regression by means of
+       S-estimators. Lecture Notes in Statistics 26, 256-272. Springer.
+    .. [2] Salibian-Barrera, M., Yohai, V. J. (2006). A fast algorithm for S-regression
+       estimates. Journal of Computational and Graphical Statistics 15, 414-427.
+    """
+    cloud = make_cloud(rows, target, weight)
+    total, rank = float(weight.sum()), cloud.design.shape[1]
+    share = breakdown * (1 - rank / total)
+    if rank >= np.count_nonzero(weight) or share <= 1e-9:
+        return SEstimate(_interpolation(cloud), floor, 1, True)
+    criterion = SCriterion(constant, share, floor)
+    coords = _search(cloud, criterion, n_subsets, rng)
+    formed = FormedRows(cloud.design, rows.standard)
+    local = [
+        polished(formed, cloud.target, cloud.weight, criterion, start)
+        for start in coords
+    ]
+    ends = _in_params(_different(local), cloud)
+    if not cloud.complete:
+        ends = [
+            polished(rows, target, weight / total, criterion, end.params)
+            for end in ends
+        ]
+    best = _different(ends)[0]
+    return SEstimate(best.params, best.scale, best.n_iter, best.scale <= floor)
+
+
+def _different(ends: list[SPoint]) -> list[SPoint]:
+    """Return local minima, the least scale first, each of them once.
+
+    Of scales that are equal but for rounding the smaller params come first.
+    """
+    least = min(end.scale for end in ends)
+
+    def order(end: SPoint) -> tuple[float, float]:
+        steps = np.round(np.log(end.scale / least) / TIE)
+        return float(steps), float(end.params @ end.params)
+
+    found: list[SPoint] = []
+    for end in sorted(ends, key=order):
+        gaps = (np.abs(end.params - other.params).max() for other in found)
+        if all(gap > SAME * np.abs(end.params).max() for gap in gaps):
+            found.append(end)
+    return found
+
+
+def _in_params(ends: list[SPoint], cloud: Cloud) -> list[SPoint]:
+    """Return the points of a cloud in standardised coordinates."""
+    return [replace(end, params=cloud.matrix @ end.params) for end in ends]
+
+
+def _interpolation(cloud: Cloud) -> Array:
+    """Return the params that fit as many rows as there are coordinates."""
+    coordinates = np.linalg.lstsq(cloud.design, cloud.target, rcond=None)[0]
+    return np.asarray(cloud.matrix @ coordinates)
+
+
+def _search(
+    cloud: Cloud, criterion: SCriterion, n_subsets: int, rng: np.random.Generator
+) -> Array:
+    """Return the coordinates of the best few candidates."""
+    subsets = nonsingular_subsets(cloud.directions, cloud.weight, n_subsets, rng)
+    size = np.linalg.norm(cloud.design[subsets], axis=2)
+    left = cloud.design[subsets] / size[:, :, None]
+    exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
+    coords = np.vstack([exact[:, :, 0], _by_reweighting(cloud)])
+    for steps, kept in TOURNAMENT:
+        coords = _refined(cloud, coords, criterion, steps)
+        residual = cloud.target - coords @ cloud.design.T
+        scales = criterion.scales(residual, cloud.weight, ROUGH**2)
+        coords = _distinct(coords, scales, kept)
+    return coords
+
+
+def _distinct(coords: Array, scales: Array, most: int) -> Array:
+    """Return the best candidates, those that became one only once."""
+    order = np.argsort(scales, kind="stable")
+    order = order[np.isfinite(coords[order]).all(axis=1)]
+    values, best = scales[order], coords[order]
+    near = np.abs(np.diff(values)) <= TIE * values[1:]
+    close = np.abs(np.diff(best, axis=0)).max(axis=1)
+    near &= close <= SAME * np.abs(best[1:]).max(axis=1)
+    return best[np.append(True, ~near)][:most]
+
+
+def _by_reweighting(cloud: Cloud) -> Array:
+    """Return the least squares fit and nearly the L1 fit, two more candidates."""
+    coords = np.zeros((1, cloud.design.shape[1]))
+    found = []
+    for step in range(L1_STEPS):
+        residual = cloud.target - coords @ cloud.design.T
+        size = np.abs(residual)
+        least = 1e-6 * size.max() + 1e-300
+        pull = 1 / np.maximum(size, least) if step else np.ones_like(size)
+        coords = coords + _steps(cloud, cloud.weight * pull, residual)
+        found.append(coords[0])
+    return np.array([found[0], found[-1]])
+
+
+def _refined(cloud: Cloud, coords: Array, criterion: SCriterion, steps: int) -> Array:
+    """Return candidates after steps of reweighted least squares at their scale [1]_.
+
+    None of the steps makes a scale larger.
+
+    References
+    ----------
+    .. [1] Salibian-Barrera, M., Yohai, V. J. (2006), lemma 1; as in `s_estimate`.
+    """
+    for _ in range(steps):
+        residual = cloud.target - coords @ cloud.design.T
+        width = criterion.scales(residual, cloud.weight, ROUGH) * criterion.constant
+        pull = cloud.weight * tukey_weight(residual, width[:, None])
+        coords = coords + _steps(cloud, pull, residual)
+    return coords
+
+
+def _steps(cloud: Cloud, pull: Array, residual: Array) -> Array:
+    """Return each candidate's step to its weighted least squares fit."""
+    design, n_columns = cloud.design, cloud.design.shape[1]
+    upper = np.triu_indices(n_columns)
+    sums = np.zeros((len(pull), upper[0].size))
+    size = max(16, MOST_ENTRIES // upper[0].size)
+    for first in range(0, len(design), size):
+        block = design[first : first + size]
+        products = block[:, upper[0]] * block[:, upper[1]]
+        sums += pull[:, first : first + size] @ products
+    gram = np.empty((len(pull), n_columns, n_columns))
+    gram[:, upper[0], upper[1]] = sums
+    gram[:, upper[1], upper[0]] = sums
+    diagonal = np.einsum("kii->ki", gram)
+    diagonal += RIDGE * diagonal.max(axis=1, keepdims=True) + 1e-300
+    right = (pull * residual) @ design
+    return np.asarray(np.linalg.solve(gram, right[:, :, None])[:, :, 0])

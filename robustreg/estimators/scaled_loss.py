@@ -1,0 +1,66 @@
+"""What the three regressors with a loss by name share: everything but defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustreg.estimators.base import RobustLinearModel
+from robustreg.fitting import Fit, fit_problem
+from robustreg.losses import Loss
+from robustreg.rows import Array, Rows
+from robustreg.validation import PARAMETER_CONSTRAINTS, check_params
+
+
+class ScaledLossModel(RobustLinearModel):
+    """A loss by name at a scale that is given, or that the residuals have.
+
+    Subclasses are final and hold a constructor with their defaults.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = PARAMETER_CONSTRAINTS
+
+    loss: str | Loss
+    beta: float | None
+    quantile: float
+    scale: float | str
+    warm_start: bool
+
+    def _checked_loss(self) -> Loss:
+        """Check the parameters and return the loss."""
+        return check_params(self)
+
+    def _fit_each(
+        self, rows: Rows, targets: Array, weight: Array, loss: Loss
+    ) -> list[Fit]:
+        """Return the fit of each column of the targets."""
+        starts = self._starts(rows, targets.shape[1])
+        return [
+            fit_problem(self._problem(rows, column, weight, loss, self.scale), start)
+            for column, start in zip(targets.T, starts, strict=True)
+        ]
+
+    def _starts(self, rows: Rows, n_targets: int) -> list[Array | None]:
+        """Return where each target's fit starts: at the last fit if warm and fitting.
+
+        A last fit of another shape is no start.
+        """
+        fitted = vars(self)
+        if not self.warm_start or "coef_" not in fitted:
+            return [None] * n_targets
+        coef = np.atleast_2d(self.coef_).astype(np.float64)
+        intercept = np.atleast_1d(self.intercept_).astype(np.float64)
+        if coef.shape != (n_targets, rows.n_params - 1):
+            return [None] * n_targets
+        return [
+            rows.standard.from_original(c, b)
+            for c, b in zip(coef, intercept, strict=True)
+        ]
+
+    def _collapse(self) -> tuple[str, str]:
+        """Return what a collapsed scale is called, and the way out."""
+        return (
+            f"scale={self.scale!r}",
+            "which is nearly the L1 fit. Pass a number as scale to choose one.",
+        )

@@ -1,0 +1,226 @@
+"""S-estimates from below: constants, M-scales, subsets and the search."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.integrate import quad
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+from robustreg.breakdown import (
+    efficiency_of,
+    s_estimate,
+    tukey_for_breakdown,
+    tukey_for_efficiency,
+)
+from robustreg.breakdown.cloud import make_cloud
+from robustreg.breakdown.m_scale import m_scale, m_scales
+from robustreg.breakdown.polish import SCriterion, polished
+from robustreg.breakdown.subsets import nonsingular_subsets
+from robustreg.losses import Tukey
+from robustreg.rows import make_rows
+
+BREAKDOWNS = [0.05, 0.1, 0.25, 0.5]
+
+
+def rho(t):
+    """Return Tukey's loss with supremum 1, by the package's other formula."""
+    return Tukey(1.0).value(np.asarray(t, dtype=float)) * 6
+
+
+def at_gaussian(function, c):
+    """Return the expectation of a function that is constant beyond c."""
+    inner = quad(lambda z: function(z) * norm.pdf(z), 0, c, epsabs=1e-14)[0]
+    return 2 * inner + 2 * norm.sf(c) * float(function(2 * c))
+
+
+@pytest.mark.parametrize("breakdown", BREAKDOWNS)
+def test_constant_makes_the_scale_consistent(breakdown):
+    c = tukey_for_breakdown(breakdown)
+    assert at_gaussian(lambda z: rho(z / c), c) == pytest.approx(breakdown, abs=1e-12)
+
+
+@pytest.mark.parametrize("efficiency", [0.3, 0.5, 0.85, 0.95, 0.99])
+def test_constant_has_the_efficiency(efficiency):
+    c = tukey_for_efficiency(efficiency)
+    loss = Tukey(c)
+    slope = at_gaussian(lambda z: loss.curvature(np.array(z)), c)
+    square = at_gaussian(lambda z: loss.gradient(np.array(z)) ** 2, c)
+    assert slope**2 / square == pytest.approx(efficiency, rel=1e-10)
+
+
+def test_published_constants():
+    # Rousseeuw, Yohai (1984), table; Yohai (1987); lmrob.control() of robustbase.
+    assert tukey_for_breakdown(0.5) == pytest.approx(1.54764, abs=1e-5)
+    assert tukey_for_breakdown(0.25) == pytest.approx(2.937, abs=1e-3)
+    assert tukey_for_efficiency(0.95) == pytest.approx(4.685061, abs=1e-5)
+    assert efficiency_of(tukey_for_breakdown(0.5)) == pytest.approx(0.287, abs=1e-3)
+
+
+@pytest.mark.parametrize("breakdown", BREAKDOWNS)
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_scale_solves_its_equation(breakdown, unit):
+    rng = np.random.default_rng(0)
+    c = tukey_for_breakdown(breakdown)
+    for _ in range(20):
+        residual = rng.standard_t(1, 50) * 10 ** rng.uniform(-3, 3, 50)
+        weight = rng.integers(1, 9, 50) / 1.0
+        weight /= weight.sum()
+        scale = m_scale(residual * unit, weight, c, breakdown) / unit
+        assert weight @ rho(residual / scale / c) == pytest.approx(breakdown, rel=1e-9)
+
+
+def test_scales_side_by_side_are_those_one_by_one():
+    rng = np.random.default_rng(0)
+    residual = rng.normal(size=(700, 200)) * 10 ** rng.uniform(-9, 9, (700, 1))
+    weight = np.full(200, 1 / 200)
+    together = m_scales(residual, weight, 1.5, 0.5, 1e-14)
+    alone = [m_scale(one, weight, 1.5, 0.5) for one in residual]
+    assert_allclose(together, alone, rtol=1e-12)
+
+
+def test_scale_is_consistent_at_the_gaussian():
+    residual = 3.0 * norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    weight = np.full(residual.size, 1 / residual.size)
+    for breakdown in BREAKDOWNS:
+        c = tukey_for_breakdown(breakdown)
+        assert m_scale(residual, weight, c, breakdown) == pytest.approx(3.0, rel=1e-4)
+
+
+def test_scale_breaks_down_beyond_the_share_and_not_before():
+    residual, weight = np.ones(100), np.full(100, 0.01)
+    c = tukey_for_breakdown(0.5)
+    residual[:49] = 1e12
+    assert m_scale(residual, weight, c, 0.5) < 100
+    residual[:51] = 1e12
+    assert m_scale(residual, weight, c, 0.5) > 1e10
+    residual[:] = 1.0
+    residual[:49] = 0.0
+    assert m_scale(residual, weight, c, 0.5) > 0.01
+    residual[:51] = 0.0
+    assert m_scale(residual, weight, c, 0.5) == 0
+
+
+def dummies(n, n_levels, seed=0):
+    """Return one number and the dummies of levels, some of them rare."""
+    rng = np.random.default_rng(seed)
+    level = np.minimum(rng.geometric(0.4, n), n_levels) - 1
+    level[:n_levels] = np.arange(n_levels)
+    return np.column_stack([rng.normal(size=n), level[:, None] == np.arange(n_levels)])
+
+
+def test_subsets_have_full_rank_in_spite_of_dummies():
+    rows = dummies(300, 14)
+    directions = rows / np.linalg.norm(rows, axis=1)[:, None]
+    rng = np.random.default_rng(0)
+    subsets = nonsingular_subsets(directions, np.ones(300), 200, rng)
+    assert subsets.shape == (200, 15)
+    ranks = np.linalg.matrix_rank(directions[subsets])
+    assert (ranks == 15).all()
+    # Every level is in every subset, however rare.
+    assert (rows[:, 1:] > 0).sum(axis=0).min() < 3
+    assert (directions[subsets][:, :, 1:] > 0).any(axis=1).all()
+
+
+def test_subsets_of_weights_are_those_of_repeated_rows():
+    rows = dummies(60, 5)
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    count = np.random.default_rng(1).integers(1, 4, 60)
+    of_weights = nonsingular_subsets(
+        rows, count.astype(float), 50, np.random.default_rng(0)
+    )
+    repeated = np.repeat(np.arange(60), count)
+    of_rows = nonsingular_subsets(
+        rows[repeated], np.ones(repeated.size), 50, np.random.default_rng(0)
+    )
+    assert_array_equal(repeated[of_rows], of_weights)
+
+
+def test_subsets_draw_in_proportion_to_weights():
+    directions, weight = np.ones((4, 1)), np.array([1.0, 2.0, 3.0, 4.0])
+    drawn = nonsingular_subsets(directions, weight, 20_000, np.random.default_rng(0))
+    assert_allclose(np.bincount(drawn[:, 0]) / 20_000, weight / 10, atol=0.015)
+
+
+@pytest.mark.parametrize("far", [1.0, 1e4, 1e8])
+def test_coordinates_of_typical_rows_are_alike(far):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)) + 100.0
+    X[:90] += far
+    weight = np.ones(200)
+    rows = make_rows(X, weight, True)
+    cloud = make_cloud(rows, X[:, 0].copy(), weight)
+    assert cloud.complete and cloud.design.shape == (200, 4)
+    good = np.linalg.norm(cloud.design, axis=1) < 20
+    assert good.sum() >= 110
+    assert np.linalg.cond(cloud.design[good]) < 300
+
+
+def criterion_for(n, rank, breakdown=0.5):
+    """Return the criterion of a fit to n rows."""
+    share = breakdown * (1 - rank / n)
+    return SCriterion(tukey_for_breakdown(breakdown), share, 1e-12)
+
+
+def estimate(X, y, **params):
+    """Return the rows and the S-estimate."""
+    settings = {"constant": tukey_for_breakdown(0.5), "breakdown": 0.5}
+    settings |= {"n_subsets": 200, "floor": 1e-12, "rng": np.random.default_rng(0)}
+    weight = np.ones(len(y))
+    rows = make_rows(X, weight, True)
+    return rows, s_estimate(rows, y, weight, **(settings | params))
+
+
+def test_location_is_the_global_minimum():
+    # With an intercept alone, a fine grid finds it too.
+    for seed in range(4):
+        y = np.random.default_rng(seed).standard_t(1, 30)
+        _, found = estimate(np.zeros((30, 1)), y)
+        criterion, weight = criterion_for(30, 1), np.full(30, 1 / 30)
+
+        def scale(b, y=y, criterion=criterion, weight=weight):
+            return criterion.scale(y - b, weight)
+
+        grid = np.linspace(*np.quantile(y, [0.1, 0.9]), 501)
+        start = grid[np.argmin([scale(b) for b in grid])]
+        width = 2 * (grid[1] - grid[0])
+        best = minimize_scalar(scale, bounds=(start - width, start + width)).fun
+        assert found.scale <= best * (1 + 1e-9)
+        assert found.scale == pytest.approx(scale(found.params[-1]), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [60, 6000])
+def test_no_nearby_fit_has_a_smaller_scale(n):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 3))
+    y = X.sum(axis=1) + rng.standard_t(2, n)
+    rows, found = estimate(X, y)
+    criterion, weight = criterion_for(n, 4), np.full(n, 1 / n)
+    assert not found.collapsed
+    for _ in range(50):
+        params = found.params + 1e-3 * rng.normal(size=4)
+        assert criterion.scale(y - rows.predict(params), weight) >= found.scale
+
+
+def test_refinement_never_goes_up():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 4))
+    y = X.sum(axis=1) + rng.standard_t(1, 80)
+    weight = np.full(80, 1 / 80)
+    rows, criterion = make_rows(X, np.ones(80), True), criterion_for(80, 5)
+    for _ in range(20):
+        start = 10 * rng.normal(size=5)
+        before = criterion.scale(y - rows.predict(start), weight)
+        assert polished(rows, y, weight, criterion, start).scale <= before
+
+
+def test_sample_of_many_rows_spans_rare_directions():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    X = np.column_stack([rng.normal(size=(n, 2)), np.zeros((n, 2))])
+    X[17, 2], X[100:120, 3] = 1.0, 1.0
+    weight = np.ones(n)
+    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight)
+    assert not cloud.complete
+    assert cloud.design.shape[1] == 5
+    assert cloud.weight.min() > 0 and cloud.weight.sum() == pytest.approx(1)
