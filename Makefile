@@ -31,6 +31,7 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/shapes.py
 	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/coverage.py
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

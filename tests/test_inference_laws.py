@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.stats import norm
 from sklearn.datasets import make_regression
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+)
 from robustreg.inference import coef_covariance, coef_table
 from robustreg.inference.families import COV_TYPES
+from robustreg.inference.fitted import jumps_of
 from robustreg.losses import LOSSES, make_loss
 
 RNG = np.random.default_rng(7)
@@ -18,18 +25,23 @@ Y = X @ [1.0, -2.0, 0.5] + RNG.standard_t(4, size=N)
 GROUPS = RNG.integers(0, 9, N)
 COUNTS = RNG.integers(0, 4, N)
 
-CONVEX = [name for name in LOSSES if make_loss(name).facts.convex]
-SMOOTH = [n for n in CONVEX if np.isfinite(make_loss(n).facts.largest_curvature)]
-KINKED = [name for name in CONVEX if name not in SMOOTH]
+KINKED = [name for name in LOSSES if make_loss(name).facts.piecewise_linear]
+JUMPING = [name for name in LOSSES if jumps_of(make_loss(name))]
+SMOOTH = [name for name in LOSSES if name not in KINKED + JUMPING]
 # Each covariance with one loss, and each loss with one that uses all of it.
 ALL = [("smooth_l1", c) for c in COV_TYPES["smooth"]]
 ALL += [(loss, "HC3") for loss in SMOOTH if loss != "smooth_l1"]
+ALL += [("talwar", c) for c in COV_TYPES["jumping"]]
+ALL += [("mm", c) for c in ("avar1", "HC3", "cluster")]
 ALL += [("quantile", c) for c in COV_TYPES["kinked"]] + [("l1", "powell")]
 every_covariance = pytest.mark.parametrize(("loss", "cov_type"), ALL)
 
 
 def fit(loss, X=X, y=Y, weight=None, **params):
-    model = RobustRegressor(loss, quantile=0.5, beta=2.0, scale=1.0)
+    if loss == "mm":
+        return MMRegressor(n_subsets=100).fit(X, y, sample_weight=weight)
+    beta = 4.0 if loss in ("cauchy", "welsch", "tukey", "talwar") else 2.0
+    model = RobustRegressor(loss, quantile=0.5, beta=beta, scale=1.0)
     model.set_params(**params)
     return model.fit(X, y, sample_weight=weight)
 
@@ -93,7 +105,7 @@ def test_sandwich_is_that_of_its_definition(loss, quantile):
     model = fit(loss, weight=weight, quantile=quantile)
     design = np.column_stack([X, np.ones(N)])
     params = np.append(model.coef_, model.intercept_)
-    psi = make_loss(loss, 2.0, quantile).gradient
+    psi = make_loss(loss, model.beta, quantile).gradient
 
     def score(b):
         return -design.T @ (weight * psi(Y - design @ b))
@@ -110,6 +122,17 @@ def test_sandwich_is_that_of_its_definition(loss, quantile):
     deviation = np.sqrt(np.diag(reference))
     error = (own - reference) / np.outer(deviation, deviation)
     assert np.abs(error).max() < 1e-4
+
+
+def test_talwars_jumps_are_part_of_the_bread():
+    """At the Gaussian ``E psi'`` and ``E psi^2`` are the same number."""
+    n, beta = 20_000, 1.5
+    signs = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)
+    y = norm.ppf((np.arange(n) // 2 + 0.5) / (n / 2))
+    model = RobustRegressor("talwar", beta=beta, scale=1.0).fit(signs[:, None], y)
+    own = coef_covariance(model, signs[:, None], y, cov_type="HC0")
+    moment = 2 * norm.cdf(beta) - 1 - 2 * beta * norm.pdf(beta)
+    np.testing.assert_allclose(np.diag(own) * n, 1 / moment, rtol=0.02)
 
 
 def test_hc3_is_the_jackknife_of_least_squares():

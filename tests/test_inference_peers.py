@@ -68,8 +68,10 @@ def quantile_regression(**options):
 
 
 @pytest.mark.parametrize("vcov", ["iid", "robust"])
-@pytest.mark.parametrize("kernel", SHORT)
-@pytest.mark.parametrize("bandwidth", BANDWIDTHS)
+@pytest.mark.parametrize(
+    ("kernel", "bandwidth"),
+    [(k, "hsheather") for k in SHORT] + [("epa", b) for b in BANDWIDTHS],
+)
 def test_median_is_that_of_quantreg(vcov, kernel, bandwidth):
     peer = quantile_regression(q=0.5, vcov=vcov, kernel=kernel, bandwidth=bandwidth)
     model = L1Regressor().fit(X, Y)
@@ -104,3 +106,13 @@ def test_robust_quartile_is_quantregs_formula_but_for_rows_on_the_fit():
     meat = DESIGN.T @ (side[:, None] ** 2 * DESIGN)
     own = coef_covariance(model, X, Y, cov_type="kernel-robust")
     np.testing.assert_allclose(own, bread @ meat @ bread, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cov_type", ["H1", "H2", "H3"])
+def test_tukey_is_that_of_rlm(cov_type):
+    norm = sm.robust.norms.TukeyBiweight(4.685)
+    peer = sm.RLM(Y, DESIGN, M=norm).fit(tol=1e-14, maxiter=2000, cov=cov_type)
+    model = RobustRegressor("tukey").fit(X, Y)
+    table = coef_table(model, X, Y, cov_type=cov_type, use_t=False)
+    np.testing.assert_allclose(table["coef"], peer.params, rtol=1e-8)
+    np.testing.assert_allclose(table["std_err"], peer.bse, rtol=1e-8)

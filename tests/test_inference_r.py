@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustreg import L1Regressor, RobustRegressor
+from robustreg import L1Regressor, MMRegressor, RobustRegressor
 from robustreg.inference import coef_covariance, coef_table
 
 STORED = json.loads((Path(__file__).parent / "data" / "inference.json").read_text())
@@ -43,7 +43,7 @@ def quantile_fit(name, case):
     return model, X, y
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", STORED["huber"])
 @pytest.mark.parametrize("cov_type", ["XtX", "XtWX"])
 def test_summary_of_rlm(name, cov_type):
     (X, y), case = DATA[name], STORED["huber"][name]
@@ -78,3 +78,19 @@ def test_p_values_are_those_of_summary_rq():
     table = coef_table(model, X, y, cov_type="nid")
     # R gives 2 (1 - pt(t)), which has no digits below 1e-16.
     np.testing.assert_allclose(table["p_value"], case["p_value"], rtol=1e-6, atol=1e-14)
+
+
+@pytest.mark.parametrize("cov_type", ["XtX", "XtWX"])
+def test_summary_of_rlm_with_tukeys_loss(cov_type):
+    (X, y), case = DATA["engel"], STORED["tukey"]["engel"]
+    model = RobustRegressor("tukey", scale=case["scale"]).fit(X, y)
+    covariance = coef_covariance(model, X, y, cov_type=cov_type)
+    assert error(covariance, np.array(case[cov_type])) < 1e-9
+
+
+@pytest.mark.parametrize("name", STORED["mm"])
+def test_vcov_of_lmrob(name):
+    (X, y), case = DATA[name], STORED["mm"][name]
+    model = MMRegressor(n_subsets=1000).fit(X, y)
+    np.testing.assert_allclose(model.scale_, case["scale"], rtol=1e-8)
+    assert error(coef_covariance(model, X, y), np.array(case["avar1"])) < 1e-6

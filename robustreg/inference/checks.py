@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.fitted import Fitted, jumps_of
-from robustreg.losses import Loss, make_loss
-from robustreg.rows import Array, Index, make_rows
+from robustreg.inference.fitted import First, Fitted, jumps_of
+from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.rows import Array, Index, Rows, make_rows
 from robustreg.scale import scale_floor
 
 # Residuals of so many rounding errors are those of a perfect fit.
@@ -52,7 +52,14 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
             "refit with penalty=None on the columns whose coefficient is not 0, chosen "
             "on other data."
         )
+    if is_mm(estimator):
+        return Tukey(float(estimator.beta_))
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def is_mm(estimator: RobustLinearModel) -> bool:
+    """Return whether a fit starts from an S-estimate."""
+    return "s_coef_" in vars(estimator)
 
 
 def is_penalised(estimator: RobustLinearModel) -> bool:
@@ -60,8 +67,10 @@ def is_penalised(estimator: RobustLinearModel) -> bool:
     return estimator.penalty is not None and estimator.alpha > 0
 
 
-def kind_of(loss: Loss) -> str:
-    """Return which table of covariances a loss has."""
+def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
+    """Return which table of covariances a fit has."""
+    if is_mm(estimator):
+        return "MM"
     if loss.facts.piecewise_linear:
         return "kinked"
     if jumps_of(loss):
@@ -128,15 +137,10 @@ def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
 def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)
-    if isinstance(estimator.scale, str) and scale <= scale_floor(y, weight) * (
-        1 + 1e-6
-    ):
-        raise ValueError(
-            f"scale={estimator.scale!r} collapsed to {scale:.3g}: more than half of "
-            "the rows are fitted exactly, so that nothing tells the size of the "
-            "errors. Fit with a number as scale, or use cov_type='bootstrap'."
-        )
-    rows = make_rows(X, weight, estimator.fit_intercept)
+    asked = estimator.get_params(deep=False).get("scale", "the S-estimate's")
+    _check_scale(asked, scale, scale_floor(y, weight))
+    far = estimator._farthest_counted
+    rows = make_rows(X, weight, estimator.fit_intercept, farthest=far)
     coef = estimator.coef_.astype(np.float64)
     params = rows.standard.from_original(coef / scale, estimator.intercept_ / scale)
     fitted = Fitted(
@@ -149,10 +153,21 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
         scale=scale,
         precision=float(np.finfo(estimator.coef_.dtype).eps),
         names=names_of(estimator),
+        first=_first(estimator, rows, y / scale) if is_mm(estimator) else None,
     )
     _check_columns(fitted)
     _check_optimal(fitted, estimator.tol)
     return fitted
+
+
+def _first(estimator: Any, rows: Rows, target: Array) -> First:
+    """Return the S-estimate of an MM-estimate."""
+    scale = float(estimator.scale_)
+    params = rows.standard.from_original(
+        estimator.s_coef_ / scale, estimator.s_intercept_ / scale
+    )
+    residual = target - rows.predict(params)
+    return First(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
 
 
 def _check_scale(asked: float | str, scale: float, floor: float) -> None:

@@ -103,12 +103,12 @@ def _analytic(
     options: Mapping[str, Any],
 ) -> Estimate:
     """Return a covariance from the rows and their residuals."""
-    kind = kind_of(loss)
+    kind = kind_of(estimator, loss)
     if cov_type is None:
         cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
     if cov_type not in COV_TYPES[kind]:
         raise ValueError(
-            f"cov_type={cov_type!r} has no meaning for a loss that is {kind}, as "
+            f"cov_type={cov_type!r} has no meaning for a fit that is {kind}, with "
             f"{loss!r}. Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
         )
     entry = COV_TYPES[kind][cov_type]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from robustreg.inference import classical, kinked, sandwich
+from robustreg.inference import classical, kinked, mm, sandwich
 from robustreg.rows import Array
 
 
@@ -33,19 +33,22 @@ NORMAL = {**BANDWIDTH, "kernel": "gaussian"}
 PARABOLA = {**BANDWIDTH, "kernel": "epanechnikov"}
 GROUPS: dict[str, Any] = {"groups": None}
 
+SMOOTH: dict[str, CovType] = {
+    "H1": CovType(classical.h1),
+    "H2": CovType(classical.h2),
+    "H3": CovType(classical.h3),
+    "XtX": CovType(classical.xtx),
+    "XtWX": CovType(classical.xtwx),
+    "HC0": CovType(sandwich.hc0),
+    "HC1": CovType(sandwich.hc1),
+    "HC2": CovType(sandwich.hc2),
+    "HC3": CovType(sandwich.hc3),
+    "cluster": CovType(sandwich.cluster, GROUPS),
+}
+
 COV_TYPES: dict[str, dict[str, CovType]] = {
-    "smooth": {
-        "H1": CovType(classical.h1),
-        "H2": CovType(classical.h2),
-        "H3": CovType(classical.h3),
-        "XtX": CovType(classical.xtx),
-        "XtWX": CovType(classical.xtwx),
-        "HC0": CovType(sandwich.hc0),
-        "HC1": CovType(sandwich.hc1),
-        "HC2": CovType(sandwich.hc2),
-        "HC3": CovType(sandwich.hc3),
-        "cluster": CovType(sandwich.cluster, GROUPS),
-    },
+    "smooth": SMOOTH,
+    "MM": {"avar1": CovType(mm.avar1), **SMOOTH},
     # Its slope jumps, as Talwar's: the Hessian is an estimate, that of a row is none.
     "jumping": {
         "HC0": CovType(sandwich.hc0),
@@ -65,7 +68,13 @@ COV_TYPES: dict[str, dict[str, CovType]] = {
 }
 # Of any loss, any penalty and any linear model.
 BOOTSTRAP = "bootstrap"
-DEFAULTS = {"smooth": "HC1", "jumping": "HC1", "kinked": "powell", "other": BOOTSTRAP}
+DEFAULTS = {
+    "smooth": "HC1",
+    "MM": "avar1",
+    "jumping": "HC1",
+    "kinked": "powell",
+    "other": BOOTSTRAP,
+}
 EVERY_NAME = {name: None for kind in COV_TYPES.values() for name in kind} | {
     BOOTSTRAP: None
 }

@@ -42,6 +42,25 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True)
+class First:
+    """The S-estimate that an MM-estimate starts from.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n_rows,)
+        Its residuals over the scale.
+    loss : Loss
+        Its loss, which is bounded.
+    breakdown : float
+        Its breakdown point.
+    """
+
+    residual: Array
+    loss: Loss
+    breakdown: float
+
+
+@dataclass(frozen=True)
 class Fitted:
     """Rows, residuals and loss at a fit, in units of its scale.
 
@@ -63,6 +82,8 @@ class Fitted:
         Rounding error of the stored coefficients.
     names : list of str
         Names of the coefficients, the intercept's last if there is one.
+    first : First or None
+        Where an MM-estimate starts.
     """
 
     rows: Rows
@@ -74,6 +95,7 @@ class Fitted:
     scale: float
     precision: float
     names: list[str]
+    first: First | None = None
 
     @cached_property
     def columns(self) -> Index:
@@ -127,6 +149,11 @@ class Fitted:
         full[self.columns] = direction
         self.rows.passes += 1
         return self.rows.predict(full)
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ (weight * v)`` on the columns."""
+        self.rows.passes += 1
+        return self.rows.adjoint(self.weight * v)[self.columns]
 
     def gram(self, c: Array) -> Array:
         """Return ``design.T @ diag(weight * c) @ design``, for c of any sign."""

@@ -157,7 +157,7 @@ def coef_table(
     >>> X = rng.normal(size=(200, 2))
     >>> y = 1 + 2 * X[:, 0] + rng.standard_t(3, size=200)
     >>> coef_table(RobustRegressor().fit(X, y), X, y)[["coef", "std_err"]].round(3)
-            coef  std_err
+                coef  std_err
     x0         1.952    0.078
     x1         0.006    0.087
     intercept  1.009    0.088
