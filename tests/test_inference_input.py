@@ -2,6 +2,7 @@
 
 import builtins
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,9 +11,34 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import HuberRegressor, LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+)
 from robustreg.inference import coef_covariance, coef_table
-from robustreg.losses import Pinball
+from robustreg.losses import Loss, LossFacts, Pinball
+
+
+@dataclass(frozen=True)
+class Bent(Loss):
+    """``abs(r) + r^2 / 2``: kinked and not piecewise linear."""
+
+    facts = LossFacts(np.inf)
+
+    def value(self, residual):
+        return np.abs(residual) + residual**2 / 2
+
+    def gradient(self, residual):
+        return np.sign(residual) + residual
+
+    def curvature(self, residual):
+        return np.ones_like(residual)
+
+    def conjugate(self, slope):
+        return np.maximum(np.abs(slope) - 1, 0.0) ** 2 / 2
+
 
 RNG = np.random.default_rng(3)
 N = 120
@@ -81,6 +107,8 @@ def test_a_column_that_only_rows_without_curvature_have():
     wide = np.column_stack([X, column])
     model = SmoothL1Regressor().fit(wide, y)
     refused("of x3 do not exist", model, X=wide, y=y, cov_type="HC1")
+    model = SmoothL1Regressor(fit_intercept=False).fit(wide, y)
+    refused("of x3 do not exist", model, X=wide, y=y, cov_type="H3")
 
 
 def test_too_few_rows():
@@ -100,6 +128,31 @@ def test_a_collapsed_scale_has_no_errors():
     for cov_type in ("iid", "nid", "ker", "kernel-iid"):
         kinked = L1Regressor().fit(X, y)
         refused("fitted exactly", kinked, y=y, cov_type=cov_type)
+
+
+@pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
+def test_mm_estimates_are_refused_in_their_own_words():
+    y = np.where(np.arange(N) < 90, X @ [1.0, 2.0, 3.0], Y)
+    model = MMRegressor(n_subsets=50)
+    refused("The S-scale collapsed", model.fit(X, y), y=y)
+    refused("do not minimise the loss", model.fit(X, Y), y=Y[::-1])
+    refused("Use one of ['avar1', 'H1',", model, cov_type="nid")
+    refused("penalty='l2', alpha=0.3", model.set_params(alpha=0.3).fit(X, Y))
+
+
+def test_a_loss_with_a_kink_and_curvature_has_the_bootstrap_only():
+    model = RobustRegressor("l2", scale=1.0).fit(X, Y)
+    model.loss = Bent()
+    refused("Use one of ['bootstrap']", model)
+
+
+def test_redescending_losses_need_a_hessian_that_is_positive():
+    """Two lines in one column: between them the loss is concave."""
+    y = np.where(np.arange(N) % 2 == 0, 4.0, -4.0)
+    model = RobustRegressor("cauchy", beta=1.0, scale=1.0).fit(X, y)
+    model.coef_, model.intercept_ = np.zeros(3), np.float64(0.0)
+    model.tol = 1.0
+    refused("Hessian is not positive definite", model, y=y)
 
 
 def test_a_row_that_decides_its_own_prediction():

@@ -132,7 +132,7 @@ def test_talwars_jumps_are_part_of_the_bread():
     model = RobustRegressor("talwar", beta=beta, scale=1.0).fit(signs[:, None], y)
     own = coef_covariance(model, signs[:, None], y, cov_type="HC0")
     moment = 2 * norm.cdf(beta) - 1 - 2 * beta * norm.pdf(beta)
-    np.testing.assert_allclose(np.diag(own) * n, 1 / moment, rtol=0.02)
+    np.testing.assert_allclose(np.diag(own) * n, 1 / moment, rtol=0.03)
 
 
 def test_hc3_is_the_jackknife_of_least_squares():

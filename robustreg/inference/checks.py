@@ -137,8 +137,7 @@ def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
 def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)
-    asked = estimator.get_params(deep=False).get("scale", "the S-estimate's")
-    _check_scale(asked, scale, scale_floor(y, weight))
+    _check_scale(estimator, scale_floor(y, weight))
     far = estimator._farthest_counted
     rows = make_rows(X, weight, estimator.fit_intercept, farthest=far)
     coef = estimator.coef_.astype(np.float64)
@@ -170,13 +169,19 @@ def _first(estimator: Any, rows: Rows, target: Array) -> First:
     return First(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
 
 
-def _check_scale(asked: float | str, scale: float, floor: float) -> None:
-    """Refuse a scale that was held at its floor."""
-    if isinstance(asked, str) and scale <= floor * (1 + 1e-6):
+def _check_scale(estimator: Any, floor: float) -> None:
+    """Refuse an estimated scale that was held at its floor."""
+    scale = float(estimator.scale_)
+    name, way_out = "The S-scale", "Use cov_type='bootstrap'."
+    if not is_mm(estimator):
+        if not isinstance(estimator.scale, str):
+            return
+        name = f"scale={estimator.scale!r}"
+        way_out = "Fit with a number as scale, or use cov_type='bootstrap'."
+    if scale <= floor * (1 + 1e-6):
         raise ValueError(
-            f"scale={asked!r} collapsed to {scale:.3g}: more than half of the rows are "
-            "fitted exactly, so that nothing tells the size of the errors. Fit with a "
-            "number as scale, or use cov_type='bootstrap'."
+            f"{name} collapsed to {scale:.3g}: more than half of the rows are fitted "
+            f"exactly, so that nothing tells the size of the errors. {way_out}"
         )
 
 

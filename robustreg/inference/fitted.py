@@ -167,7 +167,7 @@ class Fitted:
         """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
         matrix = self.gram(c)
         factor = factorise(matrix)
-        if factor.rcond > WELL_CONDITIONED:
+        if factor.rcond > WELL_CONDITIONED and factor.scale.all():
             unit = np.eye(factor.scale.size)
             inner = scipy.linalg.lapack.dpotrs(factor.lower, unit, lower=1)[0]
             return np.asarray(inner * np.outer(factor.scale, factor.scale))
