@@ -24,7 +24,7 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-# Writes benchmarks/results and the tables of the README; about half an hour.
+# Writes benchmarks/results and the tables of the README and docs; about an hour.
 bench: .venv/.bench
 	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/growth.py

@@ -10,6 +10,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.losses import L1, Loss, relative_weight
 from robustreg.objective import Objective, Point
+from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Rows, representatives
 from robustreg.scale import (
@@ -37,7 +38,10 @@ from robustreg.solvers.subsampled import preconditioner_at
 REFINED_RCOND = 1e-4
 MOST_ENTRIES = 10**7
 # A sample's scale and fit start those of all rows; they are only so close anyway.
-ROUGH_RTOL, ROUGH_TOL = 1e-4, 1e-8
+ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
+# A kinked fit of all rows costs little more than one of a sample, unless they are so
+# many times more.
+WORTHWHILE_IF_KINKED = 10
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
@@ -61,8 +65,10 @@ class Problem:
         The penalty of the original coefficients over the scale.
     scale : float or str
         A number or a name in `robustreg.scale.SCALES`.
-    solver, tol, max_iter
+    solver, tol, max_iter, outlier_threshold
         As the estimators document them.
+    eps : float
+        Relative rounding error of the predictions that users will see.
     """
 
     rows: Rows
@@ -74,6 +80,8 @@ class Problem:
     solver: str
     tol: float
     max_iter: int
+    outlier_threshold: float
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,10 @@ class Fit:
         Iterations of the last fit, at least 1.
     weights : ndarray of shape (n_rows,) or None
         Robustness weights; None for a loss with a kink.
+    residual_scale : float
+        Scale of the residuals, in units of y, positive.
+    outliers : ndarray of bool of shape (n_rows,)
+        Residuals of more than ``outlier_threshold`` such scales.
     success : bool
         Whether the solver met the tolerance and the scale settled.
     collapsed : bool
@@ -129,6 +141,8 @@ class Fit:
     stationarity: float
     n_iter: int
     weights: Array | None
+    residual_scale: float
+    outliers: Array
     success: bool
     collapsed: bool
     message: str
@@ -205,7 +219,11 @@ class _Scaled:
         if not self.problem.loss.facts.convex:
             return None
         whole = self.objective(1.0, self.problem.loss)
-        drawn = sample(whole, default_size(whole))
+        size = default_size(whole)
+        few_rows = whole.rows.n_rows < WORTHWHILE_IF_KINKED * size
+        if few_rows and self.problem.loss.facts.piecewise_linear:
+            return None
+        drawn = sample(whole, size)
         if drawn is None:
             return None
         few = _Scaled(_of_sample(self.problem, drawn), self.params())
@@ -256,11 +274,11 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     else:
         found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
         scaled.fit(found.scale, problem.tol)
-    return _finished(scaled, found)
+    return _finished(scaled, found, isinstance(problem.scale, str))
 
 
-def fit_from(problem: Problem, start: Array) -> Fit:
-    """Fit one target at a number as scale, going down from exactly a start.
+def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
+    """Fit one target at an estimated scale, going down from exactly a start.
 
     Parameters
     ----------
@@ -269,20 +287,28 @@ def fit_from(problem: Problem, start: Array) -> Fit:
     start : ndarray of shape (n_params,)
         Params in units of y. The fit is the minimum of the valley that they lie in,
         if the loss is not convex.
+    collapsed : bool
+        Whether the scale is the least that counts as positive.
     """
     scaled = _Scaled(problem, start)
     scaled.result = OptimizeResult(x=start)
-    found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
+    found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
     scaled.fit(found.scale, problem.tol)
-    return _finished(scaled, found)
+    return _finished(scaled, found, True)
 
 
-def _finished(scaled: _Scaled, found: FixedPoint) -> Fit:
+def _finished(scaled: _Scaled, found: FixedPoint, estimated: bool) -> Fit:
     """Return the last fit in original units."""
     problem, result = scaled.problem, scaled.result
+    # A sample's rows are memory, and no further fit starts here.
+    result.pop("preconditioner", None)
     coef, intercept = problem.rows.standard.to_original(scaled.params())
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
+    scale = _residual_scale(problem, found, residual, estimated)
+    scale = max(
+        scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
+    )
     return Fit(
         coef=coef.astype(np.float64),
         intercept=float(intercept),
@@ -292,6 +318,8 @@ def _finished(scaled: _Scaled, found: FixedPoint) -> Fit:
         stationarity=_stationarity(result.point),
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
+        residual_scale=scale,
+        outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
         success=bool(result.success) and found.converged,
         collapsed=found.collapsed,
         message=result.message if found.converged else "the scale did not settle",
@@ -302,6 +330,15 @@ def _stationarity(point: Point) -> float:
     """Return the relative violation of the optimality condition, nan at a kink."""
     smooth = np.isfinite(point.objective.loss.facts.largest_curvature)
     return float(point.objective.stationarity(point)) if smooth else float("nan")
+
+
+def _residual_scale(
+    problem: Problem, found: FixedPoint, residual: Array, estimated: bool
+) -> float:
+    """Return the scale of the residuals: the fit's own, if estimated and positive."""
+    if estimated and not found.collapsed:
+        return found.scale
+    return measured_scale(residual, found.scale, problem.y, problem.weight)
 
 
 def _estimated_scale(scaled: _Scaled, name: str, rtol: float) -> FixedPoint:

@@ -57,11 +57,12 @@ def factorise(matrix: Array) -> Factor:
     """Return the Cholesky factor of a positive matrix after scaling."""
     scale = jacobi(matrix.diagonal())
     scaled = matrix * (scale[:, None] * scale)
-    scaled.flat[:: scale.size + 1] += scale == 0
+    if scale.size and scale.min() == 0:
+        scaled.flat[:: scale.size + 1] += scale == 0
     lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
     if info != 0:
         return Factor(scale, lower, 0.0)
-    norm = float(np.abs(scaled).sum(axis=0).max(initial=0.0))
+    norm = float(scipy.linalg.lapack.dlange("1", scaled.T)) if scale.size else 0.0
     return Factor(
         scale, lower, float(scipy.linalg.lapack.dpocon(lower, norm, uplo="L")[0])
     )

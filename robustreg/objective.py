@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -25,7 +25,7 @@ from robustreg.rows import Array, Block, Index, Rows, representatives, stretches
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
-MOST_REPRESENTATIVES = 2**14
+MOST_REPRESENTATIVES = 2**12
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
 
@@ -157,7 +157,7 @@ class Objective:
     def _like(self, **changes: object) -> Objective:
         """Return a copy with some attributes changed."""
         other = copy(self)
-        for stale in ("noise", "exact_value"):
+        for stale in ("noise", "exact_value", "_penalty_curvature"):
             vars(other).pop(stale, None)
         vars(other).update(changes)
         return other
@@ -207,6 +207,22 @@ class Objective:
         gradient[:-1] += self.penalty.gradient(params[:-1])
         return Point(params, gradient, residual, self)
 
+    def evaluate_roughly(self, params: Array) -> Point:
+        """Return what `evaluate` does, by products in the precision of the data.
+
+        The point's objective is another one if that is a lower precision.
+        """
+        rows = self.rows.rough()
+        if rows is self.rows:
+            return self.evaluate(params)
+        self.rows.passes += 1
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            target, weight = self.target.astype("f4"), self.weight.astype("f4")
+            like = self._like(rows=rows, target=target, weight=weight)
+            point = like.evaluate(params.astype("f4"))
+        finite = np.isfinite(point.gradient).all()
+        return replace(point, params=params) if finite else self.evaluate(params)
+
     def residual(self, params: Array) -> Array:
         """Return the residuals at params."""
         self.rows.passes += 1
@@ -217,10 +233,13 @@ class Objective:
 
         From the gradient: differences of values lose what an outlier's loss hides.
         """
+        smooth = float(point.gradient @ direction)
+        if not self.l1.any():
+            return smooth
         away = np.sign(point.params) * direction
         at_zero = -np.abs(direction) if before else np.abs(direction)
         kinked = self.l1 @ np.where(point.params == 0, at_zero, away)
-        return float(point.gradient @ direction + kinked)
+        return smooth + float(kinked)
 
     def line_slope(self, point: Point, direction: Array) -> Callable[[float], float]:
         """Return the derivative in t along ``point + t direction``; takes one pass."""
@@ -267,7 +286,7 @@ class Objective:
         hessian = self.rows.gram(np.maximum(curvature, 0.0), columns)
         if curvature.min(initial=0.0) < 0:
             hessian -= self.rows.gram(np.maximum(-curvature, 0.0), columns)
-        hessian[np.diag_indices(columns.size)] += self.penalty_curvature(columns)
+        hessian.flat[:: columns.size + 1] += self.penalty_curvature(columns)
         return hessian
 
     def hessian_root(self, curvature: Array, columns: Index) -> Array:
@@ -281,8 +300,13 @@ class Objective:
 
     def penalty_curvature(self, columns: Index | None = None) -> Array:
         """Return the penalty's curvature for all params, or for some."""
-        full = np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
+        full = self._penalty_curvature
         return full if columns is None else full[columns]
+
+    @cached_property
+    def _penalty_curvature(self) -> Array:
+        """The penalty's curvature for all params."""
+        return np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
 
     def violation(self, point: Point) -> Array:
         """Return by how much each param fails the optimality condition [1]_.
@@ -324,15 +348,19 @@ class Objective:
         value = float(weight @ self.loss.value(clipped))
         return value + self.penalty.value(point.params[:-1])
 
-    def resolution(self, point: Point, slopes: Array) -> float:
+    def resolution(self, point: Point, slopes: Array | None = None) -> float:
         """Return the rounding error that the gap has from the residuals.
 
-        Only rows whose slope has room on both sides count: in the tails the loss and
-        its conjugate cancel exactly.
+        Only rows whose slope, the loss's own if None are given, has room on both sides
+        count: in the tails the loss and its conjugate cancel exactly.
         """
         low, high = self.loss.facts.slopes
         rows, weight = self.representatives
-        room = (slopes[rows] > low) & (slopes[rows] < high)
+        if slopes is None:
+            slope = self.loss.gradient(point.residual[rows])
+        else:
+            slope = slopes[rows]
+        room = (slope > low) & (slope < high)
         error = self.loss.value(RESOLVED * self.residual_error(point, rows))
         return float((weight * room) @ error)
 

@@ -140,36 +140,33 @@ def robust_path(
     >>> bool(path.dual_gaps.max() < 1e-10)
     True
     """
-    given = {
-        "loss": loss,
-        "beta": beta,
-        "quantile": quantile,
-        "penalty": penalty,
-        "l1_ratio": l1_ratio,
-        "n_alphas": n_alphas,
-        "eps": eps,
-        "scale": scale,
-        "fit_intercept": fit_intercept,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
+    given = {"loss": loss, "beta": beta, "quantile": quantile, "penalty": penalty}
+    given |= {"l1_ratio": l1_ratio, "n_alphas": n_alphas, "eps": eps, "scale": scale}
+    given |= {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
     checked, grid = check_path_params(given, alphas)
     data, target, weight = check_path_data(X, y, sample_weight)
-    rows = make_rows(data, weight, fit_intercept)
     # Any centre will do: it saves digits.
-    center = rows.standard.constant * float(np.median(target[weight > 0]))
+    center = fit_intercept * float(np.median(target[weight > 0]))
     centred, share = (target - center) / scale, weight / weight.sum()
-    unit_penalty = _penalty(rows, penalty, 1.0, l1_ratio)
-    objective = Objective(rows, centred, share, checked, unit_penalty)
-    null = null_fit(objective, tol, max_iter)
-    grid = _grid(null.strength, n_alphas, eps) if grid is None else grid
-    penalties = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in grid]
-    fits = warm_fits(objective, null, penalties, tol, max_iter)
-    _warn(fits, grid, tol)
+
+    def penalties(rows: Rows, strengths: Array) -> list[Penalty]:
+        return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
+
+    for exactly in (False, True):
+        rows = make_rows(data, weight, fit_intercept, exactly)
+        unit = penalties(rows, np.ones(1))[0]
+        objective = Objective(rows, centred, share, checked, unit)
+        null = null_fit(objective, tol, max_iter)
+        strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
+        fits = warm_fits(objective, null, penalties(rows, strengths), tol, max_iter)
+        # A row that the sample of an inexact standard missed may own a column's scale.
+        if rows.standard.exact or all(fit.success for fit in fits):
+            break
+    _warn(fits, strengths, tol)
     coefs, intercepts = _in_original_units(fits, rows, scale, center)
     gaps = np.array([fit.gap for fit in fits])
     return RobustPath(
-        grid, coefs.astype(data.dtype), intercepts.astype(data.dtype), gaps
+        strengths, coefs.astype(data.dtype), intercepts.astype(data.dtype), gaps
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from robustreg.rows import representatives
+from robustreg.rows import representatives, stretches
 
 Array = NDArray[Any]
 
@@ -24,6 +24,13 @@ SCALE_RTOL = 1e-11
 MOST_FITS = 60
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
+# Of more values a copy is memory.
+MOST_PARTITIONED = 2**17
+# Residuals count as zero below this share of the spread of y, and below so many
+# rounding errors of y.
+RESOLUTION = 1e-10
+ROUNDING = 16.0
+EPS = float(np.finfo(np.float64).eps)
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.
 FLATTEST = -1e-12
 
@@ -51,11 +58,13 @@ class FixedPoint:
     slope: float = -1.0
 
 
-def weighted_median(values: Array, weight: Array) -> float:
-    """Return the median of values of which each stands ``weight`` times.
+def weighted_median(
+    values: Array, weight: Array, of: Callable[[Array], Array] = np.positive
+) -> float:
+    """Return the median of ``of(values)``, of which each stands ``weight`` times.
 
     The middle of the two candidates where half of the weight lies on either side, so
-    that equal weights give ``numpy.median``.
+    that equal weights give ``numpy.median``. Of many values no copy is made.
 
     Examples
     --------
@@ -64,15 +73,25 @@ def weighted_median(values: Array, weight: Array) -> float:
     >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
     2.0
     """
+    if values.size <= MOST_PARTITIONED and weight.min() == weight.max():
+        return _equal_median(of(values))
     total = float(weight.sum())
     if values.size > MOST_SORTED:
-        values, weight, below = _around_the_median(values, weight)
+        values, weight, below = _around_the_median(values, weight, of)
     else:
-        below = 0.0
+        values, below = of(values), 0.0
     live = weight > 0
-    order = np.argsort(values[live], kind="stable")
+    order = np.argsort(values[live])
     sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
     return _middle(sorted_values, below + sums, total)
+
+
+def _equal_median(values: Array) -> float:
+    """Return the median of values of equal weight, without sorting them."""
+    below, above = (values.size - 1) // 2, values.size // 2
+    ordered = np.partition(values, (below, above))
+    lower, upper = ordered[below], ordered[above]
+    return float(lower + (upper - lower) / 2)
 
 
 def _middle(values: Array, sums: Array, total: float) -> float:
@@ -84,28 +103,36 @@ def _middle(values: Array, sums: Array, total: float) -> float:
     return float(lower + (upper - lower) / 2)
 
 
-def _around_the_median(values: Array, weight: Array) -> tuple[Array, Array, float]:
+def _around_the_median(
+    values: Array, weight: Array, of: Callable[[Array], Array]
+) -> tuple[Array, Array, float]:
     """Return the values near the median, their weights, and the weight below them.
 
     A sample tells where; if it misleads, all values are near.
     """
     index, _ = representatives(weight, MOST_SORTED)
-    ordered = np.sort(values[index])
+    ordered = np.sort(of(values[index]))
     middle, reach = MOST_SORTED // 2, MOST_SORTED // 64
     low, high = ordered[middle - reach], ordered[middle + reach]
-    is_below = values < low
-    below, upto = float(weight @ is_below), float(weight @ (values <= high))
-    total = float(weight.sum())
-    if not below < total / 2 * (1 - 1e-9) < total / 2 * (1 + 1e-9) < upto:
-        return values, weight, 0.0
-    near = np.flatnonzero((values <= high) & ~is_below)
-    return values[near], weight[near], below
+    below, near, shares = 0.0, [], []
+    for place in stretches(values.size):
+        some, share = of(values[place]), weight[place]
+        is_below = some < low
+        below += float(share @ is_below)
+        between = np.flatnonzero((some <= high) & ~is_below)
+        near.append(some[between])
+        shares.append(share[between])
+    kept, kept_weight = np.concatenate(near), np.concatenate(shares)
+    half, upto = float(weight.sum()) / 2, below + float(kept_weight.sum())
+    if not below < half * (1 - 1e-9) < half * (1 + 1e-9) < upto:
+        return of(values), weight, 0.0
+    return kept, kept_weight, below
 
 
 def mad(residual: Array, weight: Array, n_params: int) -> float:
     """Return 1.4826 times the weighted median of ``abs(residual)``."""
     del n_params
-    return MAD_FACTOR * weighted_median(np.abs(residual), weight)
+    return MAD_FACTOR * weighted_median(residual, weight, np.abs)
 
 
 def proposal2(residual: Array, weight: Array, n_params: int) -> float:
@@ -169,10 +196,18 @@ def scale_floor(y: Array, weight: Array) -> float:
     A ten-billionth of the spread of y, but no less than the rounding errors of a
     typical y; 1 if y is 0 throughout.
     """
-    some, share = representatives(weight, MOST_SORTED)
-    size = weighted_median(np.abs(y[some]), share)
-    floor = max(1e-10 * spread(y, weight), 16 * float(np.finfo(float).eps) * size)
+    floor = resolution(y, weight)
     return floor if floor > 0 else 1.0
+
+
+def resolution(y: Array, weight: Array) -> float:
+    """Return the distance below which values of y are told apart by rounding only.
+
+    0 if y is 0 throughout.
+    """
+    some, share = representatives(weight, MOST_SORTED)
+    size = weighted_median(y[some], share, np.abs)
+    return max(RESOLUTION * spread(y, weight), ROUNDING * EPS * size)
 
 
 def find_fixed_point(

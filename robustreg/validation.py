@@ -16,7 +16,11 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    validate_data,
+)
 
 from robustreg.breakdown import (
     efficiency_of,
@@ -42,6 +46,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "tol": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "warm_start": ["boolean"],
+    "outlier_threshold": [Interval(Real, 0, None, closed="neither")],
 }
 # Of a path: the same, but it needs a penalty, and a scale that all its fits share.
 PATH_CONSTRAINTS: dict[str, list[Any]] = {
@@ -63,14 +68,14 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("tol", "max_iter")},
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("tol", "max_iter", "outlier_threshold")},
 }
 
 
 def check_params(estimator: Any) -> Loss:
     """Check every constructor parameter and return the loss."""
     estimator._validate_params()
-    for name in ("beta", "alpha", "scale", "tol", "max_iter"):
+    for name in ("beta", "alpha", "scale", "tol", "max_iter", "outlier_threshold"):
         _check_finite(name, getattr(estimator, name))
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
 
@@ -81,7 +86,7 @@ def check_mm_params(estimator: Any) -> tuple[float, float]:
     The second loss may nowhere exceed the first, or the breakdown is lost.
     """
     estimator._validate_params()
-    for name in ("alpha", "tol", "max_iter"):
+    for name in ("alpha", "tol", "max_iter", "outlier_threshold"):
         _check_finite(name, getattr(estimator, name))
     first = tukey_for_breakdown(float(estimator.breakdown))
     least = efficiency_of(first)
@@ -225,7 +230,9 @@ def _checked_targets(y: Array) -> Array:
 
 
 def _checked_weight(sample_weight: Any, X: Any) -> Array:
-    """Return non-negative weights, not all 0."""
+    """Return non-negative weights, not all 0; equal ones take no memory."""
+    if sample_weight is None:
+        return np.broadcast_to(1.0, X.shape[:1])
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
@@ -246,3 +253,34 @@ def check_predict_data(estimator: Any, X: Any) -> Any:
         accept_sparse=("csr", "csc"),
         dtype=(np.float64, np.float32),
     )
+
+
+def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
+    """Return y of new rows, of the shape that goes with that of the coefficients."""
+    _refuse_sparse_targets(y)
+    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    n = _num_samples(X)
+    expected = (n, *fitted[:-1])
+    if y.shape != expected:
+        raise ValueError(
+            f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
+            f"Got {y.shape}."
+        )
+    return _checked_targets(y)
+
+
+def check_distance_data(X: Any, least_rows: int) -> Array:
+    """Return X as a dense float array with enough rows to measure distances."""
+    if scipy.sparse.issparse(X):
+        raise ValueError(
+            "X is sparse, and distances between its rows need all entries. Pass "
+            "X.toarray(), or some of its columns, or plot "
+            "estimator.outlier_score(X, y) by itself."
+        )
+    checked = check_array(X, dtype=np.float64, input_name="X")
+    if len(checked) < least_rows:
+        raise ValueError(
+            f"X has {len(checked)} rows, and a distance between rows needs at least "
+            f"{least_rows}. Plot estimator.outlier_score(X, y) by itself instead."
+        )
+    return np.asarray(checked)

@@ -23,6 +23,7 @@ ROOMS = {
     "rows": (set(), {"numpy", "scipy"}),
     "linalg": (set(), {"numpy", "scipy"}),
     "scale": ({"rows"}, {"numpy", "scipy"}),
+    "outliers": ({"rows", "scale"}, {"numpy"}),
     "hessian": ({"linalg", "rows"}, {"numpy"}),
     "objective": ({"hessian", "linalg", "losses", "penalties", "rows"}, {"numpy"}),
     "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
@@ -32,8 +33,8 @@ ROOMS = {
         {"numpy", "scipy"},
     ),
     "fitting": (
-        {"certificate", "linalg", "losses", "objective", "penalties", "rows"}
-        | {"scale", "solvers"},
+        {"certificate", "linalg", "losses", "objective", "outliers", "penalties"}
+        | {"rows", "scale", "solvers"},
         {"numpy", "scipy"},
     ),
     "breakdown": (
@@ -58,6 +59,8 @@ ROOMS = {
         | {"validation"},
         {"numpy", "pandas", "scipy", "sklearn"},
     ),
+    "leverage": ({"validation"}, {"numpy", "scipy", "sklearn"}),
+    "plotting": ({"leverage"}, {"matplotlib", "numpy"}),
     "__init__": ({"estimators", "path"}, set()),
 }
 # Words that belong to some rooms only.
@@ -66,7 +69,8 @@ HOMES = {
     "issparse": {"rows", "validation"},
     "sample_weight": {"validation", "estimators", "path", "inference"},
     "coef_": {"estimators", "inference"},
-    "import warnings": {"estimators", "path", "inference"},
+    "import warnings": {"estimators", "path", "inference", "leverage"},
+    "matplotlib.pyplot": {"plotting"},
 }
 # Libraries that an extra installs, and the one file that imports each.
 OPTIONAL = {"pandas": "inference/table.py"}

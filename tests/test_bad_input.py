@@ -77,6 +77,11 @@ PARAMETERS = [
     ("max_iter", 10.5, "int"),
     ("max_iter", NAN, "int"),
     ("warm_start", 2, "bool"),
+    ("outlier_threshold", 0.0, r"\(0(\.0)?, inf\)"),
+    ("outlier_threshold", -3.0, r"\(0(\.0)?, inf\)"),
+    ("outlier_threshold", NAN, "inf|finite"),
+    ("outlier_threshold", INF, "finite|inf"),
+    ("outlier_threshold", None, r"\(0(\.0)?, inf\)"),
 ]
 
 

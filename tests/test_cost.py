@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
+from many_rows import data, uneven
+from numpy.testing import assert_allclose
 from oracles import Case, assert_same_fit, optimum
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
@@ -18,22 +20,6 @@ from robustreg.solvers import reduction, sampling
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
-
-
-def data(n=60_000, p=10, seed=0):
-    """Return correlated columns and a target with t(1.5) noise."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, p)) @ (np.eye(p) + 0.5 * rng.normal(size=(p, p)))
-    # All of X fits float32, so that every container holds the same numbers.
-    X = X.astype(np.float32).astype(np.float64)
-    return X, X @ rng.normal(size=p) + rng.standard_t(1.5, n)
-
-
-def uneven(n):
-    """Return weights, every seventh of them 0."""
-    weight = np.random.default_rng(1).exponential(size=n)
-    weight[::7] = 0.0
-    return weight
 
 
 @pytest.fixture
@@ -66,6 +52,17 @@ def unsampled(monkeypatch):
     return lambda: monkeypatch.setattr(sampling, "WORTHWHILE", np.inf)
 
 
+def test_kinked_fits_at_other_scales_look_at_few_rows(spent):
+    X, y = data(20_000)
+    fit = RobustRegressor(loss="l1", alpha=0.01).fit(X, y)
+    first, *others = spent["held"]
+    assert len(others) >= 2
+    # The last fit is so near that ten rows a param do.
+    assert max(others) <= 10 * (X.shape[1] + 1) < first
+    alone = L1Regressor(alpha=0.01, scale=fit.scale_).fit(X, y)
+    assert_allclose(fit.coef_, alone.coef_, rtol=1e-9)
+
+
 # Measured: 3 or 4, 9 to 10.5, 4.1 and 5.1 passes.
 COSTS = [
     (SmoothL1Regressor(alpha=1e-6, tol=1e-8), 5),
@@ -93,6 +90,34 @@ def test_passes_over_many_rows(model, most, form, spent):
     else:
         assert spent["gram"] == spent["held"] == []
         assert model.n_iter_ <= 4
+
+
+def test_first_passes_over_float32_rows_are_in_single_precision(spent, monkeypatch):
+    X, y = data()
+    single = []
+    evaluate = Objective.evaluate_roughly
+
+    def seen(self, params):
+        point = evaluate(self, params)
+        single.append(point.residual.dtype == np.float32)
+        return point
+
+    monkeypatch.setattr(Objective, "evaluate_roughly", seen)
+    model = SmoothL1Regressor(alpha=1e-6, tol=1e-8).fit(X.astype(np.float32), y)
+    assert single == [True, True]
+    case = Case(X, y, None, "smooth_l1", "l2", alpha=1e-6)
+    exact = case.fit()
+    assert case.reached(model) - case.reached(exact) <= 1e-8 * case.reached(exact)
+    assert spent["rows"][0].passes <= 5
+
+
+def test_rough_passes_that_overflow_are_repeated():
+    X, y = data()
+    wide, high = (1e20 * X).astype(np.float32), 1e42 * y
+    model = SmoothL1Regressor(beta=1e42, fit_intercept=False, tol=1e-8)
+    narrow = model.fit(wide, high).coef_
+    exact = model.fit(wide.astype(np.float64), high).coef_
+    np.testing.assert_allclose(narrow, exact, rtol=1e-6)
 
 
 def test_a_fit_without_a_sample_needs_gram_matrices_of_all_rows(spent, unsampled):

@@ -40,6 +40,7 @@ SHARED_DEFAULTS = {
     "tol": 1e-10,
     "max_iter": 500,
     "warm_start": False,
+    "outlier_threshold": 3.0,
 }
 OWN_DEFAULTS = {
     SmoothL1Regressor: {"loss": "smooth_l1", "beta": 1.0, "scale": 1.0},

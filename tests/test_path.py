@@ -429,3 +429,13 @@ def test_breakpoints_are_where_losses_bend(name, quantile):
     piece = np.searchsorted(ends, grid)
     for each in np.unique(piece):
         assert np.ptp(loss.curvature(grid[piece == each])) <= 1e-12
+
+
+def test_a_row_that_the_sample_missed_does_not_spoil_the_path():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50_000, 4))
+    X[777, 0] = 1e12
+    y = X[:, 1:].sum(axis=1) + rng.standard_t(2, size=50_000)
+    path = robust_path(X, y, alphas=[0.1, 0.01])
+    fit = SmoothL1Regressor(penalty="l1", alpha=0.01).fit(X, y)
+    np.testing.assert_allclose(path.coefs[:, 1], fit.coef_, rtol=1e-6)

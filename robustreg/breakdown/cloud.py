@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.rows import Array, Index, Rows, representatives, strata
+from robustreg.scale import weighted_median
 
 # Of more rows than so many a sample of half as many stands for all.
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
@@ -61,7 +62,7 @@ def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
     else:
         index, share = _sample(rows, weight, order, most // 2)
     design = rows.few(index)
-    matrix = _equalised(design, rows.standard.constant > 0)
+    matrix = _equalised(design, share, rows.standard.constant > 0)
     return Cloud(
         design=design @ matrix,
         target=target[index],
@@ -106,7 +107,7 @@ def _null_directions(design: Array) -> Array:
     return np.asarray(turn[rank:].T)
 
 
-def _equalised(design: Array, intercept: bool) -> Array:
+def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
     """Return the matrix to coordinates in which the directions of rows are alike.
 
     Columns are centred and scaled by medians, each row then counts by its direction
@@ -118,20 +119,20 @@ def _equalised(design: Array, intercept: bool) -> Array:
     .. [1] Visuri, S., Koivunen, V., Oja, H. (2000). Sign and rank covariance matrices.
        Journal of Statistical Planning and Inference 91, 557-575.
     """
-    shift = np.median(design, axis=0) if intercept else np.zeros(design.shape[1])
+    shift = _medians(design, weight) * intercept
     shift[-1] = 0.0
-    spread = _spreads(design - shift)
+    spread = _spreads(design - shift, weight)
     kept = np.flatnonzero(spread)
     matrix = np.zeros((design.shape[1], kept.size))
     matrix[kept, np.arange(kept.size)] = 1 / spread[kept]
     if intercept:
         matrix[-1] -= shift @ matrix
     near = design @ matrix
-    near /= _norms(near)[:, None]
+    near *= (np.sqrt(weight / weight.sum()) / _norms(near))[:, None]
     root = np.linalg.qr(near, mode="r")
     _, size, turn = np.linalg.svd(root, full_matrices=False)
     rank = int(np.count_nonzero(size > FLAT * size[:1]))
-    matrix = matrix @ (turn[:rank].T / size[:rank] * np.sqrt(len(design)))
+    matrix = matrix @ (turn[:rank].T / size[:rank])
     if rank < np.count_nonzero(design.any(axis=0)):
         # Params of dependent columns have least norm.
         null = _null_directions(design)
@@ -139,11 +140,16 @@ def _equalised(design: Array, intercept: bool) -> Array:
     return np.asarray(matrix)
 
 
-def _spreads(centred: Array) -> Array:
+def _spreads(centred: Array, weight: Array) -> Array:
     """Return the median size of each column; the mean where most of it is 0."""
     size = np.abs(centred)
-    median, mean = np.median(size, axis=0), size.mean(axis=0)
+    median, mean = _medians(size, weight), weight @ size / weight.sum()
     return np.where(median > 0, median, mean)
+
+
+def _medians(columns: Array, weight: Array) -> Array:
+    """Return the weighted median of each column."""
+    return np.array([weighted_median(column, weight) for column in columns.T])
 
 
 def _norms(rows: Array) -> Array:

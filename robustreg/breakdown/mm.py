@@ -68,10 +68,11 @@ def fit_mm(
     shift = np.zeros_like(near)
     shift[-1] = center
     start = near * (first.scale * unit) + shift
-    fit = fit_from(replace(problem, scale=first.scale * unit), start)
+    at_scale = replace(problem, scale=first.scale * unit)
+    fit = fit_from(at_scale, start, first.collapsed)
     coef, intercept = standard.to_original(first.params * unit + shift)
     initial = Initial(coef, float(intercept))
-    return replace(fit, initial=initial, collapsed=first.collapsed)
+    return replace(fit, initial=initial)
 
 
 def _check_penalty(problem: Problem, first: SEstimate) -> None:

@@ -11,6 +11,7 @@ from robustreg.breakdown.m_scale import tukey_weight
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.rows import Array, FormedRows, Rows
+from robustreg.scale import weighted_median
 
 # After so many steps of refinement only the best so many candidates go on.
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
@@ -176,17 +177,24 @@ def _distinct(coords: Array, scales: Array, most: int) -> Array:
 
 
 def _by_reweighting(cloud: Cloud) -> Array:
-    """Return the least squares fit and nearly the L1 fit, two more candidates."""
-    coords = np.zeros((1, cloud.design.shape[1]))
-    found = []
+    """Return more candidates: least squares and nearly the L1 fit.
+
+    Both of all rows, and of the half that is nearest in X, in which far rows have no
+    say. Where columns are so many that no subset is without a wrong row, these are.
+    """
+    distance = np.linalg.norm(cloud.design, axis=1)
+    half = weighted_median(distance, cloud.weight) * (1 + TIE)
+    nearest = distance <= half
+    counted = cloud.weight * np.array([np.ones_like(nearest), nearest])
+    coords, found = np.zeros((2, cloud.design.shape[1])), []
     for step in range(L1_STEPS):
         residual = cloud.target - coords @ cloud.design.T
         size = np.abs(residual)
-        least = 1e-6 * size.max() + 1e-300
+        least = 1e-6 * size.max(axis=1, keepdims=True) + 1e-300
         pull = 1 / np.maximum(size, least) if step else np.ones_like(size)
-        coords = coords + _steps(cloud, cloud.weight * pull, residual)
-        found.append(coords[0])
-    return np.array([found[0], found[-1]])
+        coords = coords + _steps(cloud, counted * pull, residual)
+        found.append(coords)
+    return np.vstack([found[0], found[-1]])
 
 
 def _refined(cloud: Cloud, coords: Array, criterion: SCriterion, steps: int) -> Array:

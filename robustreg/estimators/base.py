@@ -21,6 +21,7 @@ from robustreg.rows import Array, Rows, make_rows
 from robustreg.validation import (
     check_fit_data,
     check_predict_data,
+    check_score_data,
 )
 
 
@@ -45,9 +46,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     solver: str
     tol: float
     max_iter: int
+    outlier_threshold: float
 
     coef_: NDArray[Any]
     intercept_: Any
+    residual_scale_: Any
 
     @abstractmethod
     def __init__(self) -> None:
@@ -84,16 +87,17 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         data, target, weight = check_fit_data(self, X, y, sample_weight)
         single = target.ndim == 1
         targets = target[:, None] if single else target
+        eps = float(np.finfo(data.dtype).eps)
         rows = make_rows(
             data, weight, self.fit_intercept, farthest=self._farthest_counted
         )
-        fits = self._fit_each(rows, targets, weight, loss)
+        fits = self._fit_each(rows, targets, weight, loss, eps)
         if not (rows.standard.exact or all(fit.success for fit in fits)):
             # A row that the sample missed may own a column's scale.
             rows = make_rows(
                 data, weight, self.fit_intercept, True, self._farthest_counted
             )
-            fits = self._fit_each(rows, targets, weight, loss)
+            fits = self._fit_each(rows, targets, weight, loss, eps)
         self._store(fits, single, data.dtype)
         self._warn(fits)
         return self
@@ -114,6 +118,51 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         checked = check_predict_data(self, X)
         return np.asarray(checked @ self.coef_.T + self.intercept_)
+
+    def outlier_score(self, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
+        """Say how many robust scales each target is away from its prediction.
+
+        ``abs(y - predict(X)) / residual_scale_``. A row is an outlier where this
+        exceeds ``outlier_threshold``; for the rows of the fit `outliers_` says so, up
+        to rounding errors. Of clean rows with Gaussian errors a threshold t flags the
+        share ``2 * scipy.stats.norm.sf(t)``, 0.27 % at the default of 3, if the fit
+        has many more rows than parameters and ``quantile=0.5``.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features, of new rows or of those of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets, with as many columns as those of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Scores in float64, at least 0. After an exact fit ``residual_scale_`` is as
+            small as rounding errors, and whatever is not on the fit has a huge score.
+
+        Raises
+        ------
+        ValueError
+            For data that is not finite and real or of another shape than that of the
+            fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from robustreg import RobustRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(500, 2))
+        >>> y = X @ [1.0, -2.0] + rng.normal(size=500)
+        >>> model = RobustRegressor().fit(X, y)
+        >>> model.outlier_score([[0.0, 0.0], [1.0, 1.0]], [1.0, 9.0]).round(1)
+        array([0.9, 9.7])
+        """
+        check_is_fitted(self)
+        target = check_score_data(X, y, np.shape(self.coef_))
+        residual = np.abs(target - self.predict(X))
+        with np.errstate(over="ignore"):
+            return np.asarray(residual / self.residual_scale_)
 
     def to_linear_regression(self) -> LinearRegression:
         """Return a fitted `LinearRegression` that predicts the same.
@@ -148,7 +197,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss
+        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
 
@@ -157,7 +206,13 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """Return what a collapsed scale is called, and the way out."""
 
     def _problem(
-        self, rows: Rows, target: Array, weight: Array, loss: Loss, scale: float | str
+        self,
+        rows: Rows,
+        target: Array,
+        weight: Array,
+        loss: Loss,
+        scale: float | str,
+        eps: float,
     ) -> Problem:
         """Return one target's problem."""
         penalty = make_penalty(
@@ -173,6 +228,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             solver=self.solver,
             tol=self.tol,
             max_iter=self.max_iter,
+            outlier_threshold=float(self.outlier_threshold),
+            eps=eps,
         )
 
     def _store(self, fits: list[Fit], single: bool, dtype: Any) -> None:
@@ -187,6 +244,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         self.scale_ = scale[0] if single else scale
         self.dual_gap_ = gap[0] if single else gap
         self.stationarity_ = stationarity[0] if single else stationarity
+        residual_scale = np.array([fit.residual_scale for fit in fits])
+        self.residual_scale_ = residual_scale[0] if single else residual_scale
+        outliers = [fit.outliers for fit in fits]
+        self.outliers_ = outliers[0] if single else np.column_stack(outliers)
         self.n_iter_ = max(fit.n_iter for fit in fits)
         weights = [fit.weights for fit in fits if fit.weights is not None]
         if weights:

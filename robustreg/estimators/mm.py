@@ -67,6 +67,9 @@ class MMRegressor(RobustLinearModel):
         most ``tol`` of its terms, or as little as rounding errors allow.
     max_iter : int, default=500
         Largest number of iterations of the second fit, at least 1.
+    outlier_threshold : float, default=3.0
+        Positive: `outliers_` are the rows whose absolute residual exceeds so many
+        ``residual_scale_``. It does not change the fit.
 
     Attributes
     ----------
@@ -84,6 +87,11 @@ class MMRegressor(RobustLinearModel):
         default 4.685 and 1.548.
     weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
         ``loss'(r) / r``, in [0, 1]: how much each row counts in the second fit.
+    residual_scale_ : float or ndarray of shape (n_targets,)
+        `scale_`; positive and as small as rounding errors if that is 0.
+    outliers_ : ndarray of bool of shape (n_samples,) or (n_samples, n_targets)
+        Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``.
+        Rows of weight 0 are flagged by the same rule.
     stationarity_ : float or ndarray of shape (n_targets,)
         By which share of its terms the optimality condition of the second fit is
         violated.
@@ -107,12 +115,12 @@ class MMRegressor(RobustLinearModel):
     -----
     ``sample_weight`` must count rows: the S-scale depends on how many there are.
 
-    The smallest scale is looked for from ``n_subsets`` subsets, least squares and
-    nearly the L1 fit, refined as in fast-S [4]_; subsets are drawn so that columns of
-    dummies do no harm [5]_. It may be missed: with many columns and wrong rows raise
-    ``n_subsets``. Of more rows than 4000, or 20 for each coefficient, a sample of half
-    as many finds the candidates, and all rows refine them. The subsets do not depend
-    on the order of the rows.
+    The smallest scale is looked for from ``n_subsets`` subsets, and from least squares
+    and L1 fits of all rows and of the half that is nearest in X, refined as in fast-S
+    [4]_; subsets are drawn so that columns of dummies do no harm [5]_. It may be
+    missed: with many columns and wrong rows raise ``n_subsets``. Of more rows than
+    4000, or 20 for each coefficient, a sample of half as many finds the candidates, and
+    all rows refine them. The subsets do not depend on the order of the rows.
 
     If more than half of the rows lie on one plane, that plane is the fit, its scale is
     0, and a `ScaleCollapseWarning` says so.
@@ -162,6 +170,7 @@ class MMRegressor(RobustLinearModel):
         solver: str = "auto",
         tol: float = 1e-10,
         max_iter: int = 500,
+        outlier_threshold: float = 3.0,
     ) -> None:
         self.efficiency = efficiency
         self.breakdown = breakdown
@@ -174,6 +183,7 @@ class MMRegressor(RobustLinearModel):
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.outlier_threshold = outlier_threshold
 
     def _checked_loss(self) -> Loss:
         """Check the parameters and return the second fit's loss."""
@@ -181,7 +191,7 @@ class MMRegressor(RobustLinearModel):
         return Tukey(self.beta_)
 
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss
+        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
     ) -> list[Fit]:
         """Return the fit of each column of the targets, from the same random numbers.
 
@@ -191,7 +201,7 @@ class MMRegressor(RobustLinearModel):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return [
             fit_mm(
-                self._problem(rows, column, weight, loss, scale=1.0),
+                self._problem(rows, column, weight, loss, 1.0, eps),
                 constant=self.s_beta_,
                 breakdown=self.breakdown,
                 n_subsets=self.n_subsets,

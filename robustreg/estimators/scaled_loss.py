@@ -32,12 +32,14 @@ class ScaledLossModel(RobustLinearModel):
         return check_params(self)
 
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss
+        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
         starts = self._starts(rows, targets.shape[1])
         return [
-            fit_problem(self._problem(rows, column, weight, loss, self.scale), start)
+            fit_problem(
+                self._problem(rows, column, weight, loss, self.scale, eps), start
+            )
             for column, start in zip(targets.T, starts, strict=True)
         ]
 

@@ -270,11 +270,15 @@ class LogCosh(Loss):
         return LossFacts(1 / self.beta, (-1.0, 1.0), unimodal=True)
 
     def value(self, residual: Array) -> Array:
-        """Return the loss; neither branch overflows or cancels where it is used."""
+        """Return the loss; neither branch overflows or cancels where it is used.
+
+        ``cosh t = 1 + d^2 / (2 (1 + d)) = e^t (1 + d (2 + d) / 2)``, d = e^-t - 1.
+        """
         t = np.abs(residual / self.beta)
-        near = np.log1p(2 * np.sinh(0.5 * np.minimum(t, 1.0)) ** 2)
-        far = t + np.log1p(np.exp(-2 * t)) - np.log(2.0)
-        return self.beta * np.where(t < 1, near, far)
+        d = np.expm1(-t)
+        near = t < 1
+        inner = np.where(near, d * d / np.maximum(2 + 2 * d, 0.5), d * (2 + d) / 2)
+        return self.beta * (np.log1p(inner) + np.where(near, 0.0, t))
 
     def gradient(self, residual: Array) -> Array:
         """Return ``tanh(r / beta)``."""

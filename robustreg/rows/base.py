@@ -223,6 +223,10 @@ class Rows(ABC):
     def take(self, index: Index) -> Rows:
         """Return some of the rows, copied."""
 
+    @abstractmethod
+    def rough(self) -> Rows:
+        """Return the same rows with products in the precision of the data."""
+
     def map_reduce(
         self,
         terms: Callable[[slice, Block], tuple[Array | float, ...]],

@@ -121,9 +121,9 @@ def _near_rows(
     return result
 
 
-def _places(n: int, p: int) -> Iterator[slice]:
+def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
     """Yield slices of consecutive rows, of about `BLOCK_BYTES` each."""
-    size = max(256, BLOCK_BYTES // (8 * max(p, 1)))
+    size = max(256, BLOCK_BYTES // (itemsize * max(p, 1)))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 
@@ -141,15 +141,15 @@ class _DenseBlock:
         coef, offset = self.standard.to_original(params)
         # Columns after the last that counts cost nothing.
         last = int(coef.nonzero()[0].max(initial=-1)) + 1
-        prediction = self.X[:, :last] @ coef[:last]
+        prediction = self.X[:, :last] @ coef[:last].astype(self.X.dtype, copy=False)
         prediction += offset
         return prediction
 
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``."""
         total = v.sum()
-        result = np.empty(self.X.shape[1] + 1, np.result_type(self.X, v))
-        slope = v @ self.X
+        result = np.empty(self.X.shape[1] + 1, np.result_type(self.X, v, np.float64))
+        slope = v.astype(self.X.dtype, copy=False) @ self.X
         result[:-1] = (slope - self.standard.shift * total) * self.standard.unit
         result[-1] = self.standard.constant * total
         return result
@@ -167,12 +167,13 @@ class DenseRows(Rows):
     ) -> None:
         self._X = X
         self._precision = precision
+        self._itemsize = np.dtype(precision).itemsize
         self.standard = standard
         self.n_rows = X.shape[0]
         self.n_params = X.shape[1] + 1
         self.passes = 0.0
         # Extended precision is for small differences: it always centres first.
-        extended = precision != np.float64 and bool(standard.shift.any())
+        extended = precision == np.longdouble and bool(standard.shift.any())
         self._centred = bool(standard.far.any()) or extended
         # What is left of the standardisation once the blocks are centred.
         zero = np.zeros_like(standard.shift)
@@ -182,7 +183,7 @@ class DenseRows(Rows):
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield views of consecutive rows; a far-off block is centred in a copy."""
-        for place in _places(self.n_rows, self.n_params):
+        for place in _places(self.n_rows, self.n_params, self._itemsize):
             block = self._X[place].astype(self._precision, copy=False)
             if self._centred:
                 block = block - self.standard.shift
@@ -289,6 +290,12 @@ class DenseRows(Rows):
     def extended(self) -> Rows:
         """Return the rows, upcast to long double block by block."""
         return DenseRows(self._X, self.standard, np.longdouble)
+
+    def rough(self) -> Rows:
+        """Return the rows of a float32 array without a conversion."""
+        if self._X.dtype != np.float32 or self._centred:
+            return self
+        return DenseRows(self._X, self.standard, np.float32)
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows, their design formed."""

@@ -118,10 +118,14 @@ class FormedRows(Rows):
         """Return some of the rows."""
         return FormedRows(gathered(self._design, index), self.standard)
 
+    def rough(self) -> Rows:
+        """Return the rows themselves."""
+        return self
+
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""
         block = gathered(self._design, rows)
-        if not np.array_equal(columns, self._every):
+        if columns.size < self.n_params or (columns != self._every).any():
             block = block[:, columns]
         block *= np.sqrt(c[rows])[:, None]
         return block

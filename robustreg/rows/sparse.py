@@ -174,6 +174,10 @@ class SparseRows(Rows):
         taken.standard = self.standard
         return taken
 
+    def rough(self) -> Rows:
+        """Return the rows themselves."""
+        return self
+
     def few(self, index: Index) -> Array:
         """Return the design of a few rows, dense."""
         design = np.empty((index.size, self.n_params))

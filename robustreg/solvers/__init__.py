@@ -216,9 +216,12 @@ def _run_kinked(
     method: ExactMethod,
 ) -> OptimizeResult:
     """Run an exact method of piecewise linear losses, on few rows at a time."""
-    del previous
-    exact = partial(method, tol=tol, max_iter=max_iter)
-    options = {"step_rule": step_rule_for(objective), "exact": exact}
+    known = previous is not None and "slopes" in previous
+    options = {
+        "step_rule": step_rule_for(objective),
+        "exact": partial(method, tol=tol, max_iter=max_iter),
+        "previous": previous if known else None,
+    }
     return _through_scipy(reduced, objective, start, **options)
 
 

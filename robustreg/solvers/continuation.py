@@ -21,10 +21,10 @@ from robustreg.solvers.newton import StepRule, newton
 
 # Each stage narrows the middle by this factor, solved to this relative gradient.
 SHRINK = 0.15
-STAGE_GTOL = 1e-2
+STAGE_GTOL = 5e-2
 STAGE_ITERATIONS = 8
 # The first stage has this share of the rows in its middle.
-FIRST_SHARE = 0.8
+FIRST_SHARE = 0.7
 
 
 def width_of(loss: Loss) -> float:

@@ -99,13 +99,14 @@ class _Equations:
         """Return the prediction of every kink's residual."""
         self.objective.rows.passes += 1
         rows = self.objective.rows.predict(params)
-        return np.append(rows, params[self.kinked])
+        return np.append(rows, params[self.kinked]) if self.kinked.size else rows
 
     def adjoint(self, slopes: Array) -> Array:
         """Return the sum of all kinks' slopes times their rows."""
         self.objective.rows.passes += 1
         result = self.objective.rows.adjoint(slopes[: self.n_rows])
-        result[self.kinked] += slopes[self.n_rows :]
+        if self.kinked.size:
+            result[self.kinked] += slopes[self.n_rows :]
         return result
 
     def design(self, active: Index) -> Array:
@@ -257,10 +258,9 @@ def _step(equations: _Equations, state: State, residual: Array) -> State | None:
 
 def _reach(value: Array, change: Array) -> float:
     """Return the longest step that leaves ``value`` non-negative."""
-    falls = change < 0
-    if not falls.any():
-        return np.inf
-    return float((value[falls] / -change[falls]).min())
+    # What underflowed to 0 and does not change is no bound: 0 / 0 is passed over.
+    fastest = float(np.fmax.reduce(-change / value, initial=0.0))
+    return 1 / fastest if fastest > 0 else np.inf
 
 
 def _finished(equations: _Equations, state: State, tol: float) -> OptimizeResult:

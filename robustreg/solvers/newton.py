@@ -174,8 +174,6 @@ def allowed_gap(
     objective: Objective, point: Point, tol: float, slopes: Array | None = None
 ) -> float:
     """Return the gap at which a fit is done: relative, but not below rounding."""
-    if slopes is None:
-        slopes = objective.loss.gradient(point.residual)
     rounding = objective.resolution(point, slopes)
     return max(tol * objective.yardstick(point), rounding)
 
@@ -239,9 +237,11 @@ def _advance(objective: Objective, point: Point, step: Step) -> tuple[Point, flo
         return point, 0.0
     if stop < STEEP * start:
         return _lengthened(objective, point, trial, step.direction)
+    # Values cost more than the slopes, and are made only if these do not decide.
+    if stop <= -STEEP * start:
+        return trial, 1.0
     visible = step.decrease > 100 * EPS * abs(point.value)
-    fell = visible and trial.value <= point.value - 0.1 * step.decrease
-    if fell or stop <= -STEEP * start:
+    if visible and trial.value <= point.value - 0.1 * step.decrease:
         return trial, 1.0
     slope = objective.line_slope(point, step.direction)
     if slope(1.0) <= 0:

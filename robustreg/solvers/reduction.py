@@ -28,6 +28,7 @@ from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import sample
@@ -44,6 +45,9 @@ WIDTH = 2.0
 STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
 # So many errors of the smooth fit away, rows are taken to keep their side.
 BAND = 6.0
+# Too few may leave nothing that bounds the linear term of the others; a start at the
+# fit of a like problem knows which rows do.
+LEAST_ROWS_PER_PARAM = 10
 MOST_ROUNDS = 20
 # The density of residuals at the kink is that of this share of them.
 NEAREST_SHARE = 0.1
@@ -66,24 +70,45 @@ class Near:
     error: float
 
 
+@dataclass(frozen=True)
+class _SampleFit:
+    """The params of a sample's fit, their error as in `Near`, and the sparsity."""
+
+    params: Array
+    error: float
+    unit: float
+
+
 def reduced(
-    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+    objective: Objective,
+    start: Array,
+    step_rule: StepRule,
+    exact: Exact,
+    previous: OptimizeResult | None = None,
 ) -> OptimizeResult:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
+
+    ``previous`` is the result of a like problem, whose fit is ``start``.
 
     Returns
     -------
     OptimizeResult
         As ``exact`` returns it, for all rows.
     """
-    as_it_is = without_loss(objective, start)
-    if as_it_is.success:
+    if (as_it_is := without_loss(objective, start)).success:
         return as_it_is
-    if _is_small(objective):
-        return exact(objective, start, _spread(objective, start))
-    near = near_kinked(objective, start, step_rule, exact)
+    if previous is not None:
+        near = _near_previous(objective, as_it_is.point, previous)
+        least = LEAST_ROWS_PER_PARAM * objective.n_params
+    else:
+        # Its residuals are memory.
+        del as_it_is
+        if _is_small(objective):
+            return _as_it_is(objective, start, step_rule, exact)
+        near = near_kinked(objective, start, step_rule, exact)
+        least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
     point, n_rows = near.point, objective.rows.n_rows
-    n_active = _count_within(objective, point, BAND * near.error)
+    n_active = _count_within(objective, point, BAND * near.error, least)
     error, iterations = near.error, 0
     for _ in range(MOST_ROUNDS):
         active = _nearest(objective, point, n_active)
@@ -114,6 +139,14 @@ def reduced(
     )
 
 
+def _as_it_is(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+) -> OptimizeResult:
+    """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
+    point, _ = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    return exact(objective, point.params, _spread(objective, point.params))
+
+
 def without_loss(objective: Objective, start: Array) -> OptimizeResult:
     """Return the start, a success if it fits every row, to rounding, at no penalty."""
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
@@ -126,22 +159,16 @@ def without_loss(objective: Objective, start: Array) -> OptimizeResult:
 def near_kinked(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> Near:
-    """Return a point near the optimum, from samples of samples.
-
-    With m rows a sample's fit is off by about ``sqrt(p / m)`` times the sparsity times
-    the standard deviation of slopes over their range.
-    """
+    """Return a point near the optimum, from samples of samples."""
     n, p = objective.rows.n_rows, objective.n_params
-    drawn = None if _is_small(objective) else sample(objective, _sample_size(n, p))
-    if drawn is None:
-        result = exact(objective, start, _spread(objective, start))
+    near = None
+    if not _is_small(objective):
+        near = _of_sample(objective, start, step_rule, exact)
+    if near is None:
+        result = _as_it_is(objective, start, step_rule, exact)
         return Near(result.point, objective.typical_residual(result.point) / n)
-    near = near_kinked(drawn.objective, start, step_rule, exact)
-    few, unit = drawn.objective.rows.n_rows, _sparsity(drawn.objective, near.point)
+    unit, width = near.unit, WIDTH * max(near.error, objective.noise)
     low, high = objective.loss.facts.slopes
-    spread = unit * np.sqrt(-low * high) / (high - low)
-    error = max(spread * np.sqrt(p / few), near.error, objective.noise)
-    width = WIDTH * error
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
     beta = 2 * width / (high - low)
@@ -150,7 +177,7 @@ def near_kinked(
     )
     fit = newton(
         stage,
-        near.point.params,
+        near.params,
         step_rule=step_rule,
         tol=0.0,
         max_iter=STAGE_ITERATIONS,
@@ -162,6 +189,42 @@ def near_kinked(
     residual = fit.point.residual - beta * (low + high) / 2
     point = Point(fit.x, fit.point.gradient, residual, objective)
     return Near(point, float(max(left, objective.noise)))
+
+
+def _of_sample(
+    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+) -> _SampleFit | None:
+    """Return a sample's fit, but not its rows; None if rows are too few for one.
+
+    With m rows it is off by about ``sqrt(p / m)`` times the sparsity times the standard
+    deviation of slopes over their range.
+    """
+    n, p = objective.rows.n_rows, objective.n_params
+    drawn = sample(objective, _sample_size(n, p))
+    if drawn is None:
+        return None
+    few = drawn.objective
+    near = near_kinked(few, start, step_rule, exact)
+    unit = _sparsity(few, near.point)
+    low, high = objective.loss.facts.slopes
+    spread = unit * np.sqrt(-low * high) / (high - low)
+    error = max(spread * np.sqrt(p / few.rows.n_rows), near.error)
+    return _SampleFit(near.point.params, float(error), unit)
+
+
+def _near_previous(
+    objective: Objective, point: Point, previous: OptimizeResult
+) -> Near:
+    """Return the fit of a like problem and how far from this one's it is.
+
+    About as far as a Newton step goes for which its slopes are the gradient.
+    """
+    low, high = objective.loss.facts.slopes
+    wanted = objective.penalty.gradient(point.params[:-1])
+    missed = objective.adjoint(previous.slopes) - np.append(wanted, 0.0)
+    missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
+    error = _sparsity(objective, point) * float(np.linalg.norm(missed)) / (high - low)
+    return Near(point, max(error, objective.noise))
 
 
 def _sparsity(objective: Objective, point: Point) -> float:
@@ -196,11 +259,10 @@ def _spread(objective: Objective, start: Array) -> float:
     return float(np.median(above)) if above.size else max(objective.noise, TINY)
 
 
-def _count_within(objective: Objective, point: Point, reach: float) -> int:
-    """Return how many rows are held near the kink."""
+def _count_within(objective: Objective, point: Point, reach: float, least: int) -> int:
+    """Return how many rows are kept near the kink."""
     within = int(np.count_nonzero(np.abs(point.residual) <= reach))
-    least = min(FEW_ROWS, objective.rows.n_rows)
-    return max(within, least, 10 * objective.n_params)
+    return min(max(within, least), objective.rows.n_rows)
 
 
 def _nearest(objective: Objective, point: Point, count: int) -> Index:

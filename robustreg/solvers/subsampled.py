@@ -34,6 +34,8 @@ from robustreg.solvers.sampling import Sample
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
 POOR = 0.1
 MOST_PASSES = 10
+# A gradient in single precision is near enough for the first steps.
+ROUGH_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,16 @@ def subsampled_newton(
         As `newton` returns it; without success if the sample's Hessian will not do.
     """
     model = preconditioner.model
-    point = objective.evaluate(start, known)
+    if known is None:
+        point, rough = objective.evaluate_roughly(start), ROUGH_PASSES
+    else:
+        point, rough = objective.evaluate(start, known), 0
     left, passes, success, gap = _left(model, point), 1, False, np.inf
     pairs: list[tuple[Array, Array]] = []
     while not success and passes < MOST_PASSES:
-        trial = objective.evaluate(point.params - _corrected(model, pairs, point))
+        params = point.params - _corrected(model, pairs, point)
+        evaluate = objective.evaluate_roughly if passes < rough else objective.evaluate
+        trial = evaluate(params)
         passes, previous, left = passes + 1, left, _left(model, trial)
         if not left <= POOR * previous:
             break
@@ -98,10 +105,18 @@ def subsampled_newton(
         point = trial
         allowed = allowed_gap(objective, point, tol)
         if left <= preconditioner.sample.share * allowed:
+            point = _exact(objective, point)
             gap = _gap(preconditioner, point)
             success = gap <= allowed
+    point = _exact(objective, point)
     trouble = "the sample's Hessian will not do"
     return result_at(point, gap, passes - 1, success, trouble, unique=success)
+
+
+def _exact(objective: Objective, point: Point) -> Point:
+    """Return the point in full precision."""
+    same = point.objective is objective
+    return point if same else objective.evaluate(point.params)
 
 
 def _left(model: Model, point: Point) -> float:

@@ -16,12 +16,15 @@ from robustreg.solvers import solve
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit, null_fit
+from robustreg.solvers.sampling import sample
 from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
 # Every so manieth penalty is tried on a sample of so many rows, or so many per param.
 STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
+# It is worth its cost if rows are so many times more.
+WORTHWHILE = 8
 # Slopes within this many rounding errors of their bounds are at them.
 FEASIBLE = 64.0
 
@@ -174,13 +177,12 @@ def _likely_features(
     A guess that saves a pass for each column that would enter by itself later.
     """
     used = list(np.flatnonzero(params[:-1]))
-    n_rows, n_params = objective.rows.n_rows, objective.n_params
-    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * n_params)
-    drawn = np.unique(np.random.default_rng(0).integers(n_rows, size=size))
-    drawn = drawn[objective.weight[drawn] > 0]
-    if n_rows < 8 * size or not drawn.size:
+    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * objective.n_params)
+    many = objective.rows.n_rows >= WORTHWHILE * size
+    drawn = sample(objective, size) if many else None
+    if drawn is None:
         return np.array(used, np.intp)
-    few = objective.take(drawn, objective.weight[drawn])
+    few = drawn.objective
     shared = SwitchingFit(few, few.evaluate(params), np.array(used, np.intp))
     rough = Goal(np.inf, 0.0, np.inf)
     for penalty in penalties[STRIDE - 1 :: STRIDE]:

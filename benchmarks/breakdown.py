@@ -1,0 +1,98 @@
+"""The time of an MM-estimate beside R's lmrob and least squares.
+
+Processor's seconds on one thread, the median of five fits (one of lmrob). A tenth of
+the rows is wrong in y, a tenth in X and y. Run it from the project root::
+
+    pip install .
+    python benchmarks/breakdown.py
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import harness
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+
+from robustreg import MMRegressor
+
+Array = NDArray[np.float64]
+
+SHAPES = [(100, 3), (1000, 5), (10_000, 20), (100_000, 20), (100_000, 50)]
+RUNS = 5
+# Seconds for everything.
+LIMIT = 3600.0
+SCRIPT = Path(__file__).with_name("breakdown.R")
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    run = harness.Limited(LIMIT)
+    rows = run(figures)
+    run.close()
+    table = f"{harness.machine()}\n\n{harness.markdown(rows)}"
+    harness.write("breakdown.md", table)
+    print(table)
+
+
+def figures() -> list[dict[str, Any]]:
+    """Return a row of the table for each shape."""
+    return [row(*problem(n, p)) for n, p in SHAPES]
+
+
+def problem(n: int, p: int) -> tuple[Array, Array]:
+    """Return correlated columns and heavy-tailed errors, and a fifth of wrong rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, p)) + rng.normal(size=(n, 1))
+    y = X @ rng.normal(size=p) + 3.0 + rng.standard_t(5, n)
+    tenth = n // 10
+    y[: 2 * tenth] = 100.0 + rng.normal(size=2 * tenth)
+    X[:tenth] += 20.0
+    return X, y
+
+
+def row(X: Array, y: Array) -> dict[str, Any]:
+    """Return the times and scales of all fits to a problem."""
+    times, model = [], MMRegressor()
+    for _ in range(RUNS):
+        seconds, model = harness.seconds(lambda: MMRegressor().fit(X, y))
+        times.append(seconds)
+    own = statistics.median(times)
+    ridge = statistics.median(
+        harness.seconds(lambda: Ridge(solver="cholesky").fit(X, y))[0]
+        for _ in range(RUNS)
+    )
+    seconds, scale = lmrob(X, y)
+    return {
+        "rows x columns": f"{X.shape[0]:,} x {X.shape[1]}",
+        "MMRegressor, s": own,
+        "lmrob, s": seconds,
+        "lmrob / MMRegressor": seconds / own,
+        "MMRegressor / Ridge": own / ridge,
+        "S-scale": f"{model.scale_:.6g}",
+        "lmrob's S-scale": f"{scale:.6g}",
+    }
+
+
+def lmrob(X: Array, y: Array) -> tuple[float, float]:
+    """Return the processor's seconds and the scale of lmrob, nan without R."""
+    if shutil.which("Rscript") is None:
+        return float("nan"), float("nan")
+    with tempfile.TemporaryDirectory() as folder:
+        X.ravel(order="F").tofile(Path(folder, "X"))
+        y.tofile(Path(folder, "y"))
+        command = ["Rscript", str(SCRIPT), folder, *map(str, X.shape)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, scale, *_ = map(float, done.stdout.split())
+    return seconds, scale
+
+
+if __name__ == "__main__":
+    main()
