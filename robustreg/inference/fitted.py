@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 from scipy.stats import norm
 
-from robustreg.fitting import Problem, fit_problem
+from robustreg.fitting import Fit, Problem, fit_problem
 from robustreg.inference.density import spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
@@ -243,9 +243,9 @@ class Fitted:
         bound = ZERO_RESIDUAL * typical + ROUNDING * self.precision * error
         return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)
 
-    def refit(self, quantile: float) -> Array:
-        """Return the params of another quantile's fit."""
-        fit = fit_problem(
+    def refit(self, quantile: float) -> Fit:
+        """Return another quantile's fit."""
+        return fit_problem(
             Problem(
                 rows=self.rows,
                 y=self.target,
@@ -256,7 +256,8 @@ class Fitted:
                 solver="auto",
                 tol=1e-10,
                 max_iter=500,
+                outlier_threshold=3.0,
+                eps=2.0**-52,
             ),
             self.params,
         )
-        return self.rows.standard.from_original(fit.coef, fit.intercept)

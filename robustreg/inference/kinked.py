@@ -24,6 +24,11 @@ def iid(fitted: Fitted, bandwidth: str) -> Array:
 
     The sparsity s is the slope of the residuals next to those that are 0 in their
     rank, by a median regression.
+
+    References
+    ----------
+    .. [1] Koenker, R., Bassett, G. (1982). Tests of linear hypotheses and L1
+       estimation. Econometrica 50, 1577-1583.
     """
     q, n, p = fitted.quantile, fitted.n_obs, fitted.columns.size
     residual, size = fitted.snapped, np.abs(fitted.snapped)
@@ -45,15 +50,25 @@ def nid(fitted: Fitted, bandwidth: str) -> Array:
     """Return the sandwich with densities from fits at ``quantile +- bandwidth``."""
     q, n = fitted.quantile, fitted.n_obs
     h = inside(q, BANDWIDTHS[bandwidth](n, q))
-    between = fitted.refit(q + h) - fitted.refit(q - h)
+    above, below = fitted.refit(q + h), fitted.refit(q - h)
+    between = fitted.rows.standard.from_original(
+        above.coef - below.coef, above.intercept - below.intercept
+    )
     gap = fitted.predict(between[fitted.columns])
     noise = 1e-8 * _positive(fitted.mean(np.abs(gap)))
     crossed = float(fitted.weight @ (gap <= noise)) / n
+    if not (above.success and below.success):
+        warnings.warn(
+            f"A fit at quantile {q - h:.4g} or {q + h:.4g} did not converge, so that "
+            "densities are inaccurate. Use cov_type='powell' or 'bootstrap'.",
+            RuntimeWarning,
+            stacklevel=5,
+        )
     if crossed > 0:
         warnings.warn(
             f"The fits at quantiles {q - h:.4g} and {q + h:.4g} cross in "
             f"{crossed:.2%} of the rows, whose densities count as 0. If these are "
-            "many, use cov_type='ker' or 'bootstrap'.",
+            "many, use cov_type='powell' or 'bootstrap'.",
             RuntimeWarning,
             stacklevel=5,
         )
@@ -85,7 +100,13 @@ def kernel_robust(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
 
 
 def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -> Array:
-    """Return the sandwich of `ker` with slopes summed over groups [1]_."""
+    """Return the sandwich of `ker` with slopes summed over groups [1]_.
+
+    References
+    ----------
+    .. [1] Parente, P. M. D. C., Santos Silva, J. M. C. (2016). Quantile regression
+       with clustered data. Journal of Econometric Methods 5, 1-15.
+    """
     density = _kernel_densities(fitted, bandwidth, kernel)
     low, high = fitted.loss.facts.slopes
     slopes = fitted.loss.gradient(fitted.snapped) / (high - low)

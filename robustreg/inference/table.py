@@ -43,8 +43,8 @@ def coef_table(
     Parameters
     ----------
     estimator : estimator
-        A fitted `RobustRegressor`, `SmoothL1Regressor` or `L1Regressor` of one target,
-        without a penalty (``alpha=0`` or ``penalty=None``). With
+        A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor` or `MMRegressor`
+        of one target, without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
         takes ``sample_weight``.
     X : array-like or sparse matrix of shape (n_samples, n_features)
@@ -56,17 +56,19 @@ def coef_table(
         the sum is the number of observations.
     cov_type : str, default=None
         Which covariance; the Notes have the formulas. None takes ``"cluster"`` if
-        ``groups`` are given, otherwise ``"HC1"`` for smooth losses and ``"nid"`` for
-        `l1` and `quantile`.
+        ``groups`` are given, otherwise ``"HC1"`` for smooth losses, ``"powell"`` for
+        `l1` and `quantile`, and ``"avar1"`` for `MMRegressor`.
 
         - smooth losses, errors of one distribution: ``"H1"``, ``"H2"``, ``"H3"`` [1]_,
           as statsmodels `RLM`; ``"XtX"``, ``"XtWX"``, as `summary.rlm` of R's MASS;
         - smooth losses, any independent errors: ``"HC0"`` to ``"HC3"`` [2]_ [3]_;
         - `l1` and `quantile`, errors of one distribution: ``"iid"`` [4]_, as
           `summary.rq` of R's quantreg, and ``"kernel-iid"``, as statsmodels `QuantReg`;
-        - `l1` and `quantile`, any independent errors: ``"nid"`` [5]_ and ``"ker"``
-          [6]_, as `summary.rq`; ``"kernel-robust"``, as statsmodels, assumes that the
-          errors' density at the fit is the same for all rows;
+        - `MMRegressor`, any independent errors: ``"avar1"`` [8]_, as R's robustbase;
+        - `l1` and `quantile`, any independent errors: ``"powell"`` and ``"ker"`` [6]_,
+          which differ in their kernel, and ``"nid"`` [5]_, if quantiles near the
+          fitted one are lines, too; the last two as `summary.rq`. ``"kernel-robust"``,
+          as statsmodels, takes the errors' density at the fit to be that of all rows;
         - all of these losses, errors dependent within groups: ``"cluster"`` [7]_;
         - any loss and penalty: ``"bootstrap"``, of rows or, if given, of groups.
     level : float, default=0.95
@@ -82,8 +84,8 @@ def coef_table(
         between them. None takes Hall and Sheather's.
     kernel : str, default=None
         ``"gaussian"``, ``"epanechnikov"``, ``"biweight"``, ``"cosine"`` or
-        ``"parzen"``. None takes the Gaussian for ``"ker"`` and ``"cluster"``, as
-        quantreg does, and Epanechnikov's for the two of statsmodels.
+        ``"parzen"``. None takes the Gaussian for ``"ker"``, as quantreg does, and
+        Epanechnikov's otherwise, as statsmodels does.
     n_bootstrap : int, default=1000
         Number of resamples, each a fit; at least 2.
     interval : {"percentile", "normal"}, default=None
@@ -125,9 +127,14 @@ def coef_table(
         H3 = s^2 v W^-1 X'X W^-1 / k,    HC0 = s^2 W^-1 X' diag(psi^2) X W^-1.
 
     HC1 is HC0 times n / (n - p); HC2 and HC3 divide ``psi^2`` by ``1 - h`` and
-    ``(1 - h)^2``, h being the leverage ``psi' x' W^-1 x``. The scale counts as known.
-    For a symmetric loss and errors that are symmetric around the fit this costs
-    nothing; otherwise the intercept's error is not quite right, and the bootstrap's is.
+    ``(1 - h)^2``, h being the leverage ``psi' x' W^-1 x``. But for ``"avar1"`` the
+    scale counts as known. For a symmetric loss and errors that are symmetric around the
+    fit this costs nothing; otherwise the intercept's error is not quite right, and the
+    bootstrap's is. The slope of `talwar` jumps; its ``psi'`` has the jump's height
+    times a kernel there, and only HC0, HC1 and clusters are made of it.
+
+    For quantile q and densities f of the errors at the fit, ``D = X' diag(f) X``,
+    ``"powell"``, ``"ker"`` and ``"nid"`` are ``q (1 - q) D^-1 X'X D^-1``.
 
     References
     ----------
@@ -147,6 +154,8 @@ def coef_table(
        Econometrics. Cambridge University Press.
     .. [7] Parente, P. M. D. C., Santos Silva, J. M. C. (2016). Quantile regression
        with clustered data. Journal of Econometric Methods 5, 1-15.
+    .. [8] Croux, C., Dhaene, G., Hoorelbeke, D. (2003). Robust standard errors for
+       robust estimators. Discussion paper 03.16, K. U. Leuven.
 
     Examples
     --------
