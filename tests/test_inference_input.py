@@ -90,7 +90,9 @@ def test_parameters_changed_after_the_fit():
     refused("with the parameters that it had", model)
 
 
-@pytest.mark.parametrize("model", [RobustRegressor(), L1Regressor()])
+@pytest.mark.parametrize(
+    "model", [RobustRegressor(), L1Regressor(), RobustRegressor("tukey")]
+)
 def test_columns_that_depend_on_each_other_are_named(model):
     double = np.column_stack([X, X[:, 0] - X[:, 2]])
     refused("standard errors of x0, x2, x3 do not", model.fit(double, Y), X=double)

@@ -190,6 +190,8 @@ class Fitted:
         """Return the inverse of a Hessian with rows of negative curvature."""
         size, basis = scipy.linalg.eigh(matrix)
         if size[0] <= DEPENDENT * size[-1]:
+            # Columns that depend on each other are refused by name first.
+            self.inverse_gram(np.ones_like(self.residual))
             raise ValueError(
                 "The Hessian is not positive definite at the fit, so that no sandwich "
                 "can be made of it: rows far out bend the loss the wrong way. Use a "
