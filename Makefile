@@ -24,13 +24,14 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-# Writes benchmarks/results and the tables of the README; about half an hour.
+# Writes benchmarks/results and the tables of the README and docs; about an hour.
 bench: .venv/.bench
 	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/shapes.py
 	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/coverage.py
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
