@@ -132,6 +132,12 @@ def test_a_collapsed_scale_has_no_errors():
         refused("fitted exactly", kinked, y=y, cov_type=cov_type)
 
 
+def test_a_target_that_is_mostly_zero_has_no_density_at_its_median():
+    y = np.where(np.arange(N) % 10 < 7, 0.0, np.exp(1 + X[:, 0]))
+    kinked = L1Regressor().fit(X, y)
+    refused("70% of the rows are fitted exactly", kinked, y=y)
+
+
 @pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
 def test_mm_estimates_are_refused_in_their_own_words():
     y = np.where(np.arange(N) < 90, X @ [1.0, 2.0, 3.0], Y)
@@ -344,6 +350,24 @@ def test_bootstrap_says_which_columns_few_rows_have():
         coef_covariance(
             model, single, Y, cov_type="bootstrap", n_bootstrap=50, random_state=0
         )
+
+
+def test_bootstrap_keeps_coefficients_that_ties_make_zero():
+    """Medians of whole numbers are equal in many resamples; a warning would raise."""
+    treated = (np.arange(N) % 2).astype(float).reshape(-1, 1)
+    noise = np.random.default_rng(3).normal(size=N)
+    ratings = np.clip(np.round(3 + 0.7 * treated[:, 0] + noise), 1, 5)
+    model = L1Regressor().fit(treated, ratings)
+    assert abs(model.coef_[0]) > 0.5
+    found = coef_covariance(
+        model, treated, ratings, cov_type="bootstrap", n_bootstrap=60, random_state=0
+    )
+    random, share, draws = np.random.RandomState(0), np.full(N, 1 / N), []
+    for _ in range(60):
+        model.fit(treated, ratings, random.multinomial(N, share))
+        draws.append([*model.coef_, model.intercept_])
+    assert np.mean(np.array(draws)[:, 0] == 0) > 0.05
+    np.testing.assert_allclose(found, np.cov(draws, rowvar=False), rtol=1e-12)
 
 
 def test_bootstrap_says_how_many_fits_warned():

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 
-from robustreg.inference.checks import coefficients_of
-from robustreg.rows import Array, Index
+from robustreg.estimators.base import RobustLinearModel
+from robustreg.inference.checks import coefficients_of, is_penalised
+from robustreg.rows import Array, Index, make_rows
 
 # With more resamples lost than this share, those left say too little.
 MOST_LOST = 0.5
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """The fits of resampled rows.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (n_resamples, n_coefs)
+        Their coefficients.
+    absent : ndarray of bool of shape (n_resamples, n_coefs)
+        Coefficients of columns that vary, but not in the resample: 0, and no estimate.
+        None in fits with a penalty, which has an estimate for every column, and in
+        those of other libraries.
+    n_warned : int
+        How many fits warned.
+    """
+
+    draws: Array
+    absent: NDArray[np.bool_]
+    n_warned: int
 
 
 def resampled_coefficients(
@@ -23,12 +47,13 @@ def resampled_coefficients(
     groups: Index | None,
     n_bootstrap: int,
     random: np.random.RandomState,
-) -> tuple[Array, int]:
-    """Return the coefficients of resamples, a row each, and how many fits warned.
+) -> Resamples:
+    """Return the fits of resamples.
 
     X is never copied: a resample is a weight for each row, how often it was drawn.
     """
-    draws, warned = [], 0
+    draws, absent, warned = [], [], 0
+    estimable = _estimable(estimator, X, weight)
     for _ in range(n_bootstrap):
         counts = _draw(weight, groups, random)
         with warnings.catch_warnings(record=True) as caught:
@@ -36,7 +61,32 @@ def resampled_coefficients(
             model = clone(estimator).fit(X, y, sample_weight=counts)
         warned += bool(caught)
         draws.append(coefficients_of(model))
-    return np.array(draws), warned
+        absent.append(_absent(model, X, counts, estimable))
+    return Resamples(np.array(draws), np.array(absent), warned)
+
+
+def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
+    """Return which coefficients have no estimate but by a column that varies.
+
+    With a penalty, and in other libraries, those of constant columns have one as well.
+    """
+    n_coefs = coefficients_of(model).size
+    if not isinstance(model, RobustLinearModel) or is_penalised(model):
+        return np.zeros(n_coefs, dtype=bool)
+    far = model._farthest_counted
+    rows = make_rows(X, weight, model.fit_intercept, farthest=far)
+    return np.asarray(rows.varies[:n_coefs])
+
+
+def _absent(
+    model: Any, X: Any, counts: Array, estimable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which of these coefficients have no estimate in a resample.
+
+    They are 0, but so are some that have one: of an absolute loss where y has ties.
+    """
+    zero = (coefficients_of(model) == 0) & estimable
+    return zero & ~_estimable(model, X, counts) if zero.any() else zero
 
 
 def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) -> Array:
@@ -50,13 +100,9 @@ def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) ->
     return np.asarray(weight * times[groups])
 
 
-def without_lost(draws: Array, coef: Array, names: list[str]) -> Array:
-    """Return the resamples in which every column varies; say how many do not.
-
-    A column without a row in a resample gets the coefficient 0 there, which is no
-    estimate. For fits without a penalty, whose coefficients are not 0 otherwise.
-    """
-    absent = (draws == 0) & (coef != 0)
+def without_lost(found: Resamples, names: list[str]) -> Array:
+    """Return the resamples in which every column varies; say how many do not."""
+    draws, absent = found.draws, found.absent
     lost = absent.any(axis=1)
     if not lost.any():
         return draws

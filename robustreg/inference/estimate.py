@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.bootstrap import resampled_coefficients, without_lost
 from robustreg.inference.checks import (
     check_analytic,
@@ -21,7 +20,6 @@ from robustreg.inference.checks import (
     check_groups,
     check_options,
     coefficients_of,
-    is_penalised,
     kind_of,
     names_of,
 )
@@ -138,15 +136,14 @@ def _bootstrap(
     groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
     random = check_random_state(random_state)
     names, coef = names_of(estimator), coefficients_of(estimator)
-    draws, warned = resampled_coefficients(
+    found = resampled_coefficients(
         estimator, X, y, weight, groups, int(n_bootstrap), random
     )
-    if isinstance(estimator, RobustLinearModel) and not is_penalised(estimator):
-        draws = without_lost(draws, coef, names)
-    if warned:
+    draws = without_lost(found, names)
+    if found.n_warned:
         warnings.warn(
-            f"{warned} of {n_bootstrap} resampled fits warned, of a tolerance that was "
-            "not met or a scale that collapsed. They are counted as they are.",
+            f"{found.n_warned} of {n_bootstrap} resampled fits warned, of a tolerance "
+            "that was not met or a scale that collapsed. They are counted as they are.",
             RuntimeWarning,
             stacklevel=4,
         )
