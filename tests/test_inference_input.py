@@ -9,7 +9,9 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import HuberRegressor, LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
 from robustreg import (
     L1Regressor,
@@ -72,8 +74,17 @@ def test_estimators_that_have_no_table():
     refused("LinearRegression", LinearRegression().fit(X, Y), error=TypeError)
     neighbours = KNeighborsRegressor().fit(X, Y)
     refused("has no coef_", neighbours, error=TypeError, cov_type="bootstrap")
+    search = GridSearchCV(RobustRegressor(), {"loss": ["l2"]}).fit(X, Y)
+    refused("search its best_estimator_", search, error=TypeError)
+    piped = make_pipeline(RobustRegressor()).fit(X, Y)
+    refused("pipeline[-1], pipeline[:-1].transform(X)", piped, error=TypeError)
     several = RobustRegressor().fit(X, np.column_stack([Y, Y]))
     refused("estimator.fit(X, y[:, j])", several)
+
+
+def test_a_covariance_of_other_losses_is_refused_in_words():
+    refused("cov_type='HC1' is not for an absolute loss", KINKED, cov_type="HC1")
+    refused("cov_type='nid' is not for a smooth loss", cov_type="nid")
 
 
 @pytest.mark.parametrize("model", [SMOOTH, KINKED], ids=["smooth", "kinked"])

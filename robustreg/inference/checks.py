@@ -27,7 +27,9 @@ def check_fitted(estimator: Any) -> None:
     if "coef_" not in vars(estimator):
         raise TypeError(
             f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
-            "standard errors. Pass a fitted linear model, such as RobustRegressor."
+            "standard errors. Pass a fitted linear model, such as RobustRegressor: of "
+            "a search its best_estimator_, of a pipeline the last step, with X as the "
+            "steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
         )
     if np.ndim(estimator.coef_) != 1:
         raise ValueError(

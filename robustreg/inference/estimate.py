@@ -29,6 +29,7 @@ from robustreg.inference.families import (
     COV_TYPES,
     DEFAULTS,
     EVERY_NAME,
+    KINDS,
 )
 from robustreg.losses import Loss
 from robustreg.rows import Array
@@ -106,8 +107,8 @@ def _analytic(
         cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
     if cov_type not in COV_TYPES[kind]:
         raise ValueError(
-            f"cov_type={cov_type!r} has no meaning for a fit that is {kind}, with "
-            f"{loss!r}. Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
+            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
+            f"Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
         )
     entry = COV_TYPES[kind][cov_type]
     given = {**options, "groups": data.groups}
