@@ -13,9 +13,35 @@ from sklearn.base import clone
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.checks import coefficients_of, is_penalised
 from robustreg.rows import Array, Index, make_rows
+from robustreg.scale import weighted_median
 
+# A fit that predicts otherwise, by this share of a typical deviation, is another's.
+FOREIGN_PREDICTION = 1e-2
 # With more resamples lost than this share, those left say too little.
 MOST_LOST = 0.5
+
+
+def check_refit(estimator: Any, X: Any, y: Array, weight: Array) -> None:
+    """Refuse data and weights that are not the fit's, by fitting them once more.
+
+    Estimators of other libraries may be random, so that only ours are judged.
+    """
+    if not isinstance(estimator, RobustLinearModel):
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = clone(estimator).fit(X, y, sample_weight=weight)
+    fitted, refitted = (X @ m.coef_ + m.intercept_ for m in (estimator, again))
+    moved = weighted_median(np.abs(refitted - fitted), weight)
+    centre = weighted_median(fitted, weight)
+    size = weighted_median(np.abs(fitted - centre) + np.abs(y - fitted), weight)
+    if moved > FOREIGN_PREDICTION * size:
+        raise ValueError(
+            "A fit of this X, y and sample_weight is another one: its predictions "
+            f"differ by {moved / size:.2g} of a typical deviation. Pass the data and "
+            "the weights of the fit, with the parameters that it had; if they include "
+            "random_state=None, give it a number."
+        )
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,16 @@ def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
     return np.minimum(np.searchsorted(counted, codes), counted.size - 1)
 
 
+def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
+    """Refuse weights that count fewer rows than a resample of them needs."""
+    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
+    if groups is None and total < min(n_live, n_coefs + 1) * (1 - 1e-9):
+        raise ValueError(
+            "sample_weight must count rows, of which resamples are drawn, but "
+            f"{n_live} rows have a total weight of {total:.4g}. Divide it by its mean."
+        )
+
+
 def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)

@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from robustreg.inference.bootstrap import resampled_coefficients, without_lost
+from robustreg.inference.bootstrap import (
+    check_refit,
+    resampled_coefficients,
+    without_lost,
+)
 from robustreg.inference.checks import (
     check_analytic,
     check_choice,
+    check_counts,
     check_fit,
     check_fitted,
     check_groups,
@@ -136,6 +141,8 @@ def _bootstrap(
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
     random = check_random_state(random_state)
+    check_counts(weight, groups, coefficients_of(estimator).size)
+    check_refit(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
     found = resampled_coefficients(
         estimator, X, y, weight, groups, int(n_bootstrap), random
