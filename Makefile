@@ -24,14 +24,15 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-# Writes benchmarks/results and the tables of the README; about two hours, most of them
-# for the last program.
+# Writes benchmarks/results and the tables of the README and docs; about two hours, half of
+# them for the last program.
 bench: .venv/.bench
 	$(BIN)/python benchmarks/targets.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/shapes.py
 	$(BIN)/python benchmarks/comparison.py
+	$(BIN)/python benchmarks/coverage.py
 	$(BIN)/python benchmarks/efficiency.py
 	$(BIN)/python benchmarks/robustness.py --again
 

@@ -327,9 +327,16 @@ def _finished(scaled: _Scaled, found: FixedPoint, estimated: bool) -> Fit:
 
 
 def _stationarity(point: Point) -> float:
-    """Return the relative violation of the optimality condition, nan at a kink."""
-    smooth = np.isfinite(point.objective.loss.facts.largest_curvature)
-    return float(point.objective.stationarity(point)) if smooth else float("nan")
+    """Return the relative violation of the optimality condition, nan at a kink.
+
+    Where all residuals are rounding errors, so is the violation.
+    """
+    objective = point.objective
+    if not np.isfinite(objective.loss.facts.largest_curvature):
+        return float("nan")
+    if point.value <= objective.exact_value:
+        return 0.0
+    return float(objective.stationarity(point))
 
 
 def _residual_scale(

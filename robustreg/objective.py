@@ -283,9 +283,11 @@ class Objective:
 
     def hessian(self, curvature: Array, columns: Index) -> Array:
         """Return the Hessian on some params, from the rows' curvature, of any sign."""
-        hessian = self.rows.gram(np.maximum(curvature, 0.0), columns)
         if curvature.min(initial=0.0) < 0:
+            hessian = self.rows.gram(np.maximum(curvature, 0.0), columns)
             hessian -= self.rows.gram(np.maximum(-curvature, 0.0), columns)
+        else:
+            hessian = self.rows.gram(curvature, columns)
         hessian.flat[:: columns.size + 1] += self.penalty_curvature(columns)
         return hessian
 

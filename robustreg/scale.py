@@ -24,6 +24,8 @@ SCALE_RTOL = 1e-11
 MOST_FITS = 60
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
+# Of more values a copy is memory.
+MOST_PARTITIONED = 2**17
 # Residuals count as zero below this share of the spread of y, and below so many
 # rounding errors of y.
 RESOLUTION = 1e-10
@@ -71,7 +73,7 @@ def weighted_median(
     >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
     2.0
     """
-    if weight.min() == weight.max():
+    if values.size <= MOST_PARTITIONED and weight.min() == weight.max():
         return _equal_median(of(values))
     total = float(weight.sum())
     if values.size > MOST_SORTED:

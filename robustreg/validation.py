@@ -193,6 +193,23 @@ def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Arr
     return X, _checked_targets(y), _checked_weight(sample_weight, X)
 
 
+def check_inference_data(
+    estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Array, Array]:
+    """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
+    _refuse_sparse_targets(y)
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=False,
+        accept_sparse=("csr", "csc"),
+        dtype=(np.float64, np.float32),
+        y_numeric=True,
+    )
+    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+
+
 def _refuse_sparse_targets(y: Any) -> None:
     """Refuse what scikit-learn would report less clearly."""
     if scipy.sparse.issparse(y):

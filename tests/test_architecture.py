@@ -15,58 +15,41 @@ ROOT = Path(robustreg.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
-# Room: the rooms below it that it may import, and the libraries. From the bottom up,
-# so that a room can only name rooms above it in this table.
-ROOMS = {
-    "losses": (set(), {"numpy"}),
-    "penalties": (set(), {"numpy"}),
-    "rows": (set(), {"numpy", "scipy"}),
-    "linalg": (set(), {"numpy", "scipy"}),
-    "scale": ({"rows"}, {"numpy", "scipy"}),
-    "outliers": ({"rows", "scale"}, {"numpy"}),
-    "hessian": ({"linalg", "rows"}, {"numpy"}),
-    "objective": ({"hessian", "linalg", "losses", "penalties", "rows"}, {"numpy"}),
-    "certificate": ({"linalg", "losses", "objective", "rows"}, {"numpy"}),
-    "solvers": (
-        {"certificate", "hessian", "linalg", "losses", "objective", "penalties"}
-        | {"rows"},
-        {"numpy", "scipy"},
-    ),
-    "fitting": (
-        {"certificate", "linalg", "losses", "objective", "outliers", "penalties"}
-        | {"rows", "scale", "solvers"},
-        {"numpy", "scipy"},
-    ),
-    "breakdown": (
-        {"fitting", "linalg", "losses", "penalties", "rows", "scale"},
-        {"numpy", "scipy"},
-    ),
-    "validation": (
-        {"breakdown", "losses", "penalties", "rows", "scale", "solvers"},
-        {"numpy", "scipy", "sklearn"},
-    ),
-    "estimators": (
-        {"breakdown", "fitting", "losses", "penalties", "rows", "scale"}
-        | {"validation"},
-        {"numpy", "sklearn"},
-    ),
-    "path": (
-        {"losses", "objective", "penalties", "rows", "solvers", "validation"},
-        {"numpy", "sklearn"},
-    ),
-    "leverage": ({"validation"}, {"numpy", "scipy", "sklearn"}),
-    "plotting": ({"leverage"}, {"matplotlib", "numpy"}),
-    "__init__": ({"estimators", "path"}, set()),
+# What imports are called in the table of rooms.
+IMPORTED_AS = {
+    "scikit-learn": "sklearn",
+    "matplotlib where it draws": "matplotlib",
+    "pandas in one function": "pandas",
 }
+
+
+def table_of_rooms():
+    """Return, of each room, the rooms and the libraries it imports, bottom up."""
+    page = Path(__file__).parents[1] / "docs" / "architecture.md"
+    table = page.read_text("utf-8").partition("| room |")[2].partition("\n\n")[0]
+    found = {}
+    for line in table.splitlines()[2:]:
+        name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        rooms, libraries = (
+            {IMPORTED_AS.get(word, word) for word in cell.split(", ")} - {"nothing"}
+            for cell in cells[:2]
+        )
+        found[name.strip("`/")] = rooms, libraries
+    return found
+
+
+ROOMS = {**table_of_rooms(), "__init__": ({"estimators", "path"}, set())}
 # Words that belong to some rooms only.
 HOMES = {
-    "fit_intercept": {"rows", "validation", "estimators", "path"},
+    "fit_intercept": {"rows", "validation", "estimators", "path", "inference"},
     "issparse": {"rows", "validation"},
-    "sample_weight": {"validation", "estimators", "path"},
-    "coef_": {"estimators"},
-    "import warnings": {"estimators", "path", "leverage"},
+    "sample_weight": {"validation", "estimators", "path", "inference"},
+    "coef_": {"estimators", "inference"},
+    "import warnings": {"estimators", "path", "inference", "leverage"},
     "matplotlib.pyplot": {"plotting"},
 }
+# Libraries that an extra installs, and the one file that imports each.
+OPTIONAL = {"pandas": "inference/table.py"}
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.
 LOOPS, LONGEST_LOOP = {"newton", "augmented_lagrangian"}, 75
@@ -117,16 +100,19 @@ def test_rooms_only_look_down():
     assert {room_of(path) for path in FILES} == set(ROOMS)
 
 
-@every_file
-def test_imports(path):
-    room = room_of(path)
-    rooms, libraries = ROOMS[room]
-    for name in imports(path):
-        library, _, rest = name.partition(".")
-        if library == "robustreg":
-            assert rest.split(".")[0] in rooms | {room}, name
-        else:
-            assert library in libraries | set(sys.stdlib_module_names), name
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_what_the_page_says(room):
+    rooms, libraries = set(), set()
+    for path in FILES:
+        for name in imports(path) if room_of(path) == room else []:
+            library, _, rest = name.partition(".")
+            if library == "robustreg":
+                rooms.add(rest.split(".")[0])
+            else:
+                libraries.add(library)
+    expected, allowed = ROOMS[room]
+    assert rooms - {room} == expected
+    assert libraries - set(sys.stdlib_module_names) == allowed
 
 
 @every_file
@@ -135,6 +121,16 @@ def test_private_names_of_other_libraries_are_imported_by_validation_only(path):
         library, *parts = name.split(".")
         private = any(part.startswith("_") for part in parts)
         assert not private or library == "__future__" or room_of(path) == "validation"
+
+
+@pytest.mark.parametrize("library", OPTIONAL)
+def test_optional_libraries_are_imported_in_one_file(library):
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        if library in {name.partition(".")[0] for name in imports(path)}
+    }
+    assert users == {OPTIONAL[library]}
 
 
 @every_file

@@ -270,6 +270,17 @@ def test_as_many_columns_as_rows():
         MMRegressor(alpha=0.1).fit(X, y)
 
 
+def test_of_exact_fits_the_one_of_most_rows():
+    # Repeated rows: more of them than columns, but all can be fitted.
+    rng = np.random.default_rng(0)
+    X, y, count = rng.normal(size=(12, 9)), rng.normal(size=12), rng.integers(1, 5, 12)
+    X = np.column_stack([X, rng.normal(size=(12, 6))])
+    repeated = fit_collapsed(MMRegressor(), X.repeat(count, 0), y.repeat(count))
+    assert_allclose(repeated.predict(X), y, rtol=1e-8)
+    weighted = fit_collapsed(MMRegressor(), X, y, count)
+    assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-8)
+
+
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_array])
 def test_dummies(container):
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/guide.md", "docs/index.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/index.md", "docs/inference.md"]
 # A block of code and, if one follows at once, the block of text that it prints.
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\n^```text\n(?P<output>.*?)^```\n)?",

@@ -43,6 +43,15 @@ class SCriterion:
         found = m_scale(residual, weight, self.constant, self.share)
         return max(found, self.floor)
 
+    def missed(self, residual: Array, weight: Array, scales: Array) -> Array:
+        """Return the mean loss of each row of residuals at given scales.
+
+        The share, but at the floor: there the weight of the rows that are not fitted
+        exactly, by which fits of the same scale are told apart.
+        """
+        t = np.minimum(np.abs(residual) / (self.constant * scales[:, None]), 1.0)
+        return np.asarray((1 - (1 - t * t) ** 3) @ weight)
+
 
 @dataclass(frozen=True)
 class SPoint:

@@ -108,26 +108,34 @@ def s_estimate(
         polished(formed, cloud.target, cloud.weight, criterion, start)
         for start in coords
     ]
-    ends = _in_params(_different(local), cloud)
+    ends = _in_params(_different(local, cloud.weight, criterion), cloud)
     if not cloud.complete:
         ends = [
             polished(rows, target, weight / total, criterion, end.params)
             for end in ends
         ]
-    best = _different(ends)[0]
+        best = _different(ends, weight / total, criterion)[0]
+    else:
+        best = ends[0]
     return SEstimate(best.params, best.scale, best.n_iter, best.scale <= floor)
 
 
-def _different(ends: list[SPoint]) -> list[SPoint]:
+def _different(
+    ends: list[SPoint], weight: Array, criterion: SCriterion
+) -> list[SPoint]:
     """Return local minima, the least scale first, each of them once.
 
-    Of scales that are equal but for rounding the smaller params come first.
+    Of scales that are equal but for rounding those that miss fewer rows, then the
+    smaller params come first.
     """
     least = min(end.scale for end in ends)
 
-    def order(end: SPoint) -> tuple[float, float]:
+    def order(end: SPoint) -> tuple[float, float, float]:
         steps = np.round(np.log(end.scale / least) / TIE)
-        return float(steps), float(end.params @ end.params)
+        scale = np.array([end.scale])
+        missed = criterion.missed(end.residual[None], weight, scale)[0]
+        size = float(end.params @ end.params)
+        return float(steps), float(np.round(missed / TIE)), size
 
     found: list[SPoint] = []
     for end in sorted(ends, key=order):
@@ -161,13 +169,14 @@ def _search(
         coords = _refined(cloud, coords, criterion, steps)
         residual = cloud.target - coords @ cloud.design.T
         scales = criterion.scales(residual, cloud.weight, ROUGH**2)
-        coords = _distinct(coords, scales, kept)
+        missed = criterion.missed(residual, cloud.weight, scales)
+        coords = _distinct(coords, scales, missed, kept)
     return coords
 
 
-def _distinct(coords: Array, scales: Array, most: int) -> Array:
+def _distinct(coords: Array, scales: Array, missed: Array, most: int) -> Array:
     """Return the best candidates, those that became one only once."""
-    order = np.argsort(scales, kind="stable")
+    order = np.lexsort((np.round(missed / TIE), scales))
     order = order[np.isfinite(coords[order]).all(axis=1)]
     values, best = scales[order], coords[order]
     near = np.abs(np.diff(values)) <= TIE * values[1:]

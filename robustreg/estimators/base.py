@@ -297,8 +297,8 @@ def _shortfall(fit: Fit) -> str:
     """Return what a fit lacks, in the terms of its loss."""
     if np.isnan(fit.dual_gap):
         return (
-            "the optimality condition of a local minimum is violated by "
-            f"{fit.stationarity:.2g} of its terms"
+            "the relative violation of a local minimum's optimality condition is "
+            f"{fit.stationarity:.2g}"
         )
     return (
         f"the objective, {fit.objective:.6g}, may be {fit.dual_gap:.2g} above its "

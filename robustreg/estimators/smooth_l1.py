@@ -24,8 +24,8 @@ class SmoothL1Regressor(ScaledLossModel):
     ----------
     loss : str or Loss, default="smooth_l1"
         ``"l2"``, ``"l1"``, ``"smooth_l1"``, ``"huber"``, ``"pseudo_huber"``,
-        ``"log_cosh"``, ``"quantile"``, or an instance of a
-        `robustreg.losses.Loss`.
+        ``"log_cosh"``, ``"quantile"``, the redescending ``"cauchy"``, ``"welsch"``,
+        ``"tukey"``, ``"talwar"``, or an instance of a `robustreg.losses.Loss`.
     beta : float or None, default=1.0
         Breakpoint of the loss in units of the scale, at least 0. None takes the
         loss's constant for 95 % efficiency at the Gaussian. Losses without a
@@ -50,12 +50,14 @@ class SmoothL1Regressor(ScaledLossModel):
     solver : str, default="auto"
         ``"row-space"``, ``"newton"``, ``"newton-cg"``, ``"proximal-newton"``,
         ``"l-bfgs-b"``, ``"interior-point"``, ``"augmented-lagrangian"``,
-        ``"augmented-lagrangian-cg"``, ``"linprog"``, or ``"auto"``, which picks by
-        facts of the objective. One that cannot do it is an error.
+        ``"augmented-lagrangian-cg"``, ``"majorised-newton"``, ``"linprog"``, or
+        ``"auto"``, which picks by facts of the objective. One that cannot do it is an
+        error.
     tol : float, default=1e-10
         Positive. A fit is done when its dual gap is at most ``tol`` times the
         objective (taken without the share of gross outliers) or as small as
-        rounding errors allow.
+        rounding errors allow. With a redescending loss it is done when
+        `stationarity_` is at most ``tol``.
     max_iter : int, default=500
         Largest number of iterations, at least 1.
     warm_start : bool, default=False
@@ -74,7 +76,12 @@ class SmoothL1Regressor(ScaledLossModel):
         Scale s, given or estimated, in units of y.
     dual_gap_ : float or ndarray of shape (n_targets,)
         Upper bound, up to rounding errors, on the objective at the fit minus its
-        minimum; of the fit in float64, before `coef_` takes the dtype of X.
+        minimum; of the fit in float64, before `coef_` takes the dtype of X. nan for a
+        redescending loss.
+    stationarity_ : float or ndarray of shape (n_targets,)
+        Largest violation of the optimality condition over the mean size of
+        ``loss'(r)``, in standardised columns: 0 at a (local) minimum. nan for a loss
+        with a kink at 0, which has the exact gap only.
     n_iter_ : int
         Iterations of the last solver run, the largest of all targets.
     weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
@@ -100,6 +107,11 @@ class SmoothL1Regressor(ScaledLossModel):
     order of the rows and for weights as for repeated rows: dependent columns share
     by least norm of the standardised coefficients, and a fit that the loss leaves
     open stays as far from its kinks as it can, which for a median is the midpoint.
+
+    A redescending loss is not convex. Its fit is the local minimum in whose valley the
+    fit of nearly the L1 loss lies, with the same penalty and tilt; no step to it goes
+    up. It starts there with ``warm_start`` too, so that its answer does not depend on
+    earlier fits.
 
     Robust losses bound the pull of an outlier in y. They do not bound the pull of an
     outlier in X: a row far out in X can still own the fit.

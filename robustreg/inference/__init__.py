@@ -1,0 +1,7 @@
+"""Standard errors, tests and confidence intervals of fitted coefficients."""
+
+from __future__ import annotations
+
+from robustreg.inference.table import coef_covariance, coef_table
+
+__all__ = ["coef_covariance", "coef_table"]

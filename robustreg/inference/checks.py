@@ -1,0 +1,253 @@
+"""What inference refuses before any work, and the fit that it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from robustreg.estimators.base import RobustLinearModel
+from robustreg.inference.fitted import First, Fitted, jumps_of
+from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.rows import Array, Index, Rows, make_rows
+from robustreg.scale import scale_floor
+
+# Residuals of so many rounding errors are those of a perfect fit.
+NOISE = 1e3
+# A fit that misses the optimality condition by this share of its terms is another's.
+FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
+
+
+def check_fitted(estimator: Any) -> None:
+    """Refuse what is not a fitted linear model of one target."""
+    check_is_fitted(estimator)
+    if "coef_" not in vars(estimator):
+        raise TypeError(
+            f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
+            "standard errors. Pass a fitted linear model, such as RobustRegressor: of "
+            "a search its best_estimator_, of a pipeline the last step, with X as the "
+            "steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
+        )
+    if np.ndim(estimator.coef_) != 1:
+        raise ValueError(
+            f"coef_ has shape {np.shape(estimator.coef_)}: a fit of several targets. "
+            "Pass the fit of one: estimator.fit(X, y[:, j])."
+        )
+
+
+def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
+    """Return the loss of an unpenalised robust fit; refuse other estimators."""
+    if not isinstance(estimator, RobustLinearModel):
+        raise TypeError(
+            f"cov_type={cov_type!r} is for robustreg's estimators. "
+            f"Got {type(estimator).__name__}. Use cov_type='bootstrap'."
+        )
+    if is_penalised(estimator):
+        raise ValueError(
+            f"The fit is penalised (penalty={estimator.penalty!r}, "
+            f"alpha={estimator.alpha!r}): its coefficients are shrunk towards 0 by as "
+            "much as their errors, so that no covariance makes intervals around them "
+            "cover. Use cov_type='bootstrap' for the spread of the penalised fit, or "
+            "refit with penalty=None on the columns whose coefficient is not 0, chosen "
+            "on other data."
+        )
+    if is_mm(estimator):
+        return Tukey(float(estimator.beta_))
+    return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def is_mm(estimator: RobustLinearModel) -> bool:
+    """Return whether a fit starts from an S-estimate."""
+    return "s_coef_" in vars(estimator)
+
+
+def is_penalised(estimator: RobustLinearModel) -> bool:
+    """Return whether a penalty moves the coefficients."""
+    return estimator.penalty is not None and estimator.alpha > 0
+
+
+def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
+    """Return which table of covariances a fit has."""
+    if is_mm(estimator):
+        return "MM"
+    if loss.facts.piecewise_linear:
+        return "kinked"
+    if jumps_of(loss):
+        return "jumping"
+    return "smooth" if np.isfinite(loss.facts.largest_curvature) else "other"
+
+
+def names_of(estimator: Any) -> list[str]:
+    """Return the names of the coefficients, the intercept's last if one is fitted."""
+    fallback = [f"x{j}" for j in range(np.size(estimator.coef_))]
+    names = [str(name) for name in vars(estimator).get("feature_names_in_", fallback)]
+    fitted = estimator.get_params(deep=False).get("fit_intercept", True)
+    return [*names, "intercept"] if fitted else names
+
+
+def coefficients_of(estimator: Any) -> Array:
+    """Return ``[coef..., intercept]``, or the coefficients alone without one."""
+    every = np.append(estimator.coef_, estimator.intercept_).astype(np.float64)
+    return every[: len(names_of(estimator))]
+
+
+def check_options(
+    cov_type: str, known: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a covariance's options, by default or as given; refuse others."""
+    for name, value in given.items():
+        if value is not None and name not in known:
+            raise ValueError(
+                f"cov_type={cov_type!r} has no use for {name}. Leave it None, or "
+                "choose another cov_type."
+            )
+    return {
+        name: default if given[name] is None else given[name]
+        for name, default in known.items()
+    }
+
+
+def check_choice(name: str, value: Any, allowed: Mapping[str, Any]) -> None:
+    """Refuse a name that is not among those allowed."""
+    if value is not None and (not isinstance(value, str) or value not in allowed):
+        raise ValueError(f"{name} must be None or one of {[*allowed]}. Got {value!r}.")
+
+
+def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
+    """Return the number of each row's group among the rows with weight."""
+    labels = np.asarray(groups)
+    if labels.shape != (n_rows,):
+        raise ValueError(
+            f"groups must have shape ({n_rows},), a label for each row. "
+            f"Got shape {labels.shape}."
+        )
+    missing = labels != labels
+    if np.any(missing) or any(label is None for label in labels.tolist()):
+        raise ValueError("groups has missing labels. Give each row a group.")
+    _, codes = np.unique(labels, return_inverse=True)
+    counted = np.unique(codes[weight > 0])
+    if counted.size < 2:
+        raise ValueError(
+            f"groups must name at least 2 groups of rows. Got {counted.size}."
+        )
+    return np.minimum(np.searchsorted(counted, codes), counted.size - 1)
+
+
+def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
+    """Refuse weights that count fewer rows than a resample of them needs."""
+    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
+    if groups is None and total < min(n_live, n_coefs + 1) * (1 - 1e-9):
+        raise ValueError(
+            "sample_weight must count rows, of which resamples are drawn, but "
+            f"{n_live} rows have a total weight of {total:.4g}. Divide it by its mean."
+        )
+
+
+def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
+    """Return a fit with its rows; refuse those that have no standard errors."""
+    scale = float(estimator.scale_)
+    _check_scale(estimator, scale_floor(y, weight))
+    far = estimator._farthest_counted
+    rows = make_rows(X, weight, estimator.fit_intercept, farthest=far)
+    coef = estimator.coef_.astype(np.float64)
+    params = rows.standard.from_original(coef / scale, estimator.intercept_ / scale)
+    fitted = Fitted(
+        rows=rows,
+        weight=weight,
+        target=y / scale,
+        residual=y / scale - rows.predict(params),
+        params=params,
+        loss=loss,
+        scale=scale,
+        precision=float(np.finfo(estimator.coef_.dtype).eps),
+        names=names_of(estimator),
+        first=_first(estimator, rows, y / scale) if is_mm(estimator) else None,
+    )
+    _check_columns(fitted)
+    _check_optimal(fitted, estimator.tol)
+    return fitted
+
+
+def _first(estimator: Any, rows: Rows, target: Array) -> First:
+    """Return the S-estimate of an MM-estimate."""
+    scale = float(estimator.scale_)
+    params = rows.standard.from_original(
+        estimator.s_coef_ / scale, estimator.s_intercept_ / scale
+    )
+    residual = target - rows.predict(params)
+    return First(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
+
+
+def _check_scale(estimator: Any, floor: float) -> None:
+    """Refuse an estimated scale that was held at its floor."""
+    scale = float(estimator.scale_)
+    name, way_out = "The S-scale", "Use cov_type='bootstrap'."
+    if not is_mm(estimator):
+        if not isinstance(estimator.scale, str):
+            return
+        name = f"scale={estimator.scale!r}"
+        way_out = "Fit with a number as scale, or use cov_type='bootstrap'."
+    if scale <= floor * (1 + 1e-6):
+        raise ValueError(
+            f"{name} collapsed to {scale:.3g}: more than half of the rows are fitted "
+            f"exactly, so that nothing tells the size of the errors. {way_out}"
+        )
+
+
+def _check_columns(fitted: Fitted) -> None:
+    """Refuse constant columns and fewer rows than columns."""
+    constant = np.flatnonzero(~fitted.rows.varies[fitted.columns])
+    if constant.size:
+        named = ", ".join(fitted.names[j] for j in constant[:10])
+        raise ValueError(
+            f"X is constant in {named}{', ...' if constant.size > 10 else ''}, whose "
+            "coefficient cannot be told from the intercept. Drop the column."
+        )
+    if fitted.df <= 0:
+        raise ValueError(
+            f"Standard errors need more rows than the {fitted.columns.size} "
+            f"coefficients. Got {fitted.n_obs:g}, the sum of the weights, which count "
+            "rows. Multiply weights that do not until their sum is the number of rows."
+        )
+
+
+def _check_optimal(fitted: Fitted, tol: float) -> None:
+    """Refuse data at which the coefficients are not those of the fit.
+
+    Rows at the kink can have any slope between the loss's two; by the inequality of
+    Cauchy and Schwarz they balance no more than the root of their squares.
+    """
+    slopes, free = fitted.slopes, np.zeros_like(fitted.residual)
+    low, high = fitted.loss.facts.slopes
+    room = 0.0
+    if fitted.loss.facts.piecewise_linear:
+        size = np.abs(fitted.snapped)
+        exact_share = fitted.mean(size == 0)
+        if exact_share > 0.5:
+            raise ValueError(
+                f"{exact_share:.0%} of the rows are fitted exactly, so that "
+                "the errors have no density at the fit. Use cov_type='bootstrap'."
+            )
+        most = min(fitted.columns.size, size.size - 1)
+        free = fitted.weight * (size <= np.partition(size, most)[most])
+        room = max(-low, high)
+    left = np.abs(fitted.rows.adjoint(fitted.weight * slopes * (free == 0)))
+    balanced = room * np.sqrt(free.sum() * fitted.rows.gram_diagonal(free))
+    # The slopes of a perfect fit are those of rounding errors.
+    noise = NOISE * fitted.precision * (np.abs(fitted.target) + np.abs(fitted.residual))
+    terms = float(
+        fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
+    )
+    violation = float(np.max(left - balanced)) / terms if terms > 0 else 0.0
+    exact = fitted.precision < 1e-10
+    bound = max(FOREIGN_SLOPE, 10 * np.sqrt(tol))
+    if violation > (bound if exact else max(bound, FOREIGN_SLOPE_FLOAT32)):
+        raise ValueError(
+            "The coefficients do not minimise the loss on this X, y and sample_weight "
+            f"(the slopes miss 0 by {violation:.2g} of their size, {bound:.2g} is "
+            "allowed). Pass the data and the weights of the fit, with the parameters "
+            "that it had; if the fit did not converge, raise max_iter."
+        )

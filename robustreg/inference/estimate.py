@@ -1,0 +1,159 @@
+"""From a request for standard errors to coefficients and their covariance."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from robustreg.inference.bootstrap import (
+    check_refit,
+    resampled_coefficients,
+    without_lost,
+)
+from robustreg.inference.checks import (
+    check_analytic,
+    check_choice,
+    check_counts,
+    check_fit,
+    check_fitted,
+    check_groups,
+    check_options,
+    coefficients_of,
+    kind_of,
+    names_of,
+)
+from robustreg.inference.density import BANDWIDTHS, KERNELS
+from robustreg.inference.families import (
+    BOOTSTRAP,
+    COV_TYPES,
+    DEFAULTS,
+    EVERY_NAME,
+    KINDS,
+)
+from robustreg.losses import Loss
+from robustreg.rows import Array
+from robustreg.validation import check_inference_data
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Coefficients and what is known of their errors.
+
+    Parameters
+    ----------
+    cov_type : str
+        The covariance, by default or as asked for.
+    names : list of str
+        Names of the coefficients, the intercept's last.
+    coef : ndarray of shape (n_coefs,)
+        Coefficients.
+    covariance : ndarray of shape (n_coefs, n_coefs)
+        Their covariance.
+    df : float
+        Degrees of freedom of the t distribution; infinite for the normal one.
+    draws : ndarray of shape (n_resamples, n_coefs) or None
+        The coefficients of the bootstrap's resamples.
+    """
+
+    cov_type: str
+    names: list[str]
+    coef: Array
+    covariance: Array
+    df: float
+    draws: Array | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the estimator was fitted to, as the caller gave it."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    groups: Any
+
+
+def estimate(
+    estimator: Any,
+    data: Data,
+    cov_type: str | None,
+    options: Mapping[str, Any],
+    n_bootstrap: int,
+    random_state: Any,
+) -> Estimate:
+    """Return coefficients and their covariance, by the family of ``cov_type``."""
+    check_fitted(estimator)
+    check_choice("cov_type", cov_type, EVERY_NAME)
+    check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)
+    check_choice("kernel", options["kernel"], KERNELS)
+    if cov_type == BOOTSTRAP:
+        check_options(BOOTSTRAP, {}, options)
+        return _bootstrap(estimator, data, n_bootstrap, random_state)
+    loss = check_analytic(estimator, cov_type)
+    return _analytic(estimator, loss, data, cov_type, options)
+
+
+def _analytic(
+    estimator: Any,
+    loss: Loss,
+    data: Data,
+    cov_type: str | None,
+    options: Mapping[str, Any],
+) -> Estimate:
+    """Return a covariance from the rows and their residuals."""
+    kind = kind_of(estimator, loss)
+    if cov_type is None:
+        cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
+    if cov_type not in COV_TYPES[kind]:
+        raise ValueError(
+            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
+            f"Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
+        )
+    entry = COV_TYPES[kind][cov_type]
+    given = {**options, "groups": data.groups}
+    chosen = check_options(cov_type, entry.options, given)
+    if cov_type == "cluster" and data.groups is None:
+        raise ValueError("cov_type='cluster' needs groups, a label for each row.")
+    X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
+    if "groups" in chosen:
+        chosen["groups"] = check_groups(data.groups, len(y), weight)
+    fitted = check_fit(estimator, loss, X, y, weight)
+    covariance = fitted.original(entry.compute(fitted, **chosen))
+    df = chosen["groups"].max() if "groups" in chosen else fitted.df
+    coef = coefficients_of(estimator)
+    return Estimate(cov_type, fitted.names, coef, covariance, float(df))
+
+
+def _bootstrap(
+    estimator: Any, data: Data, n_bootstrap: int, random_state: Any
+) -> Estimate:
+    """Return the covariance of the coefficients of resamples."""
+    if not isinstance(n_bootstrap, Integral) or n_bootstrap < 2:
+        raise ValueError(
+            f"n_bootstrap must be a whole number, at least 2. Got {n_bootstrap!r}."
+        )
+    X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
+    groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
+    random = check_random_state(random_state)
+    check_counts(weight, groups, coefficients_of(estimator).size)
+    check_refit(estimator, X, y, weight)
+    names, coef = names_of(estimator), coefficients_of(estimator)
+    found = resampled_coefficients(
+        estimator, X, y, weight, groups, int(n_bootstrap), random
+    )
+    draws = without_lost(found, names)
+    if found.n_warned:
+        warnings.warn(
+            f"{found.n_warned} of {n_bootstrap} resampled fits warned, of a tolerance "
+            "that was not met or a scale that collapsed. They are counted as they are.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    covariance = np.atleast_2d(np.cov(draws, rowvar=False))
+    return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, draws)

@@ -1,0 +1,268 @@
+"""A fit as inference sees it, and the algebra that its covariances share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+from scipy.stats import norm
+
+from robustreg.fitting import Fit, Problem, fit_problem
+from robustreg.inference.density import spread
+from robustreg.linalg import factorise
+from robustreg.losses import Loss, Pinball
+from robustreg.penalties import make_penalty
+from robustreg.rows import Array, Index, Rows
+from robustreg.scale import spread as spread_of
+from robustreg.scale import weighted_median
+
+# Below this reciprocal condition number a Gram matrix has lost the digits that
+# orthogonal steps would keep.
+WELL_CONDITIONED = 1e-9
+# Singular values this small beside the largest are rounding errors.
+DEPENDENT = 1e-12
+# The residual of a row that a kinked loss passes through is 0 up to this share of a
+# typical one, as in quantreg, and this many rounding errors.
+ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
+
+
+def jumps_of(loss: Loss) -> list[tuple[float, float]]:
+    """Return where a loss's slope jumps, and by how much.
+
+    A piecewise linear loss is another matter: it has no curvature besides.
+    """
+    if loss.facts.piecewise_linear or loss.facts.breakpoints is None:
+        return []
+    ends = np.array(loss.facts.breakpoints)
+    step = 1e-9 * np.abs(ends).max(initial=0.0)
+    height = loss.gradient(ends + step) - loss.gradient(ends - step)
+    found = np.abs(height) > 1e-6 * np.abs(loss.gradient(ends)).max(initial=0.0)
+    return list(zip(ends[found].tolist(), height[found].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class First:
+    """The S-estimate that an MM-estimate starts from.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n_rows,)
+        Its residuals over the scale.
+    loss : Loss
+        Its loss, which is bounded.
+    breakdown : float
+        Its breakdown point.
+    """
+
+    residual: Array
+    loss: Loss
+    breakdown: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Rows, residuals and loss at a fit, in units of its scale.
+
+    Parameters
+    ----------
+    rows : Rows
+        The standardised design.
+    weight : ndarray of shape (n_rows,)
+        How often each row stands.
+    target, residual : ndarray of shape (n_rows,)
+        y and residuals over the scale.
+    params : ndarray of shape (n_params,)
+        The fit in standardised coordinates, over the scale.
+    loss : Loss
+        The loss.
+    scale : float
+        The scale.
+    precision : float
+        Rounding error of the stored coefficients.
+    names : list of str
+        Names of the coefficients, the intercept's last if there is one.
+    first : First or None
+        Where an MM-estimate starts.
+    """
+
+    rows: Rows
+    weight: Array
+    target: Array
+    residual: Array
+    params: Array
+    loss: Loss
+    scale: float
+    precision: float
+    names: list[str]
+    first: First | None = None
+
+    @cached_property
+    def columns(self) -> Index:
+        """The params that the design has: all but an absent intercept."""
+        last = self.rows.standard.constant > 0
+        return np.arange(self.rows.n_params - 1 + last)
+
+    @cached_property
+    def n_obs(self) -> float:
+        """How many rows the weights count."""
+        return float(self.weight.sum())
+
+    @property
+    def df(self) -> float:
+        """Rows less params."""
+        return self.n_obs - self.columns.size
+
+    @cached_property
+    def slopes(self) -> Array:
+        """The loss's gradient at each residual."""
+        return self.loss.gradient(self.residual)
+
+    @cached_property
+    def curvature(self) -> Array:
+        """The loss's curvature at each residual, with jumps of its slope spread out.
+
+        The expected slope bends by a jump's height times the density of errors there,
+        which a kernel estimates.
+        """
+        curvature = self.loss.curvature(self.residual)
+        for place, height in jumps_of(self.loss):
+            h = self._kernel_width
+            density = norm.pdf((self.residual - place) / h) / h
+            curvature = curvature + height * density
+        return curvature
+
+    @cached_property
+    def _kernel_width(self) -> float:
+        """Silverman's bandwidth for the density of residuals."""
+        deviation = np.sqrt(self.mean((self.residual - self.mean(self.residual)) ** 2))
+        width = spread(self.residual, self.weight, float(deviation))
+        return float(1.06 * width * self.n_obs**-0.2)
+
+    def mean(self, values: Array) -> float:
+        """Return the weighted mean of a value of each row."""
+        return float(self.weight @ values) / self.n_obs
+
+    def predict(self, direction: Array) -> Array:
+        """Return the change of each prediction along a direction of the columns."""
+        full = np.zeros(self.rows.n_params)
+        full[self.columns] = direction
+        self.rows.passes += 1
+        return self.rows.predict(full)
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ (weight * v)`` on the columns."""
+        self.rows.passes += 1
+        return self.rows.adjoint(self.weight * v)[self.columns]
+
+    def gram(self, c: Array) -> Array:
+        """Return ``design.T @ diag(weight * c) @ design``, for c of any sign."""
+        weighted = self.weight * c
+        result = self.rows.gram(np.maximum(weighted, 0.0), self.columns)
+        if (weighted < 0).any():
+            result -= self.rows.gram(np.maximum(-weighted, 0.0), self.columns)
+        return result
+
+    def inverse_gram(self, c: Array) -> Array:
+        """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
+        matrix = self.gram(c)
+        factor = factorise(matrix)
+        if factor.rcond > WELL_CONDITIONED and factor.scale.all():
+            unit = np.eye(factor.scale.size)
+            inner = scipy.linalg.lapack.dpotrs(factor.lower, unit, lower=1)[0]
+            return np.asarray(inner * np.outer(factor.scale, factor.scale))
+        if (self.weight * c).min(initial=0.0) < 0:
+            return self._inverse_by_eigenvalues(matrix)
+        return self._inverse_by_root(c)
+
+    def _inverse_by_root(self, c: Array) -> Array:
+        """Return the inverse from orthogonal steps, which keep twice the digits."""
+        root = self.rows.root(self.weight * c, self.columns)
+        norms = np.linalg.norm(root, axis=0)
+        scale = 1 / np.where(norms > 0, norms, 1.0)
+        _, size, basis = scipy.linalg.svd(root * scale, full_matrices=True)
+        size = np.append(size, np.zeros(basis.shape[0] - size.size))
+        self._refuse_dependent(basis[size <= DEPENDENT * size[0]] * scale)
+        half = scale[:, None] * (basis.T / size)
+        return np.asarray(half @ half.T)
+
+    def _inverse_by_eigenvalues(self, matrix: Array) -> Array:
+        """Return the inverse of a Hessian with rows of negative curvature."""
+        size, basis = scipy.linalg.eigh(matrix)
+        if size[0] <= DEPENDENT * size[-1]:
+            # Columns that depend on each other are refused by name first.
+            self.inverse_gram(np.ones_like(self.residual))
+            raise ValueError(
+                "The Hessian is not positive definite at the fit, so that no sandwich "
+                "can be made of it: rows far out bend the loss the wrong way. Use a "
+                "larger beta, or cov_type='bootstrap'."
+            )
+        return np.asarray((basis / size) @ basis.T)
+
+    def _refuse_dependent(self, null: Array) -> None:
+        """Refuse null directions by the names of the columns that they move."""
+        if not null.size:
+            return
+        null = null.copy()
+        if self.columns.size == self.rows.n_params:
+            # What centring takes from the columns belongs to the intercept.
+            standard = self.rows.standard
+            null[:, -1] -= null[:, :-1] @ (standard.shift * standard.unit)
+        share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
+        moved = np.flatnonzero(share.max(axis=0) > 1e-3)
+        named = ", ".join(self.names[j] for j in moved[:10])
+        raise ValueError(
+            f"The standard errors of {named}{', ...' if moved.size > 10 else ''} do "
+            "not exist: the columns depend on each other, in the rows that hold the "
+            "fit. Drop some of them, or use cov_type='bootstrap'."
+        )
+
+    def original(self, covariance: Array) -> Array:
+        """Return a covariance of params as that of coefficients in original units."""
+        standard = self.rows.standard
+        p = standard.unit.size
+        change = np.zeros((p + 1, p + 1))
+        change[np.arange(p), np.arange(p)] = standard.unit
+        change[-1, :-1] = -standard.shift * standard.unit
+        change[-1, -1] = standard.constant
+        change = self.scale * change[np.ix_(self.columns, self.columns)]
+        result = change @ covariance @ change.T
+        return np.asarray((result + result.T) / 2)
+
+    # Losses with a kink -------------------------------------------------------------
+
+    @property
+    def quantile(self) -> float:
+        """The level of a piecewise linear loss, by its slopes."""
+        low, high = self.loss.facts.slopes
+        return high / (high - low)
+
+    @cached_property
+    def snapped(self) -> Array:
+        """Residuals, those that the fit passes through made 0."""
+        error = np.abs(self.target) + np.abs(self.target - self.residual)
+        # Where y is 0 the fit errs by as much as elsewhere.
+        error += spread_of(self.target, self.weight)
+        typical = weighted_median(np.abs(self.residual), self.weight)
+        bound = ZERO_RESIDUAL * typical + ROUNDING * self.precision * error
+        return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)
+
+    def refit(self, quantile: float) -> Fit:
+        """Return another quantile's fit."""
+        return fit_problem(
+            Problem(
+                rows=self.rows,
+                y=self.target,
+                weight=self.weight,
+                loss=Pinball(quantile - 1, quantile),
+                penalty=make_penalty(None, 0.0, 0.5, self.rows.n_params - 1),
+                scale=1.0,
+                solver="auto",
+                tol=1e-10,
+                max_iter=500,
+                outlier_threshold=3.0,
+                eps=2.0**-52,
+            ),
+            self.params,
+        )

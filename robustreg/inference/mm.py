@@ -1,0 +1,64 @@
+"""The covariance of MM-estimates, in which the scale and its fit have errors too."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.inference.fitted import First, Fitted
+from robustreg.rows import Array
+
+
+def avar1(fitted: Fitted) -> Array:
+    """Return robustbase's covariance, for errors of any distribution [1]_.
+
+    The sandwich of the second step, with what the errors of the scale add. With psi
+    and psi' of the second step at ``u = r / s``, chi and chi' of the first at
+    ``v = r0 / s``, B the inverse of ``X' diag(psi') X``, b the breakdown point and
+    ``a = B X' (psi' u) / mean(chi' v)``, the covariance in units of the scale is
+
+        B X' diag(psi^2) X B - a c' - c a' + a a' mean(chi^2 - b^2) / n
+
+    with ``c = B X' (psi chi) / n``, the rounding of whose eigenvalues to 0 keeps the
+    diagonal.
+
+    References
+    ----------
+    .. [1] Croux, C., Dhaene, G., Hoorelbeke, D. (2003). Robust standard errors for
+       robust estimators. Discussion paper 03.16, K. U. Leuven.
+    """
+    first = cast(First, fitted.first)
+    bread, n = fitted.inverse_gram(fitted.curvature), fitted.n_obs
+    chi, rise = _bounded(first)
+    a = bread @ fitted.adjoint(fitted.curvature * fitted.residual)
+    a /= fitted.mean(rise * first.residual)
+    c = bread @ fitted.adjoint(fitted.slopes * chi) / n
+    result = bread @ fitted.gram(fitted.slopes**2) @ bread
+    result -= np.outer(a, c) + np.outer(c, a)
+    result += np.outer(a, a) * fitted.mean(chi**2 - first.breakdown**2) / n
+    return _positive(result)
+
+
+def _bounded(first: First) -> tuple[Array, Array]:
+    """Return the first step's loss with supremum 1, and its derivative."""
+    most = first.loss.facts.largest_value
+    residual = first.residual
+    return first.loss.value(residual) / most, first.loss.gradient(residual) / most
+
+
+def _positive(matrix: Array) -> Array:
+    """Return a matrix with its negative eigenvalues made 0 and its own diagonal."""
+    size, basis = scipy.linalg.eigh(matrix)
+    if size[0] >= 0:
+        return matrix
+    diagonal = matrix.diagonal()
+    if diagonal.min() <= 0:
+        raise ValueError(
+            "cov_type='avar1' is not positive for these data: rows are too few. "
+            "Use cov_type='HC1' or 'bootstrap'."
+        )
+    near = (basis * np.maximum(size, 0.0)) @ basis.T
+    scale = np.sqrt(diagonal / near.diagonal())
+    return np.asarray(near * np.outer(scale, scale))

@@ -1,0 +1,105 @@
+"""Sandwich covariances: bread is the Hessian, meat the products of the rows' slopes.
+
+Nothing is assumed of the errors but independence, of rows or of groups of rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.inference.fitted import Fitted
+from robustreg.rows import Array, Index, stretches
+
+# Rows of one group sum, formed densely, take no more entries than this.
+FORMED_ENTRIES = 2**18
+# A row of this leverage decides its own prediction.
+FULL_LEVERAGE = 1 - 1e-9
+
+
+def hc0(fitted: Fitted) -> Array:
+    """Return ``H^-1 X' diag(psi^2) X H^-1``."""
+    bread = fitted.inverse_gram(fitted.curvature)
+    return bread @ fitted.gram(fitted.slopes**2) @ bread
+
+
+def hc1(fitted: Fitted) -> Array:
+    """Return HC0 times ``n / (n - p)``."""
+    return fitted.n_obs / fitted.df * hc0(fitted)
+
+
+def hc2(fitted: Fitted) -> Array:
+    """Return HC0 with ``psi^2 / (1 - h)``, h the leverage of the row."""
+    return _by_leverage(fitted, 1)
+
+
+def hc3(fitted: Fitted) -> Array:
+    """Return HC0 with ``psi^2 / (1 - h)^2``: the jackknife, to one Newton step."""
+    return _by_leverage(fitted, 2)
+
+
+def cluster(fitted: Fitted, groups: Index) -> Array:
+    """Return the sandwich with the slopes of each group summed before squaring.
+
+    Times ``G / (G - 1) (n - 1) / (n - p)``.
+    """
+    bread = fitted.inverse_gram(fitted.curvature)
+    return clustered(fitted, groups, bread, fitted.slopes)
+
+
+def clustered(fitted: Fitted, groups: Index, bread: Array, slopes: Array) -> Array:
+    """Return the clustered sandwich of a bread and the rows' slopes."""
+    n_groups, n = int(groups.max()) + 1, fitted.n_obs
+    correction = n_groups / (n_groups - 1) * (n - 1) / fitted.df
+    meat = _gram_of_groups(fitted, groups, fitted.weight * slopes)
+    return correction * (bread @ meat @ bread)
+
+
+def _by_leverage(fitted: Fitted, power: int) -> Array:
+    """Return the sandwich with slopes raised by the leverage of their rows."""
+    bread = fitted.inverse_gram(fitted.curvature)
+    left = 1 - _leverage(fitted, bread)
+    counted = fitted.weight > 0
+    if (left[counted] < 1 - FULL_LEVERAGE).any():
+        row = int(np.flatnonzero(counted & (left < 1 - FULL_LEVERAGE))[0])
+        raise ValueError(
+            f"Row {row} decides its own prediction (leverage 1), so that its residual "
+            "says nothing of the errors. Use cov_type='HC1', or drop the column that "
+            "only this row has."
+        )
+    return bread @ fitted.gram(fitted.slopes**2 / left**power) @ bread
+
+
+def _leverage(fitted: Fitted, bread: Array) -> Array:
+    """Return ``psi'_i x_i' H^-1 x_i`` of each row, a pass for each column."""
+    half = scipy.linalg.cholesky(bread, lower=True)
+    square = np.zeros_like(fitted.residual)
+    for direction in half.T:
+        square += fitted.predict(direction) ** 2
+    return fitted.curvature * square
+
+
+def _gram_of_groups(fitted: Fitted, groups: Index, v: Array) -> Array:
+    """Return ``sum_g s_g s_g'``, with ``s_g`` the adjoint of v on the rows of a group.
+
+    Rows are worked through in the order of their groups, so that only the last group
+    of a stretch is carried to the next.
+    """
+    order = np.argsort(groups, kind="stable")
+    size = max(1, FORMED_ENTRIES // fitted.rows.n_params)
+    result = np.zeros((fitted.columns.size, fitted.columns.size))
+    carry, last = np.zeros(fitted.columns.size), -1
+    for place in stretches(order.size, size):
+        index = order[place]
+        code = groups[index]
+        starts = np.flatnonzero(np.append(True, code[1:] != code[:-1]))
+        design = fitted.rows.few(index)[:, fitted.columns]
+        sums = np.add.reduceat(design * v[index, None], starts, axis=0)
+        if code[0] == last:
+            sums[0] += carry
+        else:
+            result += np.outer(carry, carry)
+        result += sums[:-1].T @ sums[:-1]
+        carry, last = sums[-1], int(code[-1])
+    fitted.rows.passes += 1
+    return result + np.outer(carry, carry)

@@ -1,0 +1,299 @@
+"""The two functions that users call: a table of coefficients, and a covariance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm, t
+
+from robustreg.inference.checks import check_choice
+from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.rows import Array
+
+if TYPE_CHECKING:
+    import pandas
+
+INTERVALS = {"percentile": None, "normal": None}
+
+
+def coef_table(
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    cov_type: str | None = None,
+    level: float = 0.95,
+    use_t: bool = True,
+    groups: ArrayLike | None = None,
+    bandwidth: str | None = None,
+    kernel: str | None = None,
+    n_bootstrap: int = 1000,
+    interval: str | None = None,
+    random_state: Any = None,
+) -> pandas.DataFrame:
+    """Return coefficients, standard errors, tests and confidence intervals.
+
+    With the covariance C of the coefficients c and its degrees of freedom,
+
+        std_err = sqrt(diag C),  statistic = c / std_err,  c +- t_level std_err.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor` or `MMRegressor`
+        of one target, without a penalty (``alpha=0`` or ``penalty=None``). With
+        ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
+        takes ``sample_weight``.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        The features of the fit. Not copied, and never densified.
+    y : array-like of shape (n_samples,)
+        The target of the fit.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the fit. They count rows: a weight of 2 is the row twice, and
+        the sum is the number of observations.
+    cov_type : str, default=None
+        Which covariance; the Notes have the formulas. None takes ``"cluster"`` if
+        ``groups`` are given, otherwise ``"HC1"`` for smooth losses, ``"powell"`` for
+        `l1` and `quantile`, and ``"avar1"`` for `MMRegressor`.
+
+        - smooth losses, errors of one distribution: ``"H1"``, ``"H2"``, ``"H3"`` [1]_,
+          as statsmodels `RLM`; ``"XtX"``, ``"XtWX"``, as `summary.rlm` of R's MASS;
+        - smooth losses, any independent errors: ``"HC0"`` to ``"HC3"`` [2]_ [3]_;
+        - `l1` and `quantile`, errors of one distribution: ``"iid"`` [4]_, as
+          `summary.rq` of R's quantreg, and ``"kernel-iid"``, as statsmodels `QuantReg`;
+        - `MMRegressor`, any independent errors: ``"avar1"`` [8]_, as R's robustbase;
+        - `l1` and `quantile`, any independent errors: ``"powell"`` and ``"ker"`` [6]_,
+          which differ in their kernel, and ``"nid"`` [5]_, if quantiles near the
+          fitted one are lines, too; the last two as `summary.rq`. ``"kernel-robust"``,
+          as statsmodels, takes the errors' density at the fit to be that of all rows;
+        - all of these losses, errors dependent within groups: ``"cluster"`` [7]_;
+        - any loss and penalty: ``"bootstrap"``, of rows or, if given, of groups.
+    level : float, default=0.95
+        Confidence level, in (0, 1).
+    use_t : bool, default=True
+        Whether statistics are compared with a t distribution, of n - p degrees of
+        freedom or the number of groups - 1, as R does, or with the normal one, as
+        statsmodels `RLM` does. The bootstrap has no use for it.
+    groups : array-like of shape (n_samples,), default=None
+        A label for each row, for ``"cluster"`` and ``"bootstrap"``; at least 2.
+    bandwidth : {"hall-sheather", "bofinger", "chamberlain"}, default=None
+        For `l1` and `quantile`: by how much quantiles differ that tell the density
+        between them. None takes Hall and Sheather's.
+    kernel : str, default=None
+        ``"gaussian"``, ``"epanechnikov"``, ``"biweight"``, ``"cosine"`` or
+        ``"parzen"``. None takes the Gaussian for ``"ker"``, as quantreg does, and
+        Epanechnikov's otherwise, as statsmodels does.
+    n_bootstrap : int, default=1000
+        Number of resamples, each a fit; at least 2.
+    interval : {"percentile", "normal"}, default=None
+        The bootstrap's intervals: quantiles of the resampled coefficients, or by their
+        standard error. None takes percentiles. P-values agree with it.
+    random_state : int, RandomState instance or None, default=None
+        Draws the resamples.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each feature, named by ``feature_names_in_`` or ``x0, x1, ...``, and
+        then ``"intercept"`` if one was fitted. Columns ``coef``, ``std_err``,
+        ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
+        ``upper``. Its ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
+        the normal distribution.
+
+    Raises
+    ------
+    ValueError
+        For a penalised fit, several targets, columns that depend on each other,
+        data that is not the fit's, a collapsed scale, an option that ``cov_type`` has
+        no use for, and one out of its range.
+    TypeError
+        For an estimator that has no standard errors.
+    ImportError
+        If pandas is missing.
+    NotFittedError
+        If the estimator is not fitted.
+
+    Notes
+    -----
+    With residuals in units of the scale s, ``psi`` and ``psi'`` the loss's two
+    derivatives there, n the sum of the weights, p the number of coefficients,
+    ``W = X' diag(psi') X``, ``m = mean psi'``, ``v = sum psi^2 / (n - p)`` and
+    ``k = 1 + p var(psi') / (n m^2)``,
+
+        H1 = s^2 k^2 v (X'X)^-1 / m^2,   H2 = s^2 k v W^-1 / m,
+        H3 = s^2 v W^-1 X'X W^-1 / k,    HC0 = s^2 W^-1 X' diag(psi^2) X W^-1.
+
+    HC1 is HC0 times n / (n - p); HC2 and HC3 divide ``psi^2`` by ``1 - h`` and
+    ``(1 - h)^2``, h being the leverage ``psi' x' W^-1 x``. But for ``"avar1"`` the
+    scale counts as known. For a symmetric loss and errors that are symmetric around the
+    fit this costs nothing; otherwise the intercept's error is not quite right, and the
+    bootstrap's is. The slope of `talwar` jumps; its ``psi'`` has the jump's height
+    times a kernel there, and only HC0, HC1 and clusters are made of it.
+
+    For quantile q and densities f of the errors at the fit, ``D = X' diag(f) X``,
+    ``"powell"``, ``"ker"`` and ``"nid"`` are ``q (1 - q) D^-1 X'X D^-1``.
+
+    References
+    ----------
+    .. [1] Huber, P. J. (1981). Robust Statistics, section 7.6. Wiley.
+    .. [2] White, H. (1980). A heteroskedasticity-consistent covariance matrix
+       estimator and a direct test for heteroskedasticity. Econometrica 48, 817-838.
+    .. [3] MacKinnon, J. G., White, H. (1985). Some heteroskedasticity-consistent
+       covariance matrix estimators with improved finite sample properties. Journal
+       of Econometrics 29, 305-325.
+    .. [4] Koenker, R., Bassett, G. (1978). Regression quantiles. Econometrica 46,
+       33-50.
+    .. [5] Hendricks, W., Koenker, R. (1992). Hierarchical spline models for
+       conditional quantiles and the demand for electricity. Journal of the American
+       Statistical Association 87, 58-68.
+    .. [6] Powell, J. L. (1991). Estimation of monotonic regression models under
+       quantile restrictions. In Nonparametric and Semiparametric Methods in
+       Econometrics. Cambridge University Press.
+    .. [7] Parente, P. M. D. C., Santos Silva, J. M. C. (2016). Quantile regression
+       with clustered data. Journal of Econometric Methods 5, 1-15.
+    .. [8] Croux, C., Dhaene, G., Hoorelbeke, D. (2003). Robust standard errors for
+       robust estimators. Discussion paper 03.16, K. U. Leuven.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg import RobustRegressor
+    >>> from robustreg.inference import coef_table
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 2))
+    >>> y = 1 + 2 * X[:, 0] + rng.standard_t(3, size=200)
+    >>> coef_table(RobustRegressor().fit(X, y), X, y)[["coef", "std_err"]].round(3)
+                coef  std_err
+    x0         1.952    0.078
+    x1         0.006    0.087
+    intercept  1.009    0.088
+    """
+    frame = _frame_class()
+    _check_level(level)
+    check_choice("interval", interval, INTERVALS)
+    if interval is not None and cov_type != "bootstrap":
+        raise ValueError(
+            f"interval={interval!r} is for cov_type='bootstrap'. "
+            f"Got cov_type={cov_type!r}."
+        )
+    found = estimate(
+        estimator,
+        Data(X, y, sample_weight, groups),
+        cov_type,
+        {"bandwidth": bandwidth, "kernel": kernel},
+        n_bootstrap,
+        random_state,
+    )
+    percentile = found.draws is not None and interval != "normal"
+    df = found.df if use_t else np.inf
+    columns = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
+    table = frame(columns, index=found.names)
+    table.attrs.update(cov_type=found.cov_type, level=level, df=df)
+    return table
+
+
+def coef_covariance(
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    cov_type: str | None = None,
+    groups: ArrayLike | None = None,
+    bandwidth: str | None = None,
+    kernel: str | None = None,
+    n_bootstrap: int = 1000,
+    random_state: Any = None,
+) -> Array:
+    """Return the covariance matrix of the coefficients; needs no pandas.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, cov_type, groups
+        As for `coef_table`.
+    bandwidth, kernel, n_bootstrap, random_state
+        As for `coef_table`.
+
+    Returns
+    -------
+    ndarray of shape (n_coefs, n_coefs)
+        The intercept, if one was fitted, is last.
+
+    Raises
+    ------
+    ValueError, TypeError, NotFittedError
+        As `coef_table`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from robustreg import L1Regressor
+    >>> from robustreg.inference import coef_covariance
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 2))
+    >>> y = 1 + 2 * X[:, 0] + rng.standard_t(3, size=200)
+    >>> coef_covariance(L1Regressor().fit(X, y), X, y, cov_type="ker").shape
+    (3, 3)
+    """
+    found = estimate(
+        estimator,
+        Data(X, y, sample_weight, groups),
+        cov_type,
+        {"bandwidth": bandwidth, "kernel": kernel},
+        n_bootstrap,
+        random_state,
+    )
+    return found.covariance
+
+
+def _check_level(level: Any) -> None:
+    """Refuse what is not a confidence level."""
+    if not (isinstance(level, float) and 0 < level < 1):
+        raise ValueError(f"level must be a number in (0, 1). Got {level!r}.")
+
+
+def _by_t(found: Estimate, level: float, df: float) -> dict[str, Array]:
+    """Return the table's columns from standard errors."""
+    coef, error = found.coef, np.sqrt(np.diag(found.covariance))
+    law = t(df) if np.isfinite(df) else norm()
+    reach = law.ppf((1 + level) / 2) * error
+    # A fit without residuals has no errors, and says nothing of a coefficient of 0.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = coef / error
+    return {
+        "coef": coef,
+        "std_err": error,
+        "statistic": statistic,
+        "p_value": 2 * law.sf(np.abs(statistic)),
+        "lower": coef - reach,
+        "upper": coef + reach,
+    }
+
+
+def _by_percentiles(found: Estimate, level: float) -> dict[str, Array]:
+    """Return the table's columns, bounds and p-values from the resamples.
+
+    The p-value is that of the widest interval which leaves out 0.
+    """
+    columns, draws = _by_t(found, level, np.inf), np.asarray(found.draws)
+    tail = (1 - level) / 2
+    columns["lower"], columns["upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
+    above, below = (draws >= 0).sum(axis=0), (draws <= 0).sum(axis=0)
+    rarer = (1 + np.minimum(above, below)) / (1 + len(draws))
+    columns["p_value"] = np.minimum(2 * rarer, 1.0)
+    return columns
+
+
+def _frame_class() -> Any:
+    """Return pandas' frame, without which nothing here can be shown."""
+    try:
+        from pandas import DataFrame
+    except ImportError as error:
+        raise ImportError(
+            "coef_table needs pandas: pip install 'robustreg[inference]'. "
+            "coef_covariance does without."
+        ) from error
+    return DataFrame
