@@ -138,6 +138,7 @@ CONTENDERS: dict[str, Contender] = {
     'RobustRegressor("tukey")': _own(RobustRegressor("tukey")),
     'RobustRegressor("talwar")': _own(RobustRegressor("talwar")),
     "MMRegressor()": _own(MMRegressor()),
+    "MMRegressor(efficiency=0.85)": _own(MMRegressor(efficiency=0.85)),
     "LinearRegression": _peer(LinearRegression()),
     "Ridge": _peer(Ridge()),
     HUBER: _peer(HuberRegressor(alpha=0.0, max_iter=10_000, tol=1e-8)),

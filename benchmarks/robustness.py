@@ -2,7 +2,8 @@
 
 ::
 
-    python benchmarks/robustness.py             # all that is not measured yet
+    python benchmarks/robustness.py             # all that is not measured yet; in all
+                                                # half an hour of two idle processors
     python benchmarks/robustness.py --again     # all
     python benchmarks/robustness.py engel --contenders "MMRegressor()" --again
     python benchmarks/robustness.py --report    # tables and picture again

@@ -127,7 +127,7 @@ def table_row(name: str, cells: Cells, kind: str) -> Row:
 
 
 def goals(figures: dict[str, Cells]) -> Iterator[str]:
-    """Yield how often each goal is met, and where it is not."""
+    """Yield how often each goal is met; write all cells in which it is not."""
     ours = {name: cells for name, cells in figures.items() if is_ours(name)}
     most = max(fewest_fits(cells) for cells in figures.values())
     peers = {
@@ -146,10 +146,14 @@ def goals(figures: dict[str, Cells]) -> Iterator[str]:
         comparisons[goal] = list(compared(*pair))
     for goal, rows in comparisons.items():
         yield from verdict(goal, rows)
-    harness.write_csv(
-        "robustness_goals.csv",
-        [{"goal": goal} | row for goal, rows in comparisons.items() for row in rows],
-    )
+    missed = [
+        {"goal": number} | {name: row[name] for name in row if name != "met"}
+        for number, rows in enumerate(comparisons.values(), 1)
+        for row in rows
+        if not row["met"]
+    ]
+    if missed:
+        harness.write_csv("robustness_missed.csv", missed)
 
 
 def compared(ours: dict[str, Cells], peers: dict[str, Cells]) -> Iterator[Row]:
