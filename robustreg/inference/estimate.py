@@ -120,7 +120,7 @@ def _analytic(
     if "groups" in chosen:
         chosen["groups"] = check_groups(data.groups, len(y), weight)
     fitted = check_fit(estimator, loss, X, y, weight)
-    covariance = fitted.original(entry.compute(fitted, **chosen))
+    covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
     coef = coefficients_of(estimator)
     return Estimate(cov_type, fitted.names, coef, covariance, float(df))

@@ -17,7 +17,7 @@ class CovType:
     Parameters
     ----------
     compute : callable
-        ``compute(fitted, **options)`` returns it, in units of the scale.
+        ``compute(fitted, **options)`` returns it, over the square of the scale.
     options : mapping
         The options that it takes, with their defaults.
     """

@@ -94,9 +94,8 @@ def kernel_robust(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     density f for all rows.
     """
     q, f = fitted.quantile, _kernel_density(fitted, bandwidth, kernel)
-    bread = fitted.inverse_gram(_ones(fitted))
     side = np.where(fitted.snapped > 0, q, 1 - q)
-    return bread @ fitted.gram((side / f) ** 2) @ bread
+    return fitted.sandwich(fitted.inverse(_ones(fitted)), (side / f) ** 2)
 
 
 def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -> Array:
@@ -110,13 +109,13 @@ def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -
     density = _kernel_densities(fitted, bandwidth, kernel)
     low, high = fitted.loss.facts.slopes
     slopes = fitted.loss.gradient(fitted.snapped) / (high - low)
-    return clustered(fitted, groups, fitted.inverse_gram(density), slopes)
+    return clustered(fitted, groups, fitted.inverse(density), slopes)
 
 
 def _sandwich(fitted: Fitted, density: Array) -> Array:
     """Return ``q (1 - q) D^-1 X'X D^-1`` with ``D = X' diag(f) X``."""
-    bread, q = fitted.inverse_gram(density), fitted.quantile
-    return q * (1 - q) * (bread @ fitted.gram(_ones(fitted)) @ bread)
+    q = fitted.quantile
+    return q * (1 - q) * fitted.sandwich(fitted.inverse(density), _ones(fitted))
 
 
 def _kernel_densities(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
