@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.bootstrap import resampled_coefficients, without_lost
+from robustreg.inference.bootstrap import check_same_data, resample, without_lost
 from robustreg.inference.checks import (
     check_analytic,
     check_choice,
@@ -21,7 +20,6 @@ from robustreg.inference.checks import (
     check_groups,
     check_options,
     coefficients_of,
-    is_penalised,
     kind_of,
     names_of,
 )
@@ -105,7 +103,7 @@ def _analytic(
     """Return a covariance from the rows and their residuals."""
     kind = kind_of(estimator, loss)
     if cov_type is None:
-        cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
+        cov_type = DEFAULTS.get(kind) if data.groups is None else "cluster"
     if cov_type not in COV_TYPES[kind]:
         raise ValueError(
             f"cov_type={cov_type!r} has no meaning for a fit that is {kind}, with "
@@ -137,16 +135,14 @@ def _bootstrap(
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
     random = check_random_state(random_state)
+    check_same_data(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
-    draws, warned = resampled_coefficients(
-        estimator, X, y, weight, groups, int(n_bootstrap), random
-    )
-    if isinstance(estimator, RobustLinearModel) and not is_penalised(estimator):
-        draws = without_lost(draws, coef, names)
-    if warned:
+    found = resample(estimator, X, y, weight, groups, int(n_bootstrap), random)
+    draws = without_lost(found.draws, found.absent, names)
+    if found.n_warned:
         warnings.warn(
-            f"{warned} of {n_bootstrap} resampled fits warned, of a tolerance that was "
-            "not met or a scale that collapsed. They are counted as they are.",
+            f"{found.n_warned} of {n_bootstrap} resampled fits warned, of a tolerance "
+            "that was not met or a scale that collapsed. They are counted as they are.",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -73,7 +73,6 @@ DEFAULTS = {
     "MM": "avar1",
     "jumping": "HC1",
     "kinked": "powell",
-    "other": BOOTSTRAP,
 }
 EVERY_NAME = {name: None for kind in COV_TYPES.values() for name in kind} | {
     BOOTSTRAP: None

@@ -1,0 +1,174 @@
+"""The bootstrap: what it counts, refuses and says."""
+
+import re
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.linear_model import HuberRegressor
+
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+)
+from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.bootstrap import resample
+
+RNG = np.random.default_rng(3)
+N = 120
+X = RNG.normal(size=(N, 3))
+Y = 1 + X @ [1.0, 0.0, -2.0] + RNG.standard_t(3, size=N)
+GROUPS = np.arange(N) % 10
+SMOOTH, KINKED = RobustRegressor().fit(X, Y), L1Regressor().fit(X, Y)
+
+
+def refused(message, model=SMOOTH, X=X, y=Y, error=ValueError, **options):
+    with pytest.raises(error, match=re.escape(message)):
+        coef_table(model, X, y, **options)
+
+
+def test_bootstrap_refuses_groups_of_another_shape():
+    refused(f"shape ({N},)", cov_type="bootstrap", groups=GROUPS[:5])
+
+
+def resampled(model, n_bootstrap, **options):
+    return coef_table(
+        model, X, Y, cov_type="bootstrap", n_bootstrap=n_bootstrap, **options
+    )
+
+
+LEAST_SQUARES = RobustRegressor("l2", scale=1.0).fit(X, Y)
+
+
+def test_bootstrap_is_near_the_sandwich_and_repeatable():
+    table = resampled(LEAST_SQUARES, 200, random_state=0)
+    sandwich = coef_table(LEAST_SQUARES, X, Y)
+    # The bootstrap's own error is one in sqrt(400).
+    assert np.abs(table["std_err"] / sandwich["std_err"] - 1).max() < 0.2
+    assert np.abs(table["lower"] - sandwich["lower"]).max() < 0.2
+    assert table.equals(resampled(LEAST_SQUARES, 200, random_state=0))
+    assert table.attrs["df"] == np.inf
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        SMOOTH,
+        KINKED,
+        MMRegressor(n_subsets=50).fit(X, Y),
+        RobustRegressor(penalty="l1", alpha=0.1).fit(X, Y),
+    ],
+    ids=["smooth", "kinked", "MM", "penalised"],
+)
+def test_bootstrap_refuses_data_of_another_fit(model):
+    options = {"cov_type": "bootstrap", "n_bootstrap": 2, "random_state": 0}
+    message = "A refit on this X, y and sample_weight has other coefficients"
+    refused(message, model, y=Y[::-1], **options)
+    refused(message, model, X=X[:60], y=Y[:60], **options)
+    refused(message, model, sample_weight=np.arange(N), **options)
+    assert len(resampled(model, 2, random_state=0)) == 4
+
+
+def test_bootstrap_of_a_median_of_counts_keeps_slopes_of_0():
+    """A slope of 0 in a resample is an estimate, if its column varies there."""
+    group = (np.arange(60) % 2)[:, None].astype(float)
+    y = np.random.default_rng(5).poisson(1.5 + group[:, 0]).astype(float)
+    model = L1Regressor().fit(group, y)
+    assert model.coef_[0] == pytest.approx(1.0)
+    options = {"n_bootstrap": 100, "random_state": 0}
+    # Warnings of resamples that are left out are errors here.
+    table = coef_table(model, group, y, cov_type="bootstrap", **options)
+    assert table.loc["x0", "std_err"] > 0
+    found = resample(model, group, y, np.ones(60), None, 100, np.random.RandomState(0))
+    assert (found.draws[:, 0] == 0).sum() >= 5
+    assert not found.absent.any()
+
+
+def test_bootstrap_intervals_agree_with_their_p_values():
+    draws = resampled(LEAST_SQUARES, 99, random_state=1)
+    out = (draws["lower"] > 0) | (draws["upper"] < 0)
+    np.testing.assert_array_equal(out, draws["p_value"] < 0.05)
+    normal = resampled(LEAST_SQUARES, 99, random_state=1, interval="normal")
+    np.testing.assert_array_equal(normal["std_err"], draws["std_err"])
+    middle = (normal["lower"] + normal["upper"]) / 2
+    np.testing.assert_allclose(middle, normal["coef"], rtol=1e-9, atol=1e-12)
+
+
+def test_bootstrap_takes_penalties_and_foreign_estimators():
+    lasso = RobustRegressor(penalty="l1", alpha=0.2, scale=1.0).fit(X, Y)
+    table = resampled(lasso, 40, random_state=0)
+    assert table.loc["x1", "coef"] == 0 and table.loc["x1", "p_value"] > 0.5
+    assert table.loc["x0", "p_value"] < 0.05
+    foreign = resampled(HuberRegressor().fit(X, Y), 10, random_state=0)
+    assert (foreign["std_err"] > 0).all()
+
+
+def test_bootstrap_of_groups_keeps_groups_together():
+    """Twice the same row is no more than once if both are always drawn together."""
+    twice = np.repeat(np.arange(60), 2)
+    model = RobustRegressor("l2", scale=1.0).fit(X[twice], Y[twice])
+    together, apart = (
+        np.sqrt(
+            np.diag(
+                coef_covariance(
+                    model,
+                    X[twice],
+                    Y[twice],
+                    cov_type="bootstrap",
+                    groups=groups,
+                    n_bootstrap=150,
+                    random_state=0,
+                )
+            )
+        )
+        for groups in (twice, None)
+    )
+    np.testing.assert_allclose(together / apart, np.sqrt(2), rtol=0.25)
+
+
+def test_bootstrap_counts_weights_as_rows():
+    """Weights of 4 are four times the rows, and half of the standard error."""
+    model = RobustRegressor("l2", scale=1.0).fit(X, Y)
+    one, four = (
+        np.sqrt(
+            np.diag(
+                coef_covariance(
+                    model,
+                    X,
+                    Y,
+                    np.full(N, weight),
+                    cov_type="bootstrap",
+                    n_bootstrap=400,
+                    random_state=0,
+                )
+            )
+        )
+        for weight in (1.0, 4.0)
+    )
+    np.testing.assert_allclose(one / four, 2, rtol=0.25)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix, sp.csc_array])
+def test_bootstrap_says_which_columns_few_rows_have(container):
+    rare = container(np.column_stack([X, np.arange(N) < 3]))
+    model = RobustRegressor("l2", scale=1.0).fit(rare, Y)
+    with pytest.warns(RuntimeWarning, match=r"some of the columns x3 are constant"):
+        coef_covariance(
+            model, rare, Y, cov_type="bootstrap", n_bootstrap=100, random_state=0
+        )
+    single = np.column_stack([X] + [np.arange(N) == row for row in range(3)])
+    single = container(single)
+    model.fit(single, Y)
+    with pytest.raises(ValueError, match="Drop these columns"):
+        coef_covariance(
+            model, single, Y, cov_type="bootstrap", n_bootstrap=50, random_state=0
+        )
+
+
+def test_bootstrap_says_how_many_fits_warned():
+    with pytest.warns(match="tol"):
+        short = SmoothL1Regressor(max_iter=1, tol=1e-14).fit(X, Y)
+    with pytest.warns(RuntimeWarning, match=r"\d+ of 20 resampled fits warned"):
+        resampled(short, 20, random_state=0)
