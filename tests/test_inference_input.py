@@ -1,4 +1,4 @@
-"""What inference refuses, what it says, and the bootstrap."""
+"""What inference refuses, and what it says."""
 
 import builtins
 import re
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import HuberRegressor, LinearRegression
+from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
 from robustreg import (
@@ -18,6 +18,7 @@ from robustreg import (
     SmoothL1Regressor,
 )
 from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.density import KERNELS
 from robustreg.losses import Loss, LossFacts, Pinball
 
 
@@ -145,6 +146,7 @@ def test_mm_estimates_are_refused_in_their_own_words():
 def test_a_loss_with_a_kink_and_curvature_has_the_bootstrap_only():
     model = RobustRegressor("l2", scale=1.0).fit(X, Y)
     model.loss = Bent()
+    refused("cov_type=None has no meaning", model)
     refused("Use one of ['bootstrap']", model)
 
 
@@ -202,8 +204,45 @@ def test_groups():
     refused("missing labels", groups=labels)
 
 
-def test_bootstrap_refuses_groups_of_another_shape():
-    refused(f"shape ({N},)", cov_type="bootstrap", groups=GROUPS[:5])
+@pytest.mark.parametrize("dtype", ["string", "Int64", "category", object])
+def test_missing_groups_of_a_frame(dtype):
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series([None if g == 3 else g for g in GROUPS.tolist()])
+    labels = labels.astype("Int64").astype(dtype)
+    refused("missing labels", groups=labels)
+    whole = pandas.Series(GROUPS).astype("Int64").astype(dtype)
+    table = coef_table(SMOOTH, X, Y, groups=whole)
+    assert table.equals(coef_table(SMOOTH, X, Y, groups=GROUPS))
+
+
+def test_groups_that_have_no_order():
+    labels = np.array([g if g < 5 else "a" for g in GROUPS.tolist()], dtype=object)
+    refused("Got both int and str", groups=labels, error=TypeError)
+
+
+def test_any_real_number_is_a_level():
+    table = coef_table(SMOOTH, X, Y, level=np.float32(0.5))
+    assert table.equals(coef_table(SMOOTH, X, Y, level=0.5))
+    refused("(0, 1). Got np.float32(1.5)", level=np.float32(1.5))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_gross_outlier_overflows_nothing(kernel):
+    """Warnings are errors here."""
+    y = np.where(np.arange(N) == 0, 1e200, Y)
+    options = {"kernel": kernel}
+    for cov_type in ("ker", "kernel-iid"):
+        own, less = (
+            coef_table(L1Regressor().fit(X, t), X, t, cov_type=cov_type, **options)
+            for t in (y, np.where(np.arange(N) == 0, 1e3, Y))
+        )
+        assert np.abs(own["std_err"] / less["std_err"] - 1).max() < 0.1
+
+
+def test_single_precision_is_named_where_it_is_the_cause():
+    narrow, y = X.astype(np.float32), Y + 1e5
+    message = "as closely as float32 can tell"
+    refused(message, L1Regressor().fit(narrow, y), X=narrow, y=y)
 
 
 def test_pandas_is_named_if_missing(monkeypatch):
@@ -246,108 +285,3 @@ def test_a_perfect_fit_has_no_errors():
     model = RobustRegressor("l2", scale=1.0).fit(X, y)
     table = coef_table(model, X, y)
     assert table["std_err"].max() < 1e-12
-
-
-def resampled(model, n_bootstrap, **options):
-    return coef_table(
-        model, X, Y, cov_type="bootstrap", n_bootstrap=n_bootstrap, **options
-    )
-
-
-LEAST_SQUARES = RobustRegressor("l2", scale=1.0).fit(X, Y)
-
-
-def test_bootstrap_is_near_the_sandwich_and_repeatable():
-    table = resampled(LEAST_SQUARES, 200, random_state=0)
-    sandwich = coef_table(LEAST_SQUARES, X, Y)
-    # The bootstrap's own error is one in sqrt(400).
-    assert np.abs(table["std_err"] / sandwich["std_err"] - 1).max() < 0.2
-    assert np.abs(table["lower"] - sandwich["lower"]).max() < 0.2
-    assert table.equals(resampled(LEAST_SQUARES, 200, random_state=0))
-    assert table.attrs["df"] == np.inf
-
-
-def test_bootstrap_intervals_agree_with_their_p_values():
-    draws = resampled(LEAST_SQUARES, 99, random_state=1)
-    out = (draws["lower"] > 0) | (draws["upper"] < 0)
-    np.testing.assert_array_equal(out, draws["p_value"] < 0.05)
-    normal = resampled(LEAST_SQUARES, 99, random_state=1, interval="normal")
-    np.testing.assert_array_equal(normal["std_err"], draws["std_err"])
-    middle = (normal["lower"] + normal["upper"]) / 2
-    np.testing.assert_allclose(middle, normal["coef"], rtol=1e-9, atol=1e-12)
-
-
-def test_bootstrap_takes_penalties_and_foreign_estimators():
-    lasso = RobustRegressor(penalty="l1", alpha=0.2, scale=1.0).fit(X, Y)
-    table = resampled(lasso, 40, random_state=0)
-    assert table.loc["x1", "coef"] == 0 and table.loc["x1", "p_value"] > 0.5
-    assert table.loc["x0", "p_value"] < 0.05
-    foreign = resampled(HuberRegressor().fit(X, Y), 10, random_state=0)
-    assert (foreign["std_err"] > 0).all()
-
-
-def test_bootstrap_of_groups_keeps_groups_together():
-    """Twice the same row is no more than once if both are always drawn together."""
-    twice = np.repeat(np.arange(60), 2)
-    model = RobustRegressor("l2", scale=1.0).fit(X[twice], Y[twice])
-    together, apart = (
-        np.sqrt(
-            np.diag(
-                coef_covariance(
-                    model,
-                    X[twice],
-                    Y[twice],
-                    cov_type="bootstrap",
-                    groups=groups,
-                    n_bootstrap=150,
-                    random_state=0,
-                )
-            )
-        )
-        for groups in (twice, None)
-    )
-    np.testing.assert_allclose(together / apart, np.sqrt(2), rtol=0.25)
-
-
-def test_bootstrap_counts_weights_as_rows():
-    """Weights of 4 are four times the rows, and half of the standard error."""
-    model = RobustRegressor("l2", scale=1.0).fit(X, Y)
-    one, four = (
-        np.sqrt(
-            np.diag(
-                coef_covariance(
-                    model,
-                    X,
-                    Y,
-                    np.full(N, weight),
-                    cov_type="bootstrap",
-                    n_bootstrap=400,
-                    random_state=0,
-                )
-            )
-        )
-        for weight in (1.0, 4.0)
-    )
-    np.testing.assert_allclose(one / four, 2, rtol=0.25)
-
-
-def test_bootstrap_says_which_columns_few_rows_have():
-    rare = np.column_stack([X, np.arange(N) < 3])
-    model = RobustRegressor("l2", scale=1.0).fit(rare, Y)
-    with pytest.warns(RuntimeWarning, match=r"some of the columns x3 are constant"):
-        coef_covariance(
-            model, rare, Y, cov_type="bootstrap", n_bootstrap=100, random_state=0
-        )
-    single = np.column_stack([X] + [np.arange(N) == row for row in range(3)])
-    model.fit(single, Y)
-    with pytest.raises(ValueError, match="Drop these columns"):
-        coef_covariance(
-            model, single, Y, cov_type="bootstrap", n_bootstrap=50, random_state=0
-        )
-
-
-def test_bootstrap_says_how_many_fits_warned():
-    with pytest.warns(match="tol"):
-        short = SmoothL1Regressor(max_iter=1, tol=1e-14).fit(X, Y)
-    with pytest.warns(RuntimeWarning, match=r"\d+ of 20 resampled fits warned"):
-        resampled(short, 20, random_state=0)

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 import scipy.linalg
-from scipy.stats import norm
 
 from robustreg.fitting import Fit, Problem, fit_problem
-from robustreg.inference.density import spread
+from robustreg.inference.density import at_width, deviation, spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
@@ -156,16 +155,16 @@ class Fitted:
         """
         curvature = self.loss.curvature(self.residual)
         for place, height in jumps_of(self.loss):
-            h = self._kernel_width
-            density = norm.pdf((self.residual - place) / h) / h
+            away = self.residual - place
+            density = at_width("gaussian", away, self._kernel_width)
             curvature = curvature + height * density
         return curvature
 
     @cached_property
     def _kernel_width(self) -> float:
         """Silverman's bandwidth for the density of residuals."""
-        deviation = np.sqrt(self.mean((self.residual - self.mean(self.residual)) ** 2))
-        width = spread(self.residual, self.weight, float(deviation))
+        size = deviation(self.residual, self.weight, self.n_obs)
+        width = spread(self.residual, self.weight, size)
         return float(1.06 * width * self.n_obs**-0.2)
 
     def mean(self, values: Array) -> float:

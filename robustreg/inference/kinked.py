@@ -13,7 +13,14 @@ import numpy as np
 from scipy.stats import norm
 
 from robustreg.estimators import L1Regressor
-from robustreg.inference.density import BANDWIDTHS, KERNELS, Ranked, inside, spread
+from robustreg.inference.density import (
+    BANDWIDTHS,
+    Ranked,
+    at_width,
+    deviation,
+    inside,
+    spread,
+)
 from robustreg.inference.fitted import Fitted
 from robustreg.inference.sandwich import clustered
 from robustreg.rows import Array, Index
@@ -120,27 +127,23 @@ def _sandwich(fitted: Fitted, density: Array) -> Array:
 
 def _kernel_densities(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     """Return ``K(r / h) / h`` for each row, as quantreg does."""
-    residual = fitted.residual
-    square = fitted.weight @ (residual - fitted.mean(residual)) ** 2
-    deviation = float(np.sqrt(square / (fitted.n_obs - 1)))
-    h = _width(fitted, bandwidth, deviation)
-    return KERNELS[kernel](residual / h) / h
+    size = deviation(fitted.residual, fitted.weight, fitted.n_obs - 1)
+    return at_width(kernel, fitted.residual, _width(fitted, bandwidth, size))
 
 
 def _kernel_density(fitted: Fitted, bandwidth: str, kernel: str) -> float:
     """Return the mean of ``K(r / h) / h``, with statsmodels' h."""
-    y = fitted.target
-    square = fitted.mean((y - fitted.mean(y)) ** 2)
-    h = _width(fitted, bandwidth, float(np.sqrt(square)))
-    return _positive(fitted.mean(KERNELS[kernel](fitted.residual / h)) / h)
+    size = deviation(fitted.target, fitted.weight, fitted.n_obs)
+    h = _width(fitted, bandwidth, size)
+    return _positive(fitted.mean(at_width(kernel, fitted.residual, h)))
 
 
-def _width(fitted: Fitted, bandwidth: str, deviation: float) -> float:
+def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
     """Return a bandwidth of quantiles in units of the residuals."""
     q = fitted.quantile
     h = inside(q, BANDWIDTHS[bandwidth](fitted.n_obs, q))
     distance = float(norm.ppf(q + h) - norm.ppf(q - h))
-    return distance * _positive(spread(fitted.residual, fitted.weight, deviation))
+    return distance * _positive(spread(fitted.residual, fitted.weight, size))
 
 
 def _ones(fitted: Fitted) -> Array:
