@@ -9,7 +9,9 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
 
 from robustreg import (
     L1Regressor,
@@ -73,6 +75,10 @@ def test_estimators_that_have_no_table():
     refused("LinearRegression", LinearRegression().fit(X, Y), error=TypeError)
     neighbours = KNeighborsRegressor().fit(X, Y)
     refused("has no coef_", neighbours, error=TypeError, cov_type="bootstrap")
+    search = GridSearchCV(RobustRegressor(), {"loss": ["l2"]}).fit(X, Y)
+    refused("search its best_estimator_", search, error=TypeError)
+    piped = make_pipeline(RobustRegressor()).fit(X, Y)
+    refused("pipeline[-1], pipeline[:-1].transform(X)", piped, error=TypeError)
     several = RobustRegressor().fit(X, np.column_stack([Y, Y]))
     refused("estimator.fit(X, y[:, j])", several)
 
@@ -133,6 +139,12 @@ def test_a_collapsed_scale_has_no_errors():
         refused("fitted exactly", kinked, y=y, cov_type=cov_type)
 
 
+def test_a_target_that_is_mostly_zero_has_no_density_at_its_median():
+    y = np.where(np.arange(N) % 10 < 7, 0.0, np.exp(1 + X[:, 0]))
+    kinked = L1Regressor().fit(X, y)
+    refused("70% of the rows are fitted exactly", kinked, y=y)
+
+
 @pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
 def test_mm_estimates_are_refused_in_their_own_words():
     y = np.where(np.arange(N) < 90, X @ [1.0, 2.0, 3.0], Y)
@@ -146,7 +158,7 @@ def test_mm_estimates_are_refused_in_their_own_words():
 def test_a_loss_with_a_kink_and_curvature_has_the_bootstrap_only():
     model = RobustRegressor("l2", scale=1.0).fit(X, Y)
     model.loss = Bent()
-    refused("cov_type=None has no meaning", model)
+    refused("cov_type=None is not for a loss with a kink and a curve", model)
     refused("Use one of ['bootstrap']", model)
 
 
@@ -178,7 +190,8 @@ def test_options_out_of_range():
 
 
 def test_covariances_of_other_losses():
-    refused("Use one of ['iid',", KINKED, cov_type="HC1")
+    absolute = "cov_type='HC1' is not for an absolute loss, such as L1(). "
+    refused(absolute + "Use one of ['iid',", KINKED, cov_type="HC1")
     refused("Use one of ['H1',", SMOOTH, cov_type="nid")
 
 

@@ -215,5 +215,6 @@ class MMRegressor(RobustLinearModel):
         return (
             "The S-scale",
             "which is least squares on those rows. If they are meant to be exact, "
-            "nothing is wrong.",
+            "nothing is wrong. They always are if coefficients are about as many as "
+            "rows: drop columns, or use RobustRegressor with a penalty.",
         )

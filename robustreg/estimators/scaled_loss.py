@@ -64,5 +64,6 @@ class ScaledLossModel(RobustLinearModel):
         """Return what a collapsed scale is called, and the way out."""
         return (
             f"scale={self.scale!r}",
-            "which is nearly the L1 fit. Pass a number as scale to choose one.",
+            "which is nearly the L1 fit. Pass a number as scale to choose one; where "
+            "columns are about as many as rows, drop some or raise alpha.",
         )

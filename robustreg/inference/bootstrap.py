@@ -11,26 +11,51 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.checks import coefficients_of, is_penalised, names_of
-from robustreg.rows import Array, Index
+from robustreg.inference.checks import coefficients_of, is_penalised
+from robustreg.rows import Array, Index, make_rows
+from robustreg.scale import weighted_median
 
+# A fit that predicts otherwise, by this share of a typical deviation, is another's.
+FOREIGN_PREDICTION = 1e-2
 # With more resamples lost than this share, those left say too little.
 MOST_LOST = 0.5
-# Fits of the same data differ by less than this share of their standard errors.
-SAME_FIT = 0.1
+
+
+def check_refit(estimator: Any, X: Any, y: Array, weight: Array) -> None:
+    """Refuse data and weights that are not the fit's, by fitting them once more.
+
+    Estimators of other libraries may be random, so that only ours are judged.
+    """
+    if not isinstance(estimator, RobustLinearModel):
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = clone(estimator).fit(X, y, sample_weight=weight)
+    fitted, refitted = (X @ m.coef_ + m.intercept_ for m in (estimator, again))
+    moved = weighted_median(np.abs(refitted - fitted), weight)
+    centre = weighted_median(fitted, weight)
+    size = weighted_median(np.abs(fitted - centre) + np.abs(y - fitted), weight)
+    if moved > FOREIGN_PREDICTION * size:
+        raise ValueError(
+            "A fit of this X, y and sample_weight is another one: its predictions "
+            f"differ by {moved / size:.2g} of a typical deviation. Pass the data and "
+            "the weights of the fit, with the parameters that it had; if they include "
+            "random_state=None, give it a number."
+        )
 
 
 @dataclass(frozen=True)
-class Resampled:
-    """Fits of resampled rows.
+class Resamples:
+    """The fits of resampled rows.
 
     Parameters
     ----------
     draws : ndarray of shape (n_resamples, n_coefs)
-        The coefficients.
+        Their coefficients.
     absent : ndarray of bool of shape (n_resamples, n_coefs)
-        Which are 0 because the column is constant in the rows that were drawn, and
-        not in all.
+        Coefficients of columns that vary, but not in the resample: 0, and no estimate.
+        None in fits with a penalty, which has an estimate for every column, and in
+        those of other libraries.
     n_warned : int
         How many fits warned.
     """
@@ -40,7 +65,7 @@ class Resampled:
     n_warned: int
 
 
-def resample(
+def resampled_coefficients(
     estimator: Any,
     X: Any,
     y: Array,
@@ -48,69 +73,46 @@ def resample(
     groups: Index | None,
     n_bootstrap: int,
     random: np.random.RandomState,
-) -> Resampled:
-    """Return fits of resamples.
+) -> Resamples:
+    """Return the fits of resamples.
 
     X is never copied: a resample is a weight for each row, how often it was drawn.
     """
-    draws, absent, n_warned = [], [], 0
-    always = _absent(estimator, X, weight)
+    draws, absent, warned = [], [], 0
+    estimable = _estimable(estimator, X, weight)
     for _ in range(n_bootstrap):
         counts = _draw(weight, groups, random)
-        model, warned = _refit(estimator, X, y, counts)
-        n_warned += warned
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = clone(estimator).fit(X, y, sample_weight=counts)
+        warned += bool(caught)
         draws.append(coefficients_of(model))
-        absent.append(_absent(model, X, counts) & ~always)
-    return Resampled(np.array(draws), np.array(absent), n_warned)
+        absent.append(_absent(model, X, counts, estimable))
+    return Resamples(np.array(draws), np.array(absent), warned)
 
 
-def _refit(estimator: Any, X: Any, y: Array, weight: Array) -> tuple[Any, bool]:
-    """Return a clone's fit, and whether it warned."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model = clone(estimator).fit(X, y, sample_weight=weight)
-    return model, bool(caught)
+def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
+    """Return which coefficients have no estimate but by a column that varies.
 
-
-def _absent(model: Any, X: Any, counts: Array) -> NDArray[np.bool_]:
-    """Return which coefficients are 0 because their column is constant in the rows.
-
-    Without an intercept a column needs to be 0 for that. A penalty makes others 0.
+    With a penalty, and in other libraries, those of constant columns have one as well.
     """
-    coef = coefficients_of(model)
-    absent, live = np.zeros(coef.size, dtype=bool), counts > 0
+    n_coefs = coefficients_of(model).size
     if not isinstance(model, RobustLinearModel) or is_penalised(model):
-        return absent
-    for j in np.flatnonzero(model.coef_ == 0):
-        column = X[:, [j]][live]
-        low, high = column.min(), column.max()
-        absent[j] = low == high and (model.fit_intercept or low == 0)
-    return absent
+        return np.zeros(n_coefs, dtype=bool)
+    far = model._farthest_counted
+    rows = make_rows(X, weight, model.fit_intercept, farthest=far)
+    return np.asarray(rows.varies[:n_coefs])
 
 
-def check_same_data(estimator: Any, X: Any, y: Array, weight: Array) -> None:
-    """Refuse data at which one of robustreg's estimators has other coefficients.
+def _absent(
+    model: Any, X: Any, counts: Array, estimable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which of these coefficients have no estimate in a resample.
 
-    Of others a fit may be random, and is not asked again.
+    They are 0, but so are some that have one: of an absolute loss where y has ties.
     """
-    if not isinstance(estimator, RobustLinearModel):
-        return
-    again, _ = _refit(estimator, X, y, weight)
-    change = X @ (again.coef_ - estimator.coef_)
-    change = change + (again.intercept_ - estimator.intercept_)
-    n_obs, n_coefs = float(weight.sum()), len(names_of(estimator))
-    change = np.sqrt(weight @ np.square(change) / n_obs)
-    # A small part of the predictions' own errors, or what the tolerance leaves open.
-    share = max(SAME_FIT * np.sqrt(n_coefs / n_obs), 10 * np.sqrt(estimator.tol))
-    precision = 1e3 * float(np.finfo(estimator.coef_.dtype).eps)
-    size = share * again.residual_scale_ + precision * float(np.abs(y).max())
-    if change > size:
-        raise ValueError(
-            "A refit on this X, y and sample_weight has other coefficients: its "
-            f"predictions are {change:.2g} away, {size:.2g} is allowed. Pass the data "
-            "and the weights of the fit, with the parameters that it had, and a "
-            "number as random_state of an estimator that has one."
-        )
+    zero = (coefficients_of(model) == 0) & estimable
+    return zero & ~_estimable(model, X, counts) if zero.any() else zero
 
 
 def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) -> Array:
@@ -124,12 +126,9 @@ def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) ->
     return np.asarray(weight * times[groups])
 
 
-def without_lost(draws: Array, absent: NDArray[np.bool_], names: list[str]) -> Array:
-    """Return the resamples in which every column varies; say how many do not.
-
-    A column that is constant in a resample has the coefficient 0 there, which is no
-    estimate.
-    """
+def without_lost(found: Resamples, names: list[str]) -> Array:
+    """Return the resamples in which every column varies; say how many do not."""
+    draws, absent = found.draws, found.absent
     lost = absent.any(axis=1)
     if not lost.any():
         return draws

@@ -27,7 +27,9 @@ def check_fitted(estimator: Any) -> None:
     if "coef_" not in vars(estimator):
         raise TypeError(
             f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
-            "standard errors. Pass a fitted linear model, such as RobustRegressor."
+            "standard errors. Pass a fitted linear model, such as RobustRegressor: of "
+            "a search its best_estimator_, of a pipeline the last step, with X as the "
+            "steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
         )
     if np.ndim(estimator.coef_) != 1:
         raise ValueError(
@@ -150,6 +152,16 @@ def _is_missing(label: Any) -> bool:
 def _kinds(labels: Array) -> str:
     """Return the names of the labels' types."""
     return " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
+
+
+def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
+    """Refuse weights that count fewer rows than a resample of them needs."""
+    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
+    if groups is None and total < min(n_live, n_coefs + 1) * (1 - 1e-9):
+        raise ValueError(
+            "sample_weight must count rows, of which resamples are drawn, but "
+            f"{n_live} rows have a total weight of {total:.4g}. Divide it by its mean."
+        )
 
 
 def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:

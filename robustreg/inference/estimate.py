@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from robustreg.inference.bootstrap import check_same_data, resample, without_lost
+from robustreg.inference.bootstrap import (
+    check_refit,
+    resampled_coefficients,
+    without_lost,
+)
 from robustreg.inference.checks import (
     check_analytic,
     check_choice,
+    check_counts,
     check_fit,
     check_fitted,
     check_groups,
@@ -29,6 +34,7 @@ from robustreg.inference.families import (
     COV_TYPES,
     DEFAULTS,
     EVERY_NAME,
+    KINDS,
 )
 from robustreg.losses import Loss
 from robustreg.rows import Array
@@ -106,8 +112,8 @@ def _analytic(
         cov_type = DEFAULTS.get(kind) if data.groups is None else "cluster"
     if cov_type not in COV_TYPES[kind]:
         raise ValueError(
-            f"cov_type={cov_type!r} has no meaning for a fit that is {kind}, with "
-            f"{loss!r}. Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
+            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
+            f"Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
         )
     entry = COV_TYPES[kind][cov_type]
     given = {**options, "groups": data.groups}
@@ -135,10 +141,13 @@ def _bootstrap(
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
     random = check_random_state(random_state)
-    check_same_data(estimator, X, y, weight)
+    check_counts(weight, groups, coefficients_of(estimator).size)
+    check_refit(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
-    found = resample(estimator, X, y, weight, groups, int(n_bootstrap), random)
-    draws = without_lost(found.draws, found.absent, names)
+    found = resampled_coefficients(
+        estimator, X, y, weight, groups, int(n_bootstrap), random
+    )
+    draws = without_lost(found, names)
     if found.n_warned:
         warnings.warn(
             f"{found.n_warned} of {n_bootstrap} resampled fits warned, of a tolerance "

@@ -66,6 +66,14 @@ COV_TYPES: dict[str, dict[str, CovType]] = {
     },
     "other": {},
 }
+# What a kind is called in errors.
+KINDS = {
+    "smooth": "a smooth loss",
+    "MM": "an MM-estimate",
+    "jumping": "a loss whose slope jumps",
+    "kinked": "an absolute loss",
+    "other": "a loss with a kink and a curve",
+}
 # Of any loss, any penalty and any linear model.
 BOOTSTRAP = "bootstrap"
 DEFAULTS = {

@@ -14,6 +14,7 @@ from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Index, Rows
+from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
 # Below this reciprocal condition number a Gram matrix has lost the digits that
@@ -295,6 +296,8 @@ class Fitted:
     def snapped(self) -> Array:
         """Residuals, those that the fit passes through made 0."""
         error = np.abs(self.target) + np.abs(self.target - self.residual)
+        # Where y is 0 the fit errs by as much as elsewhere.
+        error += spread_of(self.target, self.weight)
         typical = weighted_median(np.abs(self.residual), self.weight)
         bound = ZERO_RESIDUAL * typical + ROUNDING * self.precision * error
         return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)

@@ -177,7 +177,8 @@ def coef_table(
     check_choice("interval", interval, INTERVALS)
     if interval is not None and cov_type != "bootstrap":
         raise ValueError(
-            f"interval={interval!r} is for cov_type='bootstrap'. Got {cov_type!r}."
+            f"interval={interval!r} is for cov_type='bootstrap'. "
+            f"Got cov_type={cov_type!r}."
         )
     found = estimate(
         estimator,

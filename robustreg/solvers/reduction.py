@@ -25,6 +25,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
+from robustreg.linalg import EPS
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index
@@ -144,6 +145,8 @@ def _as_it_is(
 ) -> OptimizeResult:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
     point, _ = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    if (as_it_is := without_loss(objective, point.params)).success:
+        return as_it_is
     return exact(objective, point.params, _spread(objective, point.params))
 
 
@@ -152,7 +155,10 @@ def without_loss(objective: Objective, start: Array) -> OptimizeResult:
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
     exact = objective.typical_residual(point) <= NOISE_LEVELS * objective.noise
     gap = duality_gap(objective, point, slopes) if exact else np.inf
-    success = gap <= allowed_gap(objective, point, 0.0, slopes)
+    # Predictions round by their terms, which may be larger than they are.
+    error = 4 * EPS * float(np.abs(point.params).sum())
+    rounding = float(objective.loss.value(np.array([error, -error])).max())
+    success = gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding)
     return result_at(point, gap, 1, success, "not exact", slopes=slopes)
 
 
