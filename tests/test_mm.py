@@ -137,6 +137,21 @@ def test_light_rows_do_not_say_what_is_far():
     assert_allclose(params_of(fit), params_of(clean), atol=0.2)
 
 
+@pytest.mark.parametrize("size", [1e16, 1e60])
+def test_far_rows_of_dependent_columns_are_fitted_or_said(size):
+    # They have no digits left that tell in which columns they are dependent.
+    for seed in range(3):
+        X, y = make_data(200, seed=seed)
+        X[:60], y[:60] = size * X[:60], 1e5 * y[:60]
+        more = np.column_stack([X, X[:, 0], X[:, 1] - X[:, 2]])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = MMRegressor(n_subsets=50).fit(more, y)
+        categories = {one.category for one in said}
+        assert categories <= {ConvergenceWarning}
+        assert categories or model.stationarity_ <= 1e-3
+
+
 def test_efficiency_at_the_gaussian():
     # The same errors for least squares, so that the ratio has a small error.
     rng = np.random.default_rng(0)
