@@ -20,6 +20,7 @@ from robustreg.rows.base import (
     make_standard,
     representatives,
     strata,
+    typical_range,
 )
 from robustreg.rows.formed import FormedRows
 
@@ -84,36 +85,12 @@ def sampled_standard(
     return replace(standard, exact=False) if standard.unit.all() else None
 
 
-def typical_standard(
-    X: NDArray[np.floating[Any]],
-    weight: Array,
-    fit_intercept: bool,
-    standard: Standard,
-    farthest: float,
-) -> Standard:
-    """Return the standardisation by rows without a far entry.
-
-    The one by all rows, as given, if none is far, if most are, or if a column varies
-    in far rows only.
-    """
-    near = weight * _near_rows(X, weight, farthest)
-    if np.count_nonzero(near) == np.count_nonzero(weight) or 2 * near.sum() < (
-        weight.sum()
-    ):
-        return standard
-    by_near = dense_standard(X, near, fit_intercept)
-    return by_near if ((by_near.unit > 0) >= (standard.unit > 0)).all() else standard
-
-
-def _near_rows(
+def near_rows(
     X: NDArray[np.floating[Any]], weight: Array, farthest: float
 ) -> NDArray[np.bool_]:
     """Return which rows have no entry far from the median of its column."""
-    some = X[representatives(weight, SAMPLE_ROWS)[0]].astype(np.float64)
-    middle = np.median(some, axis=0)
-    deviation = np.median(np.abs(some - middle), axis=0)
-    reach = np.where(deviation > 0, farthest * deviation, np.inf)
-    low, high = middle - reach, middle + reach
+    drawn, share = representatives(weight, SAMPLE_ROWS)
+    low, high = typical_range(X[drawn].astype(np.float64), share, farthest)
     result = np.empty(X.shape[0], np.bool_)
     for place in _places(*X.shape):
         block = X[place]
