@@ -63,7 +63,20 @@ def make_standard(
     """Return the standardisation by weighted moments of the columns.
 
     A deviation of a few rounding errors of the mean is a constant column's.
+
+    Raises
+    ------
+    ValueError
+        For columns whose squares overflow or underflow.
     """
+    lost = ~np.isfinite(mean_square) | ((mean_square == 0) & (mean != 0))
+    if lost.any():
+        raise ValueError(
+            "X has entries whose squares are no floating point numbers, in columns "
+            f"{np.flatnonzero(lost)[:10].tolist()}: beyond about 1e154, or all within "
+            "1e-162. Multiply such columns by a power of ten, which does not change "
+            "the fit but for the units of its coefficients, or drop wrong rows."
+        )
     if fit_intercept:
         spread = np.where(
             deviation > 16 * np.finfo(float).eps * abs(mean), deviation, 0

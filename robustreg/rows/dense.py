@@ -42,6 +42,13 @@ def dense_standard(
     .. [1] Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms for computing
        the sample variance. The American Statistician 37, 242-247.
     """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        moments = _moments(X, weight)
+    return make_standard(*moments, fit_intercept)
+
+
+def _moments(X: NDArray[np.floating[Any]], weight: Array) -> tuple[Array, Array, Array]:
+    """Return the mean, standard deviation and mean square of each column."""
     n, p = X.shape
     mean, square, mean_square = np.zeros(p), np.zeros(p), np.zeros(p)
     seen = 0.0
@@ -50,7 +57,10 @@ def dense_standard(
         total = float(w.sum())
         if total == 0:
             continue
+        live = w > 0
         block = X[place].astype(np.float64)
+        if not live.all():
+            block, w = block[live], w[live]
         center = w @ block / total
         mean_square += w @ block**2
         block -= center
@@ -61,9 +71,7 @@ def dense_standard(
         square += inner + gap**2 * (seen * total / (seen + total))
         mean += gap * (total / (seen + total))
         seen += total
-    return make_standard(
-        mean, np.sqrt(square / seen), mean_square / seen, fit_intercept
-    )
+    return mean, np.sqrt(square / seen), mean_square / seen
 
 
 def sampled_standard(

@@ -28,15 +28,28 @@ SAMPLE_ROWS, CHUNK_ENTRIES = 10_000, 2**20
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
     """Return the standardisation of a CSR matrix, from weighted moments."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        moments = _moments(X, weight, fit_intercept)
+    return make_standard(*moments, fit_intercept)
+
+
+def _moments(X: Any, weight: Array, centred: bool) -> tuple[Array, Array, Array]:
+    """Return the mean, standard deviation and mean square of each column.
+
+    The deviation to full precision only if it is ``centred``, that is, needed.
+    """
+    live = weight > 0
+    if not live.all():
+        X, weight = X[live], weight[live]
     w = weight / weight.sum()
     mean, mean_square = X.T @ w, X.power(2, np.float64).T @ w
     square = mean_square - mean**2
     # Where the difference cancels, deviations are summed instead.
     close = np.flatnonzero(square < 0.5 * mean_square)
-    if fit_intercept and close.size:
+    if centred and close.size:
         mean[close], square[close] = _two_pass(X[:, close], w)
     spread = np.sqrt(np.maximum(square, 0.0))
-    return make_standard(mean, spread, mean_square, fit_intercept)
+    return mean, spread, mean_square
 
 
 def near_rows(X: Any, weight: Array, farthest: float) -> NDArray[np.bool_]:
