@@ -27,7 +27,7 @@ from robustreg.scale import (
 from robustreg.solvers import near_start, solve
 from robustreg.solvers.direct import direct_step
 from robustreg.solvers.facts import step_rule_for
-from robustreg.solvers.majorised import convex_start
+from robustreg.solvers.majorised import SOUND, convex_start
 from robustreg.solvers.refinement import refine
 from robustreg.solvers.sampling import Sample, default_size, sample
 from robustreg.solvers.subsampled import preconditioner_at
@@ -309,20 +309,24 @@ def _finished(scaled: _Scaled, found: FixedPoint, estimated: bool) -> Fit:
     scale = max(
         scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
     )
+    stationarity = _stationarity(result.point)
+    # A canonical or refined point may have lost to rounding what the solver found.
+    lost = bool(np.isnan(result.gap)) and stationarity > SOUND
+    trouble = "rounding errors are too large" if result.success else result.message
     return Fit(
         coef=coef.astype(np.float64),
         intercept=float(intercept),
         scale=found.scale,
         objective=float(result.point.value),
         dual_gap=float(result.gap),
-        stationarity=_stationarity(result.point),
+        stationarity=stationarity,
         n_iter=max(int(result.nit), 1),
         weights=relative_weight(problem.loss, residual) if smooth else None,
         residual_scale=scale,
         outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
-        success=bool(result.success) and found.converged,
+        success=bool(result.success) and found.converged and not lost,
         collapsed=found.collapsed,
-        message=result.message if found.converged else "the scale did not settle",
+        message=trouble if found.converged else "the scale did not settle",
     )
 
 

@@ -43,6 +43,7 @@ def rounding_scale(
     """
     varies = standard.unit > 0
     size = np.abs(standard.shift[varies]) + 1 / standard.unit[varies]
-    terms = coef[varies] * size
-    total = float(np.hypot(np.linalg.norm(terms), intercept))
-    return max(2 * eps * total, TINY)
+    terms = np.append(coef[varies] * size, intercept)
+    # Squares of terms beyond 1e154 would overflow.
+    largest = max(float(np.abs(terms).max()), TINY)
+    return max(2 * eps * largest * float(np.linalg.norm(terms / largest)), TINY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self, final
 
 import numpy as np
@@ -269,6 +270,8 @@ class OutlierMapDisplay:
                 textcoords="offset points",
                 fontsize="small",
                 color="#202020",
+                # Above all points.
+                zorder=2 + len(STYLES),
             )
             for rank in taken
         ]
@@ -350,7 +353,8 @@ def _measured(
             "the steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
         )
     score = estimator.outlier_score(X, y)
-    residual = np.copysign(score, np.asarray(y) - estimator.predict(X))
+    target_values = np.asarray(y, dtype=np.float64)
+    residual = np.copysign(score, target_values - estimator.predict(X))
     far = robust_distance(X, random_state=random_state)
     return {
         "residual": _column(residual, target),
@@ -365,7 +369,7 @@ def _column(residual: Array, target: int | None) -> Array:
     if residual.ndim == 1 and target is None:
         return residual
     n_targets = 1 if residual.ndim == 1 else residual.shape[1]
-    if target is None or not 0 <= target < n_targets:
+    if not isinstance(target, Integral) or not 0 <= target < n_targets:
         raise ValueError(
             "target must be the column of y to draw, of those of the fit: "
             f"{', '.join(map(str, range(n_targets)))}. Got {target!r}."

@@ -233,7 +233,9 @@ def find_fixed_point(
         # A secant step much longer than the plain one is not to be trusted, unless
         # the scale falls on and on, as it does towards a collapse.
         step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
-        new_x, new_f = _log_excess(measure_at, float(np.exp(x + step)), floor)
+        # Below the floor nothing is measured: residuals are rounding errors there.
+        new = max(float(np.exp(x + step)), floor)
+        new_x, new_f = _log_excess(measure_at, new, floor)
         reach = 2 * reach if new_f * f > 0 else 2.0
         if new_f > -np.inf and new_x != x:
             slope = min((new_f - f) / (new_x - x), FLATTEST)

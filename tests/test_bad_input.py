@@ -227,3 +227,28 @@ def test_one_iteration_warns_once_and_keeps_a_finite_fit(loss, penalty):
     assert model.n_iter_ == 1
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.intercept_)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize("size", [1e160, 1e-200])
+def test_columns_whose_squares_are_no_numbers(size, container):
+    X = np.random.default_rng(0).normal(size=(30, 3)) + 1.0
+    X[:, 1] *= size
+    with pytest.raises(ValueError, match=r"columns \[1\].*power of ten"):
+        SmoothL1Regressor().fit(container(X), X[:, 0])
+
+
+def test_targets_whose_squares_overflow():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    with pytest.raises(ValueError, match=r"y has values as large as .*Divide y"):
+        SmoothL1Regressor().fit(X, 1e200 * X[:, 0])
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])
+def test_rows_of_weight_0_may_hold_anything_finite(container):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    weight, junk = np.ones(30), X.copy()
+    weight[:5], junk[:5] = 0.0, 1e200
+    model = SmoothL1Regressor().fit(container(junk), X[:, 0], sample_weight=weight)
+    clean = SmoothL1Regressor().fit(X[5:], X[5:, 0])
+    np.testing.assert_allclose(model.coef_, clean.coef_, atol=1e-12)

@@ -20,6 +20,7 @@ from robustreg import (
     SmoothL1Regressor,
 )
 from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.density import KERNELS
 from robustreg.losses import Loss, LossFacts, Pinball
 
 
@@ -157,6 +158,7 @@ def test_mm_estimates_are_refused_in_their_own_words():
 def test_a_loss_with_a_kink_and_curvature_has_the_bootstrap_only():
     model = RobustRegressor("l2", scale=1.0).fit(X, Y)
     model.loss = Bent()
+    refused("cov_type=None is not for a loss with a kink and a curve", model)
     refused("Use one of ['bootstrap']", model)
 
 
@@ -213,6 +215,47 @@ def test_groups():
     refused("missing labels", groups=np.where(GROUPS == 3, np.nan, GROUPS))
     labels = np.array([None if g == 3 else "a" for g in GROUPS], dtype=object)
     refused("missing labels", groups=labels)
+
+
+@pytest.mark.parametrize("dtype", ["string", "Int64", "category", object])
+def test_missing_groups_of_a_frame(dtype):
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series([None if g == 3 else g for g in GROUPS.tolist()])
+    labels = labels.astype("Int64").astype(dtype)
+    refused("missing labels", groups=labels)
+    whole = pandas.Series(GROUPS).astype("Int64").astype(dtype)
+    table = coef_table(SMOOTH, X, Y, groups=whole)
+    assert table.equals(coef_table(SMOOTH, X, Y, groups=GROUPS))
+
+
+def test_groups_that_have_no_order():
+    labels = np.array([g if g < 5 else "a" for g in GROUPS.tolist()], dtype=object)
+    refused("Got both int and str", groups=labels, error=TypeError)
+
+
+def test_any_real_number_is_a_level():
+    table = coef_table(SMOOTH, X, Y, level=np.float32(0.5))
+    assert table.equals(coef_table(SMOOTH, X, Y, level=0.5))
+    refused("(0, 1). Got np.float32(1.5)", level=np.float32(1.5))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_gross_outlier_overflows_nothing(kernel):
+    """Warnings are errors here."""
+    y = np.where(np.arange(N) == 0, 1e200, Y)
+    options = {"kernel": kernel}
+    for cov_type in ("ker", "kernel-iid"):
+        own, less = (
+            coef_table(L1Regressor().fit(X, t), X, t, cov_type=cov_type, **options)
+            for t in (y, np.where(np.arange(N) == 0, 1e3, Y))
+        )
+        assert np.abs(own["std_err"] / less["std_err"] - 1).max() < 0.1
+
+
+def test_single_precision_is_named_where_it_is_the_cause():
+    narrow, y = X.astype(np.float32), Y + 1e5
+    message = "as closely as float32 can tell"
+    refused(message, L1Regressor().fit(narrow, y), X=narrow, y=y)
 
 
 def test_pandas_is_named_if_missing(monkeypatch):

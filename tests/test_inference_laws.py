@@ -212,15 +212,38 @@ def test_far_columns_cost_no_digits(cov_type):
     np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-6)
 
 
-def test_nearly_dependent_columns_keep_their_digits():
-    """Orthogonal steps take over where the Gram matrix has lost the digits."""
-    close = np.column_stack([X[:, 0], X[:, 0] + 1e-6 * X[:, 1]])
-    model = fit("l2", close)
-    design = np.column_stack([close, np.ones(N)])
-    R = np.linalg.inv(np.linalg.qr(design)[1])
-    own = coef_covariance(model, close, Y, cov_type="H1")
-    variance = np.sum((Y - model.predict(close)) ** 2) / (N - 3)
-    np.testing.assert_allclose(own, variance * R @ R.T, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("loss", "cov_type"),
+    [("l2", c) for c in ("H1", "H2", "H3", "HC1", "HC2", "HC3", "cluster")]
+    + [("mm", c) for c in ("avar1", "HC3")]
+    + [("l1", c) for c in ("powell", "kernel-robust", "cluster")],
+)
+@pytest.mark.parametrize("apart", [2.0**-20, 2.0**-27])
+def test_nearly_dependent_columns_keep_their_digits(loss, cov_type, apart):
+    """Orthogonal steps take over where the Gram matrix has lost the digits.
+
+    The same fit in columns that are far from dependent tells the errors; a model in
+    the dependent ones is given its coefficients, since a fit of them has fewer digits.
+    """
+    close = np.column_stack([X[:, 0], X[:, 0] + apart * X[:, 2]])
+    well = np.column_stack([X[:, 0], (close[:, 1] - close[:, 0]) / apart])
+    change = np.array([[1, -1 / apart, 0], [0, 1 / apart, 0], [0, 0, 1]])
+    groups = GROUPS if cov_type == "cluster" else None
+    model = fit(loss, well)
+    reference = coef_covariance(model, well, Y, cov_type=cov_type, groups=groups)
+    model.coef_ = change[:2, :2] @ model.coef_
+    if loss == "mm":
+        model.s_coef_ = change[:2, :2] @ model.s_coef_
+    own = coef_covariance(model, close, Y, cov_type=cov_type, groups=groups)
+    errors = np.sqrt(np.diag(change @ reference @ change.T))
+    np.testing.assert_allclose(np.sqrt(np.diag(own)), errors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_covariances_beyond_floating_point_are_refused(unit):
+    for model in (RobustRegressor(), MMRegressor(n_subsets=50)):
+        with pytest.raises(ValueError, match=r"beyond the range.*Divide y by \d"):
+            coef_covariance(model.fit(X, unit * Y), X, unit * Y)
 
 
 def test_data_are_not_changed():

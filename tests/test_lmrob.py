@@ -11,11 +11,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import MMRegressor
+from robustreg.inference import coef_covariance
 
 FILE = Path(__file__).parent / "data" / "lmrob.json"
 SETS = json.loads(FILE.read_text())["sets"]
-# lmrob's constants have seven digits.
-DIGITS = 1e-4
+DIGITS = 1e-6
 every_set = pytest.mark.parametrize("name", SETS)
 
 
@@ -33,6 +33,14 @@ def test_coefficients_and_scale(name):
     assert_allclose(model.scale_, reference["scale"], rtol=DIGITS)
     found = np.append(model.s_intercept_, model.s_coef_)
     assert_allclose(found, reference["s_coefficients"], rtol=DIGITS)
+
+
+@every_set
+def test_standard_errors(name):
+    reference, model = fitted(name)
+    covariance = coef_covariance(model, reference["X"], reference["y"])
+    errors = np.roll(np.sqrt(np.diag(covariance)), 1)
+    assert_allclose(errors, reference["std_errors"], rtol=DIGITS)
 
 
 @every_set

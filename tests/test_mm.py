@@ -112,6 +112,46 @@ def test_columns_of_any_size_in_wrong_rows(decades, n):
     assert_allclose(params_of(fit), params_of(clean), atol=0.4)
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("size", [1e6, 1e16, 1e100])
+@pytest.mark.parametrize(("n", "seed"), [(200, 5), (5000, 1)])
+def test_wrong_rows_of_any_size_where_a_column_is_mostly_zero(container, size, n, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(n, 4)), rng.normal(size=n)
+    X[:, 2:] *= rng.random((n, 2)) < 0.3
+    y += X.sum(axis=1)
+    clean = MMRegressor(n_subsets=50).fit(X[n // 3 :], y[n // 3 :])
+    X[: n // 3] = size * rng.normal(size=(n // 3, 4))
+    y[: n // 3] *= 1e5
+    fit = MMRegressor(n_subsets=50).fit(container(X), y)
+    assert_allclose(params_of(fit), params_of(clean), atol=0.3)
+    assert fit.stationarity_ <= 1e-4
+
+
+def test_light_rows_do_not_say_what_is_far():
+    X, y = make_data(100, share=0.0)
+    clean = MMRegressor().fit(X[60:], y[60:])
+    X[:60], y[:60] = 1e18 + 1e12 * X[:60], 1e6
+    count = np.where(np.arange(100) < 60, 1.0, 10.0)
+    fit = MMRegressor().fit(X, y, count)
+    assert_allclose(params_of(fit), params_of(clean), atol=0.2)
+
+
+@pytest.mark.parametrize("size", [1e16, 1e60])
+def test_far_rows_of_dependent_columns_are_fitted_or_said(size):
+    # They have no digits left that tell in which columns they are dependent.
+    for seed in range(3):
+        X, y = make_data(200, seed=seed)
+        X[:60], y[:60] = size * X[:60], 1e5 * y[:60]
+        more = np.column_stack([X, X[:, 0], X[:, 1] - X[:, 2]])
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = MMRegressor(n_subsets=50).fit(more, y)
+        categories = {one.category for one in said}
+        assert categories <= {ConvergenceWarning}
+        assert categories or model.stationarity_ <= 1e-3
+
+
 def test_efficiency_at_the_gaussian():
     # The same errors for least squares, so that the ratio has a small error.
     rng = np.random.default_rng(0)

@@ -11,12 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.losses import LOSSES
 from robustreg.scale import MAD_FACTOR, weighted_median
 from robustreg.solvers import SOLVERS
 
-CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
+LOSS_CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
+CLASSES = [*LOSS_CLASSES, MMRegressor]
 TRUTH = np.array([1.0, -2.0, 0.5])
 N_BAD = 15
 
@@ -48,7 +49,7 @@ def assert_flags_are_scores(model, X, y):
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("cls", LOSS_CLASSES)
 def test_flags_agree_with_scores(cls, loss):
     X, y = make_data()
     model = cls(loss).fit(X, y)
@@ -95,14 +96,23 @@ def test_the_score_is_the_residual_in_robust_scales(cls):
     new, target = make_data(seed=1)
     expected = np.abs(target - model.predict(new)) / model.residual_scale_
     assert_allclose(model.outlier_score(new, target), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("cls", LOSS_CLASSES)
+def test_the_robust_scale_is_the_median_of_the_residuals(cls):
+    X, y = make_data()
+    model = cls().fit(X, y)
     residual = y - model.predict(X)
     measured = MAD_FACTOR * np.median(np.abs(residual))
     assert model.residual_scale_ == pytest.approx(measured, rel=1e-8)
 
 
-@pytest.mark.parametrize("scale", ["mad", "proposal2"])
-def test_an_estimated_scale_is_the_scale_of_the_residuals(scale):
-    model = RobustRegressor(scale=scale).fit(*make_data())
+@pytest.mark.parametrize(
+    "model",
+    [RobustRegressor(scale="mad"), RobustRegressor(scale="proposal2"), MMRegressor()],
+)
+def test_an_estimated_scale_is_the_scale_of_the_residuals(model):
+    model.fit(*make_data())
     assert model.residual_scale_ == model.scale_
 
 
@@ -167,6 +177,15 @@ def test_the_unit_of_y_changes_no_flag(model, unit):
     scale = model.residual_scale_
     assert_array_equal(model.fit(X, unit * y).outliers_, expected)
     assert model.residual_scale_ == pytest.approx(abs(unit) * scale, rel=1e-7)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+@pytest.mark.parametrize("model", [RobustRegressor(), MMRegressor(n_subsets=50)])
+def test_extreme_units_of_y_change_no_flag(model, unit):
+    X, y = make_data()
+    expected, scale = model.fit(X, y).outliers_, model.residual_scale_
+    assert_array_equal(model.fit(X, unit * y).outliers_, expected)
+    assert model.residual_scale_ == pytest.approx(unit * scale, rel=1e-7)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -240,7 +259,7 @@ def test_a_constant_y_has_no_outliers_and_all_else_is_one(cls, value):
     assert (model.outlier_score(X, np.full(len(y), value + 1.0)) > 3).all()
 
 
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("cls", LOSS_CLASSES)
 @pytest.mark.parametrize("shape", [(3, 3), (5, 20), (1, 1), (2, 1)])
 def test_interpolated_rows_are_no_outliers(cls, shape):
     rng = np.random.default_rng(2)

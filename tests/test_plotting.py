@@ -1,5 +1,6 @@
 """The outlier map: kinds of rows on classic data, hard designs, and the picture."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from robustreg import L1Regressor, RobustRegressor
+from robustreg import L1Regressor, MMRegressor, RobustRegressor
 from robustreg.leverage import MOST_ROWS, robust_distance
 from robustreg.plotting import STYLES, OutlierMapDisplay, outlier_category
 
 DATA = Path(__file__).parent / "data"
+CLASSIC = json.loads((DATA / "lmrob.json").read_text())["sets"]
 
 
 def load(name):
@@ -87,6 +89,35 @@ def test_a_fit_that_leverage_owns_shows_it_as_good():
     X, y = load("hbk")
     category = outlier_category(RobustRegressor().fit(X, y), X, y)
     assert rows_of(category, "good leverage") == list(range(1, 11))
+
+
+def classic(name):
+    """Return X and y of a classic data set."""
+    each = CLASSIC[name]
+    return np.array(each["X"], dtype=float), np.array(each["y"], dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "good", "vertical"),
+    [
+        # By construction.
+        ("hbk", range(1, 11), range(11, 15), []),
+        # The giant stars of Rousseeuw and Leroy (1987).
+        ("starsCYG", [11, 20, 30, 34], [7, 14], []),
+        # The rows that they moved.
+        ("wood", [4, 6, 8, 19], [11], []),
+        # Of Rousseeuw and van Zomeren's (1990) bad ones, 1, 3 and 21, a fit of high
+        # efficiency comes near to 1 and 3: lmrob's residuals of them are 2 scales, too.
+        ("stackloss", [21], [1, 2, 3, 17], [4]),
+    ],
+)
+def test_mm_estimates_tell_bad_leverage_from_good(name, bad, good, vertical):
+    """No row is left out by hand: the fit resists leverage by itself."""
+    X, y = classic(name)
+    category = outlier_category(MMRegressor().fit(X, y), X, y)
+    assert rows_of(category, "bad leverage") == list(bad)
+    assert rows_of(category, "good leverage") == list(good)
+    assert rows_of(category, "vertical outlier") == list(vertical)
 
 
 def test_stackloss():
@@ -219,7 +250,7 @@ def test_one_target_of_several():
             outlier_category(model, X, targets, target=target),
             outlier_category(alone, X, targets[:, target]),
         )
-    for target in (None, 2, -1):
+    for target in (None, 2, -1, 0.5):
         with pytest.raises(ValueError, match=rf"target must be .*0, 1.*{target}"):
             outlier_category(model, X, targets, target=target)
     with pytest.raises(ValueError, match="Got 1"):
@@ -235,6 +266,18 @@ def test_other_estimators_are_refused_with_the_way_out():
         outlier_category(pipeline, X, y)
     category = outlier_category(pipeline[-1], pipeline[:-1].transform(X), y)
     assert_array_equal(category, outlier_category(RobustRegressor().fit(X, y), X, y))
+
+
+def test_numbers_as_objects_are_numbers():
+    model, X, y = make_data()
+    category = outlier_category(model, X, y.astype(object))
+    assert_array_equal(category, outlier_category(model, X, y))
+
+
+def test_labels_are_above_all_points(figures):
+    display = OutlierMapDisplay.from_estimator(*make_data())
+    points = max(dots.get_zorder() for dots in display.points_.values())
+    assert min(text.get_zorder() for text in display.texts_) > points
 
 
 def test_the_picture(figures):

@@ -166,6 +166,10 @@ def test_fixed_point_of_a_power(power, start):
 def test_fixed_point_at_the_floor_and_none():
     found = find_fixed_point(lambda s: 0.1 * s if s > 1e-3 else 0.0, 1.0, 1e-6)
     assert found.collapsed and found.converged and found.scale == pytest.approx(1e-6)
+    # The secant of a scale that falls and falls leads far below the floor.
+    tried = []
+    found = find_fixed_point(lambda s: tried.append(s) or 0.6 * s, 50.0, 1e-10)
+    assert found.collapsed and min(tried) == pytest.approx(1e-10, rel=1e-12)
     # A jump over the diagonal has no fixed point to find.
     assert not find_fixed_point(lambda s: 4.0 if s < 2 else 1.0, 1.0, 1e-6).converged
 

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, PENALTIES, assert_same_fit
+from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 
 from robustreg import RobustRegressor, SmoothL1Regressor
+from robustreg.losses import make_loss
+from robustreg.objective import Objective
+from robustreg.penalties import make_penalty
+from robustreg.rows import make_rows
+from robustreg.solvers import solve
 
 
 def make_data(n=60, p=3, seed=21):
@@ -110,3 +116,19 @@ def test_a_warm_start_after_a_collapse():
     with pytest.warns(match="collapsed"):
         model.fit(X, np.full(60, 4.0))
     assert_warm_is_cold(model, X, y)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("far", [300.0, 360.0, 370.0])
+def test_curvature_too_faint_for_a_step(penalty, far):
+    # That of log cosh falls as exp(-2 r), and its inverse overflows.
+    X, y = make_data()
+    rows, share = make_rows(X, np.ones(60), True), np.full(60, 1 / 60)
+    loss, zero = make_loss("log_cosh", None), np.zeros(4)
+    strength = make_penalty(penalty, 1e-14, 0.5, 3)
+    objective = Objective(rows, y - np.median(y) + far, share, loss, strength)
+    start = OptimizeResult(x=zero)
+    warm = solve(objective, zero, "auto", 1e-10, 200, start)
+    cold = solve(objective, zero, "auto", 1e-10, 200)
+    assert warm.success
+    np.testing.assert_allclose(warm.x, cold.x, rtol=1e-7)

@@ -15,6 +15,8 @@ MOST_ROWS, ROWS_A_PARAM = 4000, 20
 ROWS_A_DIRECTION = 50
 # A direction in which the rows extend less than this, relative to others, is none.
 FLAT = 1e-11
+# A row is far with an entry so many times larger than its column's typical one.
+FARTHEST = 1e3
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def _sample(rows: Rows, weight: Array, order: Index, size: int) -> tuple[Index, 
 
 def _null_directions(design: Array) -> Array:
     """Return an orthonormal basis of the directions in which no row extends."""
-    _, size, turn = np.linalg.svd(np.linalg.qr(design, mode="r"))
+    # Far rows would make all others look as if they did not extend.
+    directions = design / _norms(design)[:, None]
+    _, size, turn = np.linalg.svd(np.linalg.qr(directions, mode="r"))
     rank = int(np.count_nonzero(size > FLAT * size[0])) if size.size else 0
     return np.asarray(turn[rank:].T)
 
@@ -141,10 +145,18 @@ def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
 
 
 def _spreads(centred: Array, weight: Array) -> Array:
-    """Return the median size of each column; the mean where most of it is 0."""
+    """Return the median size of each column.
+
+    Where most of it is 0, that of the rest, in rows that the other columns call near.
+    """
     size = np.abs(centred)
-    median, mean = _medians(size, weight), weight @ size / weight.sum()
-    return np.where(median > 0, median, mean)
+    spread = _medians(size, weight)
+    far = (size > FARTHEST * spread).any(axis=1, where=spread > 0)
+    for j in np.flatnonzero((spread == 0) & size.any(axis=0)):
+        rest = weight * (size[:, j] > 0)
+        near = rest * ~far
+        spread[j] = weighted_median(size[:, j], near if near.any() else rest)
+    return spread
 
 
 def _medians(columns: Array, weight: Array) -> Array:

@@ -16,7 +16,7 @@ from robustreg.rows import Array, Index, make_rows
 from robustreg.scale import weighted_median
 
 # A fit that predicts otherwise, by this share of a typical deviation, is another's.
-FOREIGN_PREDICTION = 1e-2
+FOREIGN_PREDICTION = 1e-4
 # With more resamples lost than this share, those left say too little.
 MOST_LOST = 0.5
 

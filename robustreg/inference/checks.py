@@ -124,16 +124,34 @@ def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
             f"groups must have shape ({n_rows},), a label for each row. "
             f"Got shape {labels.shape}."
         )
-    missing = labels != labels
-    if np.any(missing) or any(label is None for label in labels.tolist()):
+    if any(_is_missing(label) for label in labels.tolist()):
         raise ValueError("groups has missing labels. Give each row a group.")
-    _, codes = np.unique(labels, return_inverse=True)
+    try:
+        _, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(
+            "groups must have labels that can be sorted, all numbers or all strings. "
+            f"Got both {_kinds(labels)}. Pass [str(label) for label in groups]."
+        ) from error
     counted = np.unique(codes[weight > 0])
     if counted.size < 2:
         raise ValueError(
             f"groups must name at least 2 groups of rows. Got {counted.size}."
         )
     return np.minimum(np.searchsorted(counted, codes), counted.size - 1)
+
+
+def _is_missing(label: Any) -> bool:
+    """Tell None, nan, and pandas' NA and NaT, whose comparison is no answer."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
+def _kinds(labels: Array) -> str:
+    """Return the names of the labels' types."""
+    return " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
 
 
 def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
@@ -222,14 +240,16 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
     """
     slopes, free = fitted.slopes, np.zeros_like(fitted.residual)
     low, high = fitted.loss.facts.slopes
-    room = 0.0
+    room, exact = 0.0, fitted.precision < 1e-10
     if fitted.loss.facts.piecewise_linear:
         size = np.abs(fitted.snapped)
         exact_share = fitted.mean(size == 0)
         if exact_share > 0.5:
+            exactly = "exactly" if exact else "as closely as float32 can tell"
+            way_out = "Use" if exact else "Fit X.astype(float), or use"
             raise ValueError(
-                f"{exact_share:.0%} of the rows are fitted exactly, so that "
-                "the errors have no density at the fit. Use cov_type='bootstrap'."
+                f"{exact_share:.0%} of the rows are fitted {exactly}, so that the "
+                f"errors have no density at the fit. {way_out} cov_type='bootstrap'."
             )
         most = min(fitted.columns.size, size.size - 1)
         free = fitted.weight * (size <= np.partition(size, most)[most])
@@ -242,7 +262,6 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
         fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
     )
     violation = float(np.max(left - balanced)) / terms if terms > 0 else 0.0
-    exact = fitted.precision < 1e-10
     bound = max(FOREIGN_SLOPE, 10 * np.sqrt(tol))
     if violation > (bound if exact else max(bound, FOREIGN_SLOPE_FLOAT32)):
         raise ValueError(

@@ -26,8 +26,8 @@ def h2(fitted: Fitted) -> Array:
 def h3(fitted: Fitted) -> Array:
     """Return ``v W^-1 X'X W^-1 / k``, Huber's third."""
     k = _correction(fitted, divisor=fitted.n_obs)
-    inverse = fitted.inverse_gram(fitted.curvature)
-    return _variance(fitted) / k * (inverse @ fitted.gram(_ones(fitted)) @ inverse)
+    bread = fitted.inverse(fitted.curvature)
+    return _variance(fitted) / k * fitted.sandwich(bread, _ones(fitted))
 
 
 def xtx(fitted: Fitted) -> Array:

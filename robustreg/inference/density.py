@@ -12,6 +12,8 @@ from robustreg.rows import Array
 
 # The level of the interval that the bandwidths of Hall, Sheather and Chamberlain serve.
 SIZE = 0.05
+# Kernels are 0 at so many of their widths.
+FAR = 1e3
 
 
 def hall_sheather(n: float, quantile: float) -> float:
@@ -96,6 +98,18 @@ class Ranked:
         low = float(np.floor(rank))
         below, above = self.at(np.array([low, low + 1]))
         return float(below + (rank - low) * (above - below))
+
+
+def deviation(values: Array, weight: Array, divisor: float) -> float:
+    """Return ``sqrt(sum (values - mean)^2 / divisor)``, infinite if that overflows."""
+    center = float(weight @ values) / float(weight.sum())
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(weight @ (values - center) ** 2 / divisor))
+
+
+def at_width(kernel: str, values: Array, width: float) -> Array:
+    """Return a kernel's density at values; far out, where it is 0, none overflows."""
+    return KERNELS[kernel](np.clip(values / width, -FAR, FAR)) / width
 
 
 def spread(values: Array, weight: Array, deviation: float) -> float:

@@ -109,7 +109,7 @@ def _analytic(
     """Return a covariance from the rows and their residuals."""
     kind = kind_of(estimator, loss)
     if cov_type is None:
-        cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
+        cov_type = DEFAULTS.get(kind) if data.groups is None else "cluster"
     if cov_type not in COV_TYPES[kind]:
         raise ValueError(
             f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
@@ -124,7 +124,7 @@ def _analytic(
     if "groups" in chosen:
         chosen["groups"] = check_groups(data.groups, len(y), weight)
     fitted = check_fit(estimator, loss, X, y, weight)
-    covariance = fitted.original(entry.compute(fitted, **chosen))
+    covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
     coef = coefficients_of(estimator)
     return Estimate(cov_type, fitted.names, coef, covariance, float(df))

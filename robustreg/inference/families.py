@@ -17,7 +17,7 @@ class CovType:
     Parameters
     ----------
     compute : callable
-        ``compute(fitted, **options)`` returns it, in units of the scale.
+        ``compute(fitted, **options)`` returns it, over the square of the scale.
     options : mapping
         The options that it takes, with their defaults.
     """
@@ -81,7 +81,6 @@ DEFAULTS = {
     "MM": "avar1",
     "jumping": "HC1",
     "kinked": "powell",
-    "other": BOOTSTRAP,
 }
 EVERY_NAME = {name: None for kind in COV_TYPES.values() for name in kind} | {
     BOOTSTRAP: None

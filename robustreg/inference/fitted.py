@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 import scipy.linalg
-from scipy.stats import norm
 
 from robustreg.fitting import Fit, Problem, fit_problem
-from robustreg.inference.density import spread
+from robustreg.inference.density import at_width, deviation, spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
@@ -26,6 +25,7 @@ DEPENDENT = 1e-12
 # The residual of a row that a kinked loss passes through is 0 up to this share of a
 # typical one, as in quantreg, and this many rounding errors.
 ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
+TINY = float(np.finfo(np.float64).tiny)
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
@@ -40,6 +40,34 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
     height = loss.gradient(ends + step) - loss.gradient(ends - step)
     found = np.abs(height) > 1e-6 * np.abs(loss.gradient(ends)).max(initial=0.0)
     return list(zip(ends[found].tolist(), height[found].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """The inverse of a Gram matrix, in coefficients of the original columns.
+
+    Parameters
+    ----------
+    half : ndarray of shape (n_columns, n_columns)
+        In standardised coordinates the inverse is ``half @ half.T``.
+    outer : ndarray of shape (n_columns, n_columns)
+        In original ones it is ``outer @ outer.T``, over the square of the scale.
+    delicate : bool
+        Whether the Gram matrix has too few digits, and the half is of its root.
+    """
+
+    half: Array
+    outer: Array
+    delicate: bool
+
+    @property
+    def full(self) -> Array:
+        """The inverse."""
+        return np.asarray(self.outer @ self.outer.T)
+
+    def around(self, middle: Array) -> Array:
+        """Return ``outer @ middle @ outer.T``."""
+        return np.asarray(self.outer @ middle @ self.outer.T)
 
 
 @dataclass(frozen=True)
@@ -128,16 +156,16 @@ class Fitted:
         """
         curvature = self.loss.curvature(self.residual)
         for place, height in jumps_of(self.loss):
-            h = self._kernel_width
-            density = norm.pdf((self.residual - place) / h) / h
+            away = self.residual - place
+            density = at_width("gaussian", away, self._kernel_width)
             curvature = curvature + height * density
         return curvature
 
     @cached_property
     def _kernel_width(self) -> float:
         """Silverman's bandwidth for the density of residuals."""
-        deviation = np.sqrt(self.mean((self.residual - self.mean(self.residual)) ** 2))
-        width = spread(self.residual, self.weight, float(deviation))
+        size = deviation(self.residual, self.weight, self.n_obs)
+        width = spread(self.residual, self.weight, size)
         return float(1.06 * width * self.n_obs**-0.2)
 
     def mean(self, values: Array) -> float:
@@ -164,41 +192,55 @@ class Fitted:
             result -= self.rows.gram(np.maximum(-weighted, 0.0), self.columns)
         return result
 
-    def inverse_gram(self, c: Array) -> Array:
+    def inverse(self, c: Array) -> Inverse:
         """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
-        matrix = self.gram(c)
-        factor = factorise(matrix)
+        factor = factorise(self.gram(c))
         if factor.rcond > WELL_CONDITIONED and factor.scale.all():
-            unit = np.eye(factor.scale.size)
-            inner = scipy.linalg.lapack.dpotrs(factor.lower, unit, lower=1)[0]
-            return np.asarray(inner * np.outer(factor.scale, factor.scale))
-        if (self.weight * c).min(initial=0.0) < 0:
-            return self._inverse_by_eigenvalues(matrix)
-        return self._inverse_by_root(c)
+            half = scipy.linalg.lapack.dtrtri(factor.lower, lower=1)[0]
+            half = factor.scale[:, None] * np.tril(half).T
+            return Inverse(half, self._original @ half, delicate=False)
+        half = self._half_by_root(np.abs(c))
+        bent = self.weight * np.maximum(-c, 0.0)
+        if bent.any():
+            half = half @ self._half_with_bent(half, bent)
+        return Inverse(half, self._original @ half, delicate=True)
 
-    def _inverse_by_root(self, c: Array) -> Array:
-        """Return the inverse from orthogonal steps, which keep twice the digits."""
+    def _half_by_root(self, c: Array) -> Array:
+        """Return the half from orthogonal steps, which keep twice the digits."""
         root = self.rows.root(self.weight * c, self.columns)
         norms = np.linalg.norm(root, axis=0)
         scale = 1 / np.where(norms > 0, norms, 1.0)
         _, size, basis = scipy.linalg.svd(root * scale, full_matrices=True)
         size = np.append(size, np.zeros(basis.shape[0] - size.size))
         self._refuse_dependent(basis[size <= DEPENDENT * size[0]] * scale)
-        half = scale[:, None] * (basis.T / size)
-        return np.asarray(half @ half.T)
+        return np.asarray(scale[:, None] * (basis.T / size))
 
-    def _inverse_by_eigenvalues(self, matrix: Array) -> Array:
-        """Return the inverse of a Hessian with rows of negative curvature."""
-        size, basis = scipy.linalg.eigh(matrix)
-        if size[0] <= DEPENDENT * size[-1]:
-            # Columns that depend on each other are refused by name first.
-            self.inverse_gram(np.ones_like(self.residual))
+    def _half_with_bent(self, half: Array, bent: Array) -> Array:
+        """Return what turns the half of ``gram(abs(c))`` into that of ``gram(c)``."""
+        image = self.rows.root(bent, self.columns) @ half
+        size, basis = scipy.linalg.eigh(np.eye(len(half)) - 2 * image.T @ image)
+        if size[0] <= WELL_CONDITIONED:
             raise ValueError(
                 "The Hessian is not positive definite at the fit, so that no sandwich "
                 "can be made of it: rows far out bend the loss the wrong way. Use a "
                 "larger beta, or cov_type='bootstrap'."
             )
-        return np.asarray((basis / size) @ basis.T)
+        return np.asarray(basis / np.sqrt(size))
+
+    def inverse_gram(self, c: Array) -> Array:
+        """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
+        return self.inverse(c).full
+
+    def sandwich(self, bread: Inverse, meat: Array) -> Array:
+        """Return ``bread @ gram(meat) @ bread``, for a meat that is not negative.
+
+        The product with the bread's half cancels: where columns all but depend on each
+        other it is made of the rows, not of their Gram matrix.
+        """
+        if bread.delicate:
+            image = self.rows.root(self.weight * meat, self.columns) @ bread.half
+            return bread.around(image.T @ image)
+        return bread.around(bread.half.T @ self.gram(meat) @ bread.half)
 
     def _refuse_dependent(self, null: Array) -> None:
         """Refuse null directions by the names of the columns that they move."""
@@ -218,17 +260,29 @@ class Fitted:
             "fit. Drop some of them, or use cov_type='bootstrap'."
         )
 
-    def original(self, covariance: Array) -> Array:
-        """Return a covariance of params as that of coefficients in original units."""
+    @cached_property
+    def _original(self) -> Array:
+        """The matrix from standardised params to original coefficients."""
         standard = self.rows.standard
         p = standard.unit.size
         change = np.zeros((p + 1, p + 1))
         change[np.arange(p), np.arange(p)] = standard.unit
         change[-1, :-1] = -standard.shift * standard.unit
         change[-1, -1] = standard.constant
-        change = self.scale * change[np.ix_(self.columns, self.columns)]
-        result = change @ covariance @ change.T
-        return np.asarray((result + result.T) / 2)
+        return np.asarray(change[np.ix_(self.columns, self.columns)])
+
+    def in_units(self, covariance: Array) -> Array:
+        """Return a covariance in units of y; refuse what has no floating point."""
+        square = self.scale * self.scale
+        with np.errstate(over="ignore"):
+            result = square * (covariance + covariance.T) / 2
+        if square < TINY or not np.isfinite(result).all():
+            raise ValueError(
+                "The covariance is beyond the range of float64: it has units of y^2, "
+                f"and residuals are of size {self.scale:.3g}. Divide y by "
+                f"{self.scale:.0e}, and fit again."
+            )
+        return np.asarray(result)
 
     # Losses with a kink -------------------------------------------------------------
 

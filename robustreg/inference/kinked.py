@@ -13,7 +13,14 @@ import numpy as np
 from scipy.stats import norm
 
 from robustreg.estimators import L1Regressor
-from robustreg.inference.density import BANDWIDTHS, KERNELS, Ranked, inside, spread
+from robustreg.inference.density import (
+    BANDWIDTHS,
+    Ranked,
+    at_width,
+    deviation,
+    inside,
+    spread,
+)
 from robustreg.inference.fitted import Fitted
 from robustreg.inference.sandwich import clustered
 from robustreg.rows import Array, Index
@@ -94,9 +101,8 @@ def kernel_robust(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     density f for all rows.
     """
     q, f = fitted.quantile, _kernel_density(fitted, bandwidth, kernel)
-    bread = fitted.inverse_gram(_ones(fitted))
     side = np.where(fitted.snapped > 0, q, 1 - q)
-    return bread @ fitted.gram((side / f) ** 2) @ bread
+    return fitted.sandwich(fitted.inverse(_ones(fitted)), (side / f) ** 2)
 
 
 def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -> Array:
@@ -110,38 +116,34 @@ def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -
     density = _kernel_densities(fitted, bandwidth, kernel)
     low, high = fitted.loss.facts.slopes
     slopes = fitted.loss.gradient(fitted.snapped) / (high - low)
-    return clustered(fitted, groups, fitted.inverse_gram(density), slopes)
+    return clustered(fitted, groups, fitted.inverse(density), slopes)
 
 
 def _sandwich(fitted: Fitted, density: Array) -> Array:
     """Return ``q (1 - q) D^-1 X'X D^-1`` with ``D = X' diag(f) X``."""
-    bread, q = fitted.inverse_gram(density), fitted.quantile
-    return q * (1 - q) * (bread @ fitted.gram(_ones(fitted)) @ bread)
+    q = fitted.quantile
+    return q * (1 - q) * fitted.sandwich(fitted.inverse(density), _ones(fitted))
 
 
 def _kernel_densities(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     """Return ``K(r / h) / h`` for each row, as quantreg does."""
-    residual = fitted.residual
-    square = fitted.weight @ (residual - fitted.mean(residual)) ** 2
-    deviation = float(np.sqrt(square / (fitted.n_obs - 1)))
-    h = _width(fitted, bandwidth, deviation)
-    return KERNELS[kernel](residual / h) / h
+    size = deviation(fitted.residual, fitted.weight, fitted.n_obs - 1)
+    return at_width(kernel, fitted.residual, _width(fitted, bandwidth, size))
 
 
 def _kernel_density(fitted: Fitted, bandwidth: str, kernel: str) -> float:
     """Return the mean of ``K(r / h) / h``, with statsmodels' h."""
-    y = fitted.target
-    square = fitted.mean((y - fitted.mean(y)) ** 2)
-    h = _width(fitted, bandwidth, float(np.sqrt(square)))
-    return _positive(fitted.mean(KERNELS[kernel](fitted.residual / h)) / h)
+    size = deviation(fitted.target, fitted.weight, fitted.n_obs)
+    h = _width(fitted, bandwidth, size)
+    return _positive(fitted.mean(at_width(kernel, fitted.residual, h)))
 
 
-def _width(fitted: Fitted, bandwidth: str, deviation: float) -> float:
+def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
     """Return a bandwidth of quantiles in units of the residuals."""
     q = fitted.quantile
     h = inside(q, BANDWIDTHS[bandwidth](fitted.n_obs, q))
     distance = float(norm.ppf(q + h) - norm.ppf(q - h))
-    return distance * _positive(spread(fitted.residual, fitted.weight, deviation))
+    return distance * _positive(spread(fitted.residual, fitted.weight, size))
 
 
 def _ones(fitted: Fitted) -> Array:

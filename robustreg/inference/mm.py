@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import scipy.linalg
 
-from robustreg.inference.fitted import First, Fitted
+from robustreg.inference.fitted import First, Fitted, Inverse
 from robustreg.rows import Array
 
 
@@ -30,15 +30,20 @@ def avar1(fitted: Fitted) -> Array:
        robust estimators. Discussion paper 03.16, K. U. Leuven.
     """
     first = cast(First, fitted.first)
-    bread, n = fitted.inverse_gram(fitted.curvature), fitted.n_obs
+    bread, n = fitted.inverse(fitted.curvature), fitted.n_obs
     chi, rise = _bounded(first)
-    a = bread @ fitted.adjoint(fitted.curvature * fitted.residual)
+    a = _solved(fitted, bread, fitted.curvature * fitted.residual)
     a /= fitted.mean(rise * first.residual)
-    c = bread @ fitted.adjoint(fitted.slopes * chi) / n
-    result = bread @ fitted.gram(fitted.slopes**2) @ bread
+    c = _solved(fitted, bread, fitted.slopes * chi) / n
+    result = fitted.sandwich(bread, fitted.slopes**2)
     result -= np.outer(a, c) + np.outer(c, a)
     result += np.outer(a, a) * fitted.mean(chi**2 - first.breakdown**2) / n
     return _positive(result)
+
+
+def _solved(fitted: Fitted, bread: Inverse, v: Array) -> Array:
+    """Return the bread's product with the adjoint of a value of each row."""
+    return np.asarray(bread.outer @ (bread.half.T @ fitted.adjoint(v)))
 
 
 def _bounded(first: First) -> tuple[Array, Array]:
@@ -50,15 +55,17 @@ def _bounded(first: First) -> tuple[Array, Array]:
 
 def _positive(matrix: Array) -> Array:
     """Return a matrix with its negative eigenvalues made 0 and its own diagonal."""
-    size, basis = scipy.linalg.eigh(matrix)
-    if size[0] >= 0:
-        return matrix
     diagonal = matrix.diagonal()
     if diagonal.min() <= 0:
         raise ValueError(
             "cov_type='avar1' is not positive for these data: rows are too few. "
             "Use cov_type='HC1' or 'bootstrap'."
         )
+    # Of correlations, so that the units of the columns do not matter.
+    error = np.sqrt(diagonal)
+    size, basis = scipy.linalg.eigh(matrix / error / error[:, None])
+    if size[0] >= 0:
+        return matrix
     near = (basis * np.maximum(size, 0.0)) @ basis.T
-    scale = np.sqrt(diagonal / near.diagonal())
-    return np.asarray(near * np.outer(scale, scale))
+    scale = error / np.sqrt(near.diagonal())
+    return np.asarray(near * scale * scale[:, None])

@@ -6,9 +6,8 @@ Nothing is assumed of the errors but independence, of rows or of groups of rows.
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 
-from robustreg.inference.fitted import Fitted
+from robustreg.inference.fitted import Fitted, Inverse
 from robustreg.rows import Array, Index, stretches
 
 # Rows of one group sum, formed densely, take no more entries than this.
@@ -19,8 +18,7 @@ FULL_LEVERAGE = 1 - 1e-9
 
 def hc0(fitted: Fitted) -> Array:
     """Return ``H^-1 X' diag(psi^2) X H^-1``."""
-    bread = fitted.inverse_gram(fitted.curvature)
-    return bread @ fitted.gram(fitted.slopes**2) @ bread
+    return fitted.sandwich(fitted.inverse(fitted.curvature), fitted.slopes**2)
 
 
 def hc1(fitted: Fitted) -> Array:
@@ -43,21 +41,21 @@ def cluster(fitted: Fitted, groups: Index) -> Array:
 
     Times ``G / (G - 1) (n - 1) / (n - p)``.
     """
-    bread = fitted.inverse_gram(fitted.curvature)
+    bread = fitted.inverse(fitted.curvature)
     return clustered(fitted, groups, bread, fitted.slopes)
 
 
-def clustered(fitted: Fitted, groups: Index, bread: Array, slopes: Array) -> Array:
+def clustered(fitted: Fitted, groups: Index, bread: Inverse, slopes: Array) -> Array:
     """Return the clustered sandwich of a bread and the rows' slopes."""
     n_groups, n = int(groups.max()) + 1, fitted.n_obs
     correction = n_groups / (n_groups - 1) * (n - 1) / fitted.df
-    meat = _gram_of_groups(fitted, groups, fitted.weight * slopes)
-    return correction * (bread @ meat @ bread)
+    meat = _gram_of_groups(fitted, groups, bread.half, fitted.weight * slopes)
+    return correction * bread.around(meat)
 
 
 def _by_leverage(fitted: Fitted, power: int) -> Array:
     """Return the sandwich with slopes raised by the leverage of their rows."""
-    bread = fitted.inverse_gram(fitted.curvature)
+    bread = fitted.inverse(fitted.curvature)
     left = 1 - _leverage(fitted, bread)
     counted = fitted.weight > 0
     if (left[counted] < 1 - FULL_LEVERAGE).any():
@@ -67,20 +65,19 @@ def _by_leverage(fitted: Fitted, power: int) -> Array:
             "says nothing of the errors. Use cov_type='HC1', or drop the column that "
             "only this row has."
         )
-    return bread @ fitted.gram(fitted.slopes**2 / left**power) @ bread
+    return fitted.sandwich(bread, fitted.slopes**2 / left**power)
 
 
-def _leverage(fitted: Fitted, bread: Array) -> Array:
+def _leverage(fitted: Fitted, bread: Inverse) -> Array:
     """Return ``psi'_i x_i' H^-1 x_i`` of each row, a pass for each column."""
-    half = scipy.linalg.cholesky(bread, lower=True)
     square = np.zeros_like(fitted.residual)
-    for direction in half.T:
+    for direction in bread.half.T:
         square += fitted.predict(direction) ** 2
     return fitted.curvature * square
 
 
-def _gram_of_groups(fitted: Fitted, groups: Index, v: Array) -> Array:
-    """Return ``sum_g s_g s_g'``, with ``s_g`` the adjoint of v on the rows of a group.
+def _gram_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Array:
+    """Return ``sum_g s_g s_g'``, ``s_g`` half's product with a group's adjoint of v.
 
     Rows are worked through in the order of their groups, so that only the last group
     of a stretch is carried to the next.
@@ -94,7 +91,7 @@ def _gram_of_groups(fitted: Fitted, groups: Index, v: Array) -> Array:
         code = groups[index]
         starts = np.flatnonzero(np.append(True, code[1:] != code[:-1]))
         design = fitted.rows.few(index)[:, fitted.columns]
-        sums = np.add.reduceat(design * v[index, None], starts, axis=0)
+        sums = np.add.reduceat((design @ half) * v[index, None], starts, axis=0)
         if code[0] == last:
             sums[0] += carry
         else:

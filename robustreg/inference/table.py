@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -251,7 +252,7 @@ def coef_covariance(
 
 def _check_level(level: Any) -> None:
     """Refuse what is not a confidence level."""
-    if not (isinstance(level, float) and 0 < level < 1):
+    if not (isinstance(level, Real) and 0 < float(level) < 1):
         raise ValueError(f"level must be a number in (0, 1). Got {level!r}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,13 @@ from robustreg.rows.base import (
     representatives,
     strata,
     stretches,
-)
-from robustreg.rows.dense import (
-    DenseRows,
-    dense_standard,
-    sampled_standard,
     typical_standard,
 )
+from robustreg.rows.dense import DenseRows, dense_standard, sampled_standard
+from robustreg.rows.dense import near_rows as near_dense
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.sparse import SparseRows, sparse_standard
+from robustreg.rows.sparse import near_rows as near_sparse
 
 __all__ = [
     "Array",
@@ -65,20 +64,31 @@ def make_rows(
     exactly : bool
         Whether to standardise by all rows even where a sample of many would do.
     farthest : float
-        Rows of an array with an entry that is so many times farther from the median of
+        Rows with an entry that is so many times farther from the median of
         its column than entries typically are do not count for the standardisation.
         Beside an outlier of 1e16, others would have no digits left.
     """
     if scipy.sparse.issparse(X):
-        rows = X.tocsr()
-        if not rows.has_canonical_format:
-            rows = rows.copy()
-            rows.sum_duplicates()
-        return SparseRows(rows, sparse_standard(rows, weight, fit_intercept))
+        return _sparse_rows(X.tocsr(), weight, fit_intercept, farthest)
     standard = None if exactly else sampled_standard(X, weight, fit_intercept)
     if standard is None:
         standard = dense_standard(X, weight, fit_intercept)
     if np.isfinite(farthest):
-        standard = typical_standard(X, weight, fit_intercept, standard, farthest)
+        near = near_dense(X, weight, farthest)
+        by = partial(dense_standard, X, fit_intercept=fit_intercept)
+        standard = typical_standard(standard, weight, near, by)
     rows = DenseRows(X, standard)
     return rows.formed() if X.size <= FORMED_ENTRIES else rows
+
+
+def _sparse_rows(X: Any, weight: Array, fit_intercept: bool, farthest: float) -> Rows:
+    """Return the rows of a CSR matrix."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    standard = sparse_standard(X, weight, fit_intercept)
+    if np.isfinite(farthest):
+        near = near_sparse(X, weight, farthest)
+        by = partial(sparse_standard, X, fit_intercept=fit_intercept)
+        standard = typical_standard(standard, weight, near, by)
+    return SparseRows(X, standard)

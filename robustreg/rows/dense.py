@@ -20,6 +20,7 @@ from robustreg.rows.base import (
     make_standard,
     representatives,
     strata,
+    typical_range,
 )
 from robustreg.rows.formed import FormedRows
 
@@ -41,6 +42,13 @@ def dense_standard(
     .. [1] Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms for computing
        the sample variance. The American Statistician 37, 242-247.
     """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        moments = _moments(X, weight)
+    return make_standard(*moments, fit_intercept)
+
+
+def _moments(X: NDArray[np.floating[Any]], weight: Array) -> tuple[Array, Array, Array]:
+    """Return the mean, standard deviation and mean square of each column."""
     n, p = X.shape
     mean, square, mean_square = np.zeros(p), np.zeros(p), np.zeros(p)
     seen = 0.0
@@ -49,7 +57,10 @@ def dense_standard(
         total = float(w.sum())
         if total == 0:
             continue
+        live = w > 0
         block = X[place].astype(np.float64)
+        if not live.all():
+            block, w = block[live], w[live]
         center = w @ block / total
         mean_square += w @ block**2
         block -= center
@@ -60,9 +71,7 @@ def dense_standard(
         square += inner + gap**2 * (seen * total / (seen + total))
         mean += gap * (total / (seen + total))
         seen += total
-    return make_standard(
-        mean, np.sqrt(square / seen), mean_square / seen, fit_intercept
-    )
+    return mean, np.sqrt(square / seen), mean_square / seen
 
 
 def sampled_standard(
@@ -84,36 +93,12 @@ def sampled_standard(
     return replace(standard, exact=False) if standard.unit.all() else None
 
 
-def typical_standard(
-    X: NDArray[np.floating[Any]],
-    weight: Array,
-    fit_intercept: bool,
-    standard: Standard,
-    farthest: float,
-) -> Standard:
-    """Return the standardisation by rows without a far entry.
-
-    The one by all rows, as given, if none is far, if most are, or if a column varies
-    in far rows only.
-    """
-    near = weight * _near_rows(X, weight, farthest)
-    if np.count_nonzero(near) == np.count_nonzero(weight) or 2 * near.sum() < (
-        weight.sum()
-    ):
-        return standard
-    by_near = dense_standard(X, near, fit_intercept)
-    return by_near if ((by_near.unit > 0) >= (standard.unit > 0)).all() else standard
-
-
-def _near_rows(
+def near_rows(
     X: NDArray[np.floating[Any]], weight: Array, farthest: float
 ) -> NDArray[np.bool_]:
     """Return which rows have no entry far from the median of its column."""
-    some = X[representatives(weight, SAMPLE_ROWS)[0]].astype(np.float64)
-    middle = np.median(some, axis=0)
-    deviation = np.median(np.abs(some - middle), axis=0)
-    reach = np.where(deviation > 0, farthest * deviation, np.inf)
-    low, high = middle - reach, middle + reach
+    drawn, share = representatives(weight, SAMPLE_ROWS)
+    low, high = typical_range(X[drawn].astype(np.float64), share, farthest)
     result = np.empty(X.shape[0], np.bool_)
     for place in _places(*X.shape):
         block = X[place]

@@ -9,21 +9,65 @@ from typing import Any, final
 import numpy as np
 import scipy.linalg
 import scipy.sparse
+from numpy.typing import NDArray
 
-from robustreg.rows.base import Array, Block, Index, Rows, Standard, make_standard
+from robustreg.rows.base import (
+    Array,
+    Block,
+    Index,
+    Rows,
+    Standard,
+    make_standard,
+    representatives,
+    typical_range,
+)
+
+# Rows of the sample, and entries of it at a time, that say what is typical.
+SAMPLE_ROWS, CHUNK_ENTRIES = 10_000, 2**20
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
     """Return the standardisation of a CSR matrix, from weighted moments."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        moments = _moments(X, weight, fit_intercept)
+    return make_standard(*moments, fit_intercept)
+
+
+def _moments(X: Any, weight: Array, centred: bool) -> tuple[Array, Array, Array]:
+    """Return the mean, standard deviation and mean square of each column.
+
+    The deviation to full precision only if it is ``centred``, that is, needed.
+    """
+    live = weight > 0
+    if not live.all():
+        X, weight = X[live], weight[live]
     w = weight / weight.sum()
     mean, mean_square = X.T @ w, X.power(2, np.float64).T @ w
     square = mean_square - mean**2
     # Where the difference cancels, deviations are summed instead.
     close = np.flatnonzero(square < 0.5 * mean_square)
-    if fit_intercept and close.size:
+    if centred and close.size:
         mean[close], square[close] = _two_pass(X[:, close], w)
     spread = np.sqrt(np.maximum(square, 0.0))
-    return make_standard(mean, spread, mean_square, fit_intercept)
+    return mean, spread, mean_square
+
+
+def near_rows(X: Any, weight: Array, farthest: float) -> NDArray[np.bool_]:
+    """Return which rows of a CSR matrix have no entry far from its column's median."""
+    drawn, share = representatives(weight, SAMPLE_ROWS)
+    some, step = X[drawn].tocsc(), max(1, CHUNK_ENTRIES // drawn.size)
+    ranges = [
+        typical_range(some[:, j : j + step].toarray(), share, farthest)
+        for j in range(0, X.shape[1], step)
+    ]
+    low, high = np.concatenate(ranges, axis=1)
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    far = (X.data < low[X.indices]) | (X.data > high[X.indices])
+    # Where 0 is far from the median, so is each entry that is not stored.
+    needed = (low > 0) | (high < 0)
+    stored = np.bincount(row, needed[X.indices], X.shape[0])
+    near = np.bincount(row, far, X.shape[0]) == 0
+    return np.asarray(near & (stored == np.count_nonzero(needed)))
 
 
 def _two_pass(X: Any, w: Array) -> tuple[Array, Array]:

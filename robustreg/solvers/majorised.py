@@ -36,6 +36,8 @@ START_TOL = 1e-6
 NEAR, SLOW = 0.05, 0.5
 # A Newton step must gain this share of what its model promised.
 HONEST = 0.1
+# Rounding errors that leave a larger violation than this leave no fit.
+SOUND = 1e-3
 MOST_HALVINGS = 40
 ALL = len(MAJORISED) - 1
 
@@ -95,7 +97,8 @@ def majorised_newton(
         unique = step.model is not None and not step.singular
     success = left <= tol
     if stalled and not success:
-        success = promised <= allowed_gap(objective, point, tol)
+        sound = left <= SOUND or point.value <= objective.exact_value
+        success = sound and promised <= allowed_gap(objective, point, tol)
     trouble = "iteration limit or no further decrease"
     return result_at(
         point, np.nan, iteration, success, trouble, stationarity=left, unique=unique

@@ -68,6 +68,8 @@ PROMISING = 1e-3
 # So many certificates that did not halve the gap: rounding bounds it.
 MOST_MISSES = 12
 LONGEST = 2.0**60
+# A longer step is that of curvature too faint to tell from none.
+LONGEST_STEP = 1e100
 # A decrease that is only estimated counts this many times.
 CAUTION = 1e6
 
@@ -210,8 +212,10 @@ def model_step(
     """Return the step, with more of the majoriser while the model is singular."""
     while True:
         curvature = objective.curvature(point, MAJORISED[level])
-        step = step_rule(objective, point, curvature)
-        if not step.singular or level == len(MAJORISED) - 1:
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = step_rule(objective, point, curvature)
+        short = bool(np.abs(step.direction).max() <= LONGEST_STEP)
+        if (short and not step.singular) or level == len(MAJORISED) - 1:
             return step, level
         level += 1
 

@@ -1,7 +1,8 @@
 # Rscript tests/data/lmrob.R > tests/data/lmrob.json
 #
 # MM- and S-estimates of robustbase for classic data sets, at more subsets and smaller
-# tolerances than its defaults. Writes the data beside them, without a JSON package.
+# tolerances than its defaults, and constants to 16 digits. Writes the data beside them,
+# without a JSON package.
 suppressPackageStartupMessages(library(robustbase))
 
 sources <- list(
@@ -25,7 +26,8 @@ formulas <- list(
   heart = clength ~ ., toxicity = toxicity ~ .
 )
 control <- lmrob.control(
-  psi = "bisquare", tuning.psi = 4.685061, tuning.chi = 1.547640, bb = 0.5,
+  psi = "bisquare", tuning.psi = 4.685064948543537, tuning.chi = 1.5476449809282258,
+  bb = 0.5,
   nResample = 20000, best.r.s = 20, k.max = 5000, maxit.scale = 5000, max.it = 5000,
   refine.tol = 1e-13, rel.tol = 1e-13, scale.tol = 1e-14
 )
@@ -46,10 +48,11 @@ one <- function(name) {
   X <- model.matrix(fit)[, -1, drop = FALSE]
   sprintf(paste(
     '    "%s": {', '      "source": "%s",', '      "X": %s,', '      "y": %s,',
-    '      "coefficients": %s,', '      "s_coefficients": %s,', '      "scale": %s',
-    '    }', sep = "\n"
+    '      "coefficients": %s,', '      "s_coefficients": %s,', '      "scale": %s,',
+    '      "std_errors": %s', '    }', sep = "\n"
   ), name, sources[[name]], table(unname(X)), array(model.response(model.frame(fit))),
-  array(coef(fit)), array(fit$init.S$coefficients), sprintf("%.15g", fit$scale))
+  array(coef(fit)), array(fit$init.S$coefficients), sprintf("%.15g", fit$scale),
+  array(sqrt(diag(vcov(fit)))))
 }
 versions <- sprintf("R %s, robustbase %s, MASS %s", getRversion(),
                     packageVersion("robustbase"), packageVersion("MASS"))
