@@ -196,8 +196,8 @@ def timed(cost: Cost, contender: Contender, clock: Callable[[], float]) -> float
     original = base.make_rows
     made: list[Any] = []
 
-    def counting(*arguments: Any) -> Any:
-        made.append(original(*arguments))
+    def counting(*arguments: Any, **options: Any) -> Any:
+        made.append(original(*arguments, **options))
         return made[-1]
 
     base.make_rows = counting

@@ -138,5 +138,5 @@ def _is_lower(
     fall, error = point.value - trial.value, 100 * EPS * abs(point.value)
     if step.decrease > error:
         return fall > 0 and fall >= share * step.decrease
-    better = objective.stationarity(trial) < objective.stationarity(point)
-    return better and fall >= -error
+    better = objective.violation(trial).max() < objective.violation(point).max()
+    return bool(better and fall >= -error)
