@@ -326,12 +326,11 @@ def test_costs_a_few_times_the_convex_fit(loss):
     assert result.success and rows.passes <= 40
 
 
-@pytest.mark.parametrize("loss", ["tukey", "talwar"])
-def test_a_minimum_at_which_no_row_pulls_is_found(loss):
+def test_a_minimum_at_which_no_row_pulls_is_found():
     # At the intercept 1 all other targets lie exactly at the threshold.
     X = np.random.RandomState(0).random_sample((30, 3))
     y = np.arange(30.0) % 3
-    model = SmoothL1Regressor(loss, penalty="elasticnet", alpha=0.01).fit(X, y)
+    model = SmoothL1Regressor("tukey", penalty="elasticnet", alpha=0.01).fit(X, y)
     assert model.stationarity_ == 0
     np.testing.assert_allclose(
         [*model.coef_, model.intercept_], [0, 0, 0, 1], atol=1e-12
