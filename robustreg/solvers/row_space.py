@@ -97,7 +97,11 @@ class _Blocks:
         positive = curvature > 0
         self.unit = np.where(positive, 1 / np.sqrt(np.where(positive, curvature, 1)), 0)
         self.n_rows = objective.rows.n_rows
-        self.constant = objective.rows.standard.constant
+        standard = objective.rows.standard
+        self.constant = standard.constant
+        # Entries of a column far from 0 carry the rounding errors of its offset.
+        offset = np.abs(standard.shift) * standard.unit * self.unit
+        self.rounding = EPS * float(offset.max(initial=0.0))
 
     def __iter__(self) -> Iterator[tuple[slice, Array]]:
         for start in range(0, self.unit.size, BLOCK_COLUMNS):
@@ -146,7 +150,7 @@ def _by_orthogonal_steps(blocks: _Blocks) -> Factors:
         tall[place] = block.T
     basis, root = scipy.linalg.qr(tall, mode="economic", overwrite_a=True)
     left, size, turned = scipy.linalg.svd(root)
-    kept = size > EPS * blocks.n_rows * size[0]
+    kept = size > blocks.n_rows * (EPS * size[0] + blocks.rounding)
     left, size, turned = left[:, kept], size[kept], turned[kept]
     inverse = turned / size[:, None]
 
