@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
@@ -219,11 +220,10 @@ def test_groups():
 
 @pytest.mark.parametrize("dtype", ["string", "Int64", "category", object])
 def test_missing_groups_of_a_frame(dtype):
-    pandas = pytest.importorskip("pandas")
-    labels = pandas.Series([None if g == 3 else g for g in GROUPS.tolist()])
+    labels = pd.Series([None if g == 3 else g for g in GROUPS.tolist()])
     labels = labels.astype("Int64").astype(dtype)
     refused("missing labels", groups=labels)
-    whole = pandas.Series(GROUPS).astype("Int64").astype(dtype)
+    whole = pd.Series(GROUPS).astype("Int64").astype(dtype)
     table = coef_table(SMOOTH, X, Y, groups=whole)
     assert table.equals(coef_table(SMOOTH, X, Y, groups=GROUPS))
 

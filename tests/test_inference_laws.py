@@ -1,6 +1,7 @@
 """What must hold of every covariance, without a peer."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.stats import norm
@@ -263,8 +264,7 @@ def test_without_intercept_there_is_no_row_for_one():
 
 
 def test_rows_have_the_names_of_the_columns():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(X, columns=["age", "year", "sex"])
+    frame = pd.DataFrame(X, columns=["age", "year", "sex"])
     model = L1Regressor().fit(frame, Y)
     table = coef_table(model, frame, Y)
     assert list(table.index) == ["age", "year", "sex", "intercept"]
