@@ -111,8 +111,9 @@ def local_gap(
     curved = model.factor.scale > 0
     if not (objective.loss.facts.unimodal and curved[objective.rows.varies].all()):
         return np.inf
-    rows = np.flatnonzero(model.curvature)
-    c, r = model.curvature[rows], point.residual[rows]
+    curvature = model.gram.weight
+    rows = np.flatnonzero(curvature)
+    c, r = curvature[rows], point.residual[rows]
     square = float(point.gradient @ model.factor.solve(point.gradient))
     reach = 2 * np.sqrt(MAY_GROW * square) / np.sqrt(c) / (KEPT * share)
     if np.isfinite(objective.loss.facts.linear_beyond):
@@ -121,7 +122,7 @@ def local_gap(
     near = np.minimum(near, objective.loss.curvature(r + reach))
     loses = objective.weight[rows] * near < KEPT * c
     if loses.any():
-        lost = np.zeros_like(model.curvature)
+        lost = np.zeros_like(curvature)
         lost[rows] = np.where(loses, c, 0.0)
         every = np.arange(objective.n_params)
         hessian = model.hessian - objective.rows.gram(lost, every)

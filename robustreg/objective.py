@@ -20,7 +20,16 @@ from robustreg.hessian import HessianOperator
 from robustreg.linalg import EPS, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
-from robustreg.rows import Array, Block, Index, Rows, representatives, stretches
+from robustreg.rows import (
+    Array,
+    Block,
+    Index,
+    Rows,
+    WeightedGram,
+    representatives,
+    signed_gram,
+    stretches,
+)
 
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
@@ -73,13 +82,13 @@ class Model:
         The matrix.
     factor : Factor
         Its factor.
-    curvature : ndarray of shape (n_rows,)
-        Weighted curvature of the rows that it sums.
+    gram : WeightedGram
+        The rows that it sums and their weighted curvature.
     """
 
     hessian: Array
     factor: Factor
-    curvature: Array
+    gram: WeightedGram
 
 
 @final
@@ -283,12 +292,14 @@ class Objective:
 
     def hessian(self, curvature: Array, columns: Index) -> Array:
         """Return the Hessian on some params, from the rows' curvature, of any sign."""
-        if curvature.min(initial=0.0) < 0:
-            hessian = self.rows.gram(np.maximum(curvature, 0.0), columns)
-            hessian -= self.rows.gram(np.maximum(-curvature, 0.0), columns)
-        else:
-            hessian = self.rows.gram(curvature, columns)
+        hessian = signed_gram(self.rows, curvature, columns)
         hessian.flat[:: columns.size + 1] += self.penalty_curvature(columns)
+        return hessian
+
+    def full_hessian(self, gram: WeightedGram) -> Array:
+        """Return the Hessian on all params, from the rows' part of it."""
+        hessian = gram.matrix.copy()
+        hessian.flat[:: self.n_params + 1] += self.penalty_curvature()
         return hessian
 
     def hessian_root(self, curvature: Array, columns: Index) -> Array:

@@ -135,6 +135,37 @@ def mad(residual: Array, weight: Array, n_params: int) -> float:
     return MAD_FACTOR * weighted_median(residual, weight, np.abs)
 
 
+def mad_along(
+    weight: Array, residual: Array, change: Array, reach: float
+) -> Callable[[float], float]:
+    """Return ``t -> mad(residual + t change)``, from the rows near the median.
+
+    All others keep their side of it, which is for the caller to check; nan where the
+    median itself is not between ``exp(-reach)`` and ``exp(reach)`` times the first, or
+    the middle of two candidates of which one is not, or 0.
+    """
+    size = np.abs(residual)
+    middle = weighted_median(size, weight)
+    low, high = middle * np.exp(-reach), middle * np.exp(reach)
+    below = size < low
+    near = np.flatnonzero((size <= high) & ~below)
+    r, v, w = residual[near], change[near], weight[near]
+    under, total = float(weight @ below), float(weight.sum())
+    upto, half = under + float(w.sum()), total / 2
+    inside = under < half * (1 - 1e-9) < half * (1 + 1e-9) < upto
+
+    def along(t: float) -> float:
+        if not inside:
+            return float("nan")
+        values = np.abs(r + t * v)
+        order = np.argsort(values)
+        median = _middle(values[order], under + np.cumsum(w[order]), total)
+        seen = 0 < median and low <= median <= high
+        return MAD_FACTOR * median if seen else float("nan")
+
+    return along
+
+
 def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     """Return Huber's proposal 2 [1]_ for given residuals.
 
@@ -174,6 +205,8 @@ SCALES: dict[str, Callable[[Array, Array, int], float]] = {
     "mad": mad,
     "proposal2": proposal2,
 }
+# Those that few rows determine, for residuals that move along a line.
+LINES = {"mad": mad_along}
 
 
 def spread(y: Array, weight: Array) -> float:

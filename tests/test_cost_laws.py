@@ -18,6 +18,7 @@ from robustreg.rows import (
     make_rows,
     representatives,
     strata,
+    weighted_gram,
 )
 from robustreg.solvers import solve
 from robustreg.solvers.interior_point import interior_point
@@ -66,7 +67,8 @@ def model_at(objective, point):
     """Return the Hessian at a point."""
     curvature = objective.curvature(point)
     hessian = objective.hessian(curvature, np.arange(objective.n_params))
-    return Model(hessian, factorise(hessian), curvature)
+    gram = weighted_gram(objective.rows, curvature)
+    return Model(hessian, factorise(hessian), gram)
 
 
 @pytest.mark.parametrize("sampled", [False, True])

@@ -22,6 +22,7 @@ from robustreg.rows.base import (
 from robustreg.rows.dense import DenseRows, dense_standard, sampled_standard
 from robustreg.rows.dense import near_rows as near_dense
 from robustreg.rows.formed import FormedRows
+from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
 from robustreg.rows.sparse import SparseRows, sparse_standard
 from robustreg.rows.sparse import near_rows as near_sparse
 
@@ -34,10 +35,13 @@ __all__ = [
     "Rows",
     "SparseRows",
     "Standard",
+    "WeightedGram",
     "make_rows",
     "representatives",
+    "signed_gram",
     "strata",
     "stretches",
+    "weighted_gram",
 ]
 
 # Data of no more entries than this have their design formed.

@@ -20,6 +20,7 @@ from robustreg.rows.base import (
     make_standard,
     representatives,
     strata,
+    stretches,
     typical_range,
 )
 from robustreg.rows.formed import FormedRows
@@ -111,6 +112,15 @@ def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
     size = max(256, BLOCK_BYTES // (itemsize * max(p, 1)))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
+
+
+def _live_rows(c: Array, p: int) -> Iterator[Index]:
+    """Yield the rows with weight, so many at a time that p x p matrices are few."""
+    most = max(2 * p, BLOCK_BYTES // (16 * max(p, 1)))
+    for stretch in stretches(c.size, 16 * most):
+        live = np.flatnonzero(c[stretch]) + stretch.start
+        for start in range(0, live.size, most):
+            yield live[start : start + most]
 
 
 @final
@@ -298,11 +308,7 @@ class DenseRows(Rows):
         features, place_of_intercept = _split(columns, self.n_params)
         everything = np.array_equal(features, np.arange(self._X.shape[1]))
         shift, unit = self.standard.shift[features], self.standard.unit[features]
-        for place in _places(self.n_rows, columns.size):
-            inside = np.flatnonzero(c[place])
-            if not inside.size:
-                continue
-            rows = inside + place.start
+        for rows in _live_rows(c, columns.size):
             raw = gathered(self._X, rows)
             raw = raw if everything else raw[:, features]
             design = np.empty((rows.size, columns.size))

@@ -56,7 +56,7 @@ class FormedRows(Rows):
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
         self.count_pass(c)
         inside = np.flatnonzero(c)
-        size = max(256, BLOCK_ENTRIES // self.n_params)
+        size = max(256, 2 * self.n_params, BLOCK_ENTRIES // self.n_params)
         if inside.size <= size:
             block = self._weighted(c, inside, columns)
             return block.T @ block

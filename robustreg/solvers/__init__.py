@@ -173,9 +173,10 @@ def _newton(
     if previous is None:
         near = near_start(objective, start, step_rule)
         start, preconditioner, known = near.params, near.preconditioner, None
+        last = near.last
     else:
         preconditioner = previous.get("preconditioner")
-        known = previous.get("residual")
+        known, last = previous.get("residual"), previous.get("last")
     if preconditioner is not None:
         result = subsampled_newton(objective, start, preconditioner, tol, known)
         result.preconditioner = preconditioner
@@ -183,7 +184,13 @@ def _newton(
             return result
         start, known = result.x, result.point.residual
     return newton(
-        objective, start, step_rule=step_rule, tol=tol, max_iter=max_iter, known=known
+        objective,
+        start,
+        step_rule=step_rule,
+        tol=tol,
+        max_iter=max_iter,
+        known=known,
+        last=last,
     )
 
 

@@ -74,8 +74,9 @@ def augmented_lagrangian(
     """
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
-    near, width = shrink(objective, start, step_rule, inside)
-    point = objective.evaluate(near.params)
+    near = shrink(objective, start, step_rule, inside)
+    width, last = near.width, near.last
+    point = objective.evaluate(near.point.params)
     narrowest = max(NOISE_LEVELS * objective.noise, TINY)
     slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.
@@ -101,7 +102,9 @@ def augmented_lagrangian(
             tol=0.0,
             max_iter=INNER_ITERATIONS,
             gtol=gtol,
+            last=last,
         )
+        last = result.last
         point = objective.evaluate(result.x)
         slopes = np.clip(result.point.residual / beta, low, high)
         new_gap = duality_gap(objective, point, slopes)

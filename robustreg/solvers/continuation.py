@@ -12,10 +12,12 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from robustreg.losses import Dilated, Envelope, Loss
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import StepRule, newton
 
@@ -25,6 +27,25 @@ STAGE_GTOL = 5e-2
 STAGE_ITERATIONS = 8
 # The first stage has this share of the rows in its middle.
 FIRST_SHARE = 0.7
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """The fit of the last and narrowest of the wide losses.
+
+    Parameters
+    ----------
+    point : Point
+        The fit.
+    width : float
+        The half-width of that loss's middle.
+    last : Model or None
+        Its Hessian near there, if one was made.
+    """
+
+    point: Point
+    width: float
+    last: Model | None
 
 
 def width_of(loss: Loss) -> float:
@@ -46,13 +67,14 @@ def shrink(
     start: Array,
     step_rule: StepRule,
     n_inside: int,
-) -> tuple[Point, float]:
-    """Return a point near the optimum and the half-width of the last stage.
+) -> Narrowed:
+    """Return a point near the optimum.
 
     Stops before the loss's own width, and when about ``n_inside`` rows are left in
     the middle.
     """
     point, width, stages = objective.evaluate(start), np.inf, 0
+    last: Model | None = None
     while True:
         size = np.abs(point.residual[objective.weight > 0])
         upper = int(FIRST_SHARE * (size.size - 1))
@@ -65,10 +87,10 @@ def shrink(
         exact = stages > 1 and typical <= width
         if exact or next_width <= max(least, objective.noise):
             fallback = max(float(size.max()), objective.noise)
-            return point, width if stages else fallback
+            return Narrowed(point, width if stages else fallback, last)
         width, stages = next_width, stages + 1
         stage = objective.with_loss(widened(objective.loss, width), objective.target)
-        point = newton(
+        result = newton(
             stage,
             point.params,
             step_rule=step_rule,
@@ -76,4 +98,6 @@ def shrink(
             max_iter=STAGE_ITERATIONS,
             gtol=STAGE_GTOL,
             known=point.residual,
-        ).point
+            last=last,
+        )
+        point, last = result.point, result.last

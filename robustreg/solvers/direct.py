@@ -23,21 +23,23 @@ from robustreg.linalg import (
     jacobi,
 )
 from robustreg.objective import Model, Objective, Point
-from robustreg.rows import Array
+from robustreg.rows import Array, weighted_gram
 from robustreg.solvers.newton import Step
 
 # A gradient of which more than this share lies outside the range is not all there.
 MISSED = 1e-6
 
 
-def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
+def direct_step(
+    objective: Objective, point: Point, curvature: Array, last: Model | None
+) -> Step:
     """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular.
 
     One that is not positive semidefinite, which some rows' curvature may make it, has
-    no step.
+    no step. The last step's Gram matrix is brought up to date if few rows changed.
     """
-    columns = np.arange(objective.n_params)
-    hessian = objective.hessian(curvature, columns)
+    gram = weighted_gram(objective.rows, curvature, last.gram if last else None)
+    hessian = objective.full_hessian(gram)
     factor = factorise(hessian)
     if factor.rcond < SMALLEST_RCOND:
         dependent = dependent_solve(hessian, point.gradient)
@@ -45,12 +47,12 @@ def direct_step(objective: Objective, point: Point, curvature: Array) -> Step:
             return _dependent_step(hessian, point.gradient, dependent)
         if curvature.min(initial=0.0) < 0:
             return Step(np.zeros_like(point.params), 0.0, singular=True)
-        root = objective.hessian_root(curvature, columns)
+        root = objective.hessian_root(curvature, np.arange(objective.n_params))
         return root_step(root, point.gradient)
     solution = factor.solve(point.gradient)
     decrease = 0.5 * float(point.gradient @ solution)
     unseen = bool(np.any(point.gradient[factor.scale == 0]))
-    model = Model(hessian, factor, curvature)
+    model = Model(hessian, factor, gram)
     return Step(-solution, decrease, unseen, factor.rcond, model)
 
 

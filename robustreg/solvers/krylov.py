@@ -14,7 +14,7 @@ import scipy.linalg
 
 from robustreg.hessian import HessianOperator
 from robustreg.linalg import conjugate_gradients
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import Step
 
@@ -29,7 +29,9 @@ BLOCK_COLUMNS, ROWS_PER_COLUMN = 300, 64
 LOOSE = 0.03
 
 
-def krylov_step(objective: Objective, point: Point, curvature: Array) -> Step:
+def krylov_step(
+    objective: Objective, point: Point, curvature: Array, last: Model | None
+) -> Step:
     """Return an inexact Newton step, the tighter the smaller the gradient [1]_.
 
     References
@@ -37,6 +39,7 @@ def krylov_step(objective: Objective, point: Point, curvature: Array) -> Step:
     .. [1] Eisenstat, S. C., Walker, H. F. (1996). Choosing the forcing terms in an
        inexact Newton method. SIAM Journal on Scientific Computing 17, 16-32.
     """
+    del last
     hessian = objective.hessian_operator(curvature)
     diagonal = hessian.diagonal()
     unseen = bool(np.any(point.gradient[diagonal == 0]))

@@ -55,7 +55,8 @@ class Step:
     inexact: bool = False
 
 
-StepRule = Callable[[Objective, Point, Array], Step]
+# The last model, if any, may save a rule some of its work.
+StepRule = Callable[[Objective, Point, Array, Model | None], Step]
 
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
@@ -83,6 +84,7 @@ def newton(
     max_iter: int,
     gtol: float | None = None,
     known: Array | None = None,
+    last: Model | None = None,
     majorise: bool = True,
 ) -> OptimizeResult:
     """Minimise an objective.
@@ -94,7 +96,7 @@ def newton(
     start : ndarray of shape (n_params,)
         Where to start.
     step_rule : callable
-        ``step_rule(objective, point, curvature)`` returns a `Step`.
+        ``step_rule(objective, point, curvature, last)`` returns a `Step`.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
@@ -104,6 +106,8 @@ def newton(
         is made.
     known : ndarray of shape (n_rows,) or None
         Residuals at the start, if known.
+    last : Model or None
+        The Hessian of an objective with the same rows, if known.
     majorise : bool
         Whether short steps add majorising curvature, which every row has: of no use
         where the penalty curves all params.
@@ -111,8 +115,9 @@ def newton(
     Returns
     -------
     OptimizeResult
-        With ``point``, ``gap``, ``rcond`` and ``model`` of the last step, and
-        ``unique``, True if the optimum was shown to be.
+        With ``point``, ``gap``, ``rcond`` and ``model`` of the last step, ``last``,
+        the last model that there was, and ``unique``, True if the optimum was shown to
+        be.
     """
     point = objective.evaluate(start, known)
     level, iteration, success, unique = 0, 0, False, False
@@ -123,7 +128,8 @@ def newton(
 
     while not success and iteration < max_iter:
         iteration += 1
-        step, level = model_step(objective, point, step_rule, level)
+        step, level = model_step(objective, point, step_rule, level, last)
+        last = step.model or last
         trial, length = _advance(objective, point, step)
         left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
@@ -138,8 +144,8 @@ def newton(
                 success = unique and (sharp or step.decrease <= allowed)
             ready = left if step.inexact else step.decrease
             if min(step.decrease, ready) <= allowed and not success:
-                last, gap = gap, _certified(objective, point, trial)
-                misses += gap > 0.5 * last
+                before, gap = gap, _certified(objective, point, trial)
+                misses += gap > 0.5 * before
                 stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
                 success = gap <= allowed and stalled
         most = level == len(MAJORISED) - 1 or not majorise
@@ -158,6 +164,7 @@ def newton(
         "iteration limit or no further decrease",
         rcond=step.rcond,
         model=step.model,
+        last=last,
         unique=unique,
     )
 
@@ -207,13 +214,17 @@ def _next_decrease(
 
 
 def model_step(
-    objective: Objective, point: Point, step_rule: StepRule, level: int
+    objective: Objective,
+    point: Point,
+    step_rule: StepRule,
+    level: int,
+    last: Model | None = None,
 ) -> tuple[Step, int]:
     """Return the step, with more of the majoriser while the model is singular."""
     while True:
         curvature = objective.curvature(point, MAJORISED[level])
         with np.errstate(over="ignore", invalid="ignore"):
-            step = step_rule(objective, point, curvature)
+            step = step_rule(objective, point, curvature, last)
         short = bool(np.abs(step.direction).max() <= LONGEST_STEP)
         if (short and not step.singular) or level == len(MAJORISED) - 1:
             return step, level

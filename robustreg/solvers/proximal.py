@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.linalg import factorise
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import Step
 from robustreg.solvers.quadratic import minimize_l1_quadratic
@@ -25,8 +25,11 @@ SMALLEST_GROWTH = 10
 RIDGE = 1e-11
 
 
-def proximal_step(objective: Objective, point: Point, curvature: Array) -> Step:
+def proximal_step(
+    objective: Objective, point: Point, curvature: Array, last: Model | None
+) -> Step:
     """Return the step to the minimum of the model on the working set."""
+    del last
     columns = working_set(objective, point)
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)

@@ -38,7 +38,7 @@ from robustreg.solvers.sampling import sample
 Exact = Callable[[Objective, Array, float], OptimizeResult]
 
 # So many rows, or so many per param, are solved as they are.
-FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 40
+FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 16
 # A sample of ``SAMPLE (p n^2)^(1/3)`` rows leaves about as much work as it is [1]_.
 SAMPLE = 2.0
 # The smooth loss is curved over so many errors of the sample's fit.
@@ -48,10 +48,12 @@ STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
 BAND = 6.0
 # Too few may leave nothing that bounds the linear term of the others; a start at the
 # fit of a like problem knows which rows do.
-LEAST_ROWS_PER_PARAM = 10
+LEAST_ROWS_PER_PARAM = 6
 MOST_ROUNDS = 20
 # The density of residuals at the kink is that of this share of them.
 NEAREST_SHARE = 0.1
+# Narrowing losses end with so many rows per param in their middle.
+ROWS_INSIDE = 4
 TINY = float(np.finfo(float).tiny)
 
 
@@ -72,11 +74,11 @@ class Near:
 
 
 @dataclass(frozen=True)
-class _SampleFit:
-    """The params of a sample's fit, their error as in `Near`, and the sparsity."""
+class _Start:
+    """Params near the optimum, the width of the smooth fit from there, the sparsity."""
 
     params: Array
-    error: float
+    width: float
     unit: float
 
 
@@ -144,7 +146,8 @@ def _as_it_is(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
-    point, _ = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    wide = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    point = wide.point
     if (as_it_is := without_loss(objective, point.params)).success:
         return as_it_is
     return exact(objective, point.params, _spread(objective, point.params))
@@ -165,15 +168,15 @@ def without_loss(objective: Objective, start: Array) -> OptimizeResult:
 def near_kinked(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> Near:
-    """Return a point near the optimum, from samples of samples."""
+    """Return a point near the optimum, from samples of samples or from wide losses."""
     n, p = objective.rows.n_rows, objective.n_params
-    near = None
-    if not _is_small(objective):
-        near = _of_sample(objective, start, step_rule, exact)
-    if near is None:
+    if _is_small(objective):
         result = _as_it_is(objective, start, step_rule, exact)
         return Near(result.point, objective.typical_residual(result.point) / n)
-    unit, width = near.unit, WIDTH * max(near.error, objective.noise)
+    near = _of_sample(objective, start, step_rule, exact)
+    if near is None:
+        near = _of_wide_losses(objective, start, step_rule)
+    unit, width = near.unit, max(near.width, objective.noise)
     low, high = objective.loss.facts.slopes
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
@@ -199,7 +202,7 @@ def near_kinked(
 
 def _of_sample(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> _SampleFit | None:
+) -> _Start | None:
     """Return a sample's fit, but not its rows; None if rows are too few for one.
 
     With m rows it is off by about ``sqrt(p / m)`` times the sparsity times the standard
@@ -215,7 +218,16 @@ def _of_sample(
     low, high = objective.loss.facts.slopes
     spread = unit * np.sqrt(-low * high) / (high - low)
     error = max(spread * np.sqrt(p / few.rows.n_rows), near.error)
-    return _SampleFit(near.point.params, float(error), unit)
+    return _Start(near.point.params, WIDTH * float(error), unit)
+
+
+def _of_wide_losses(objective: Objective, start: Array, step_rule: StepRule) -> _Start:
+    """Return the fit of a smooth loss with few rows in its middle."""
+    inside = ROWS_INSIDE * objective.n_params
+    point = shrink(objective, start, step_rule, inside).point
+    size = np.abs(point.residual[objective.weight > 0])
+    width = float(np.partition(size, inside)[inside])
+    return _Start(point.params, width, _sparsity(objective, point))
 
 
 def _near_previous(

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from robustreg.losses import Pinball
-from robustreg.objective import Objective, Point
+from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.kinked import exact_method
@@ -29,10 +29,14 @@ KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
 
 @dataclass(frozen=True)
 class NearStart:
-    """Params near the optimum, and a sample's Hessian there if one was made."""
+    """Params near the optimum, and a Hessian there if one was made.
+
+    That of a sample is a preconditioner, that of all rows the ``last``.
+    """
 
     params: Array
     preconditioner: Preconditioner | None = None
+    last: Model | None = None
 
 
 def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearStart:
@@ -51,17 +55,18 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearS
         if _inside(point, own) >= SEEN:
             return NearStart(start)
     if drawn is None:
-        return NearStart(_from_wide_losses(objective, start, step_rule, own))
-    near = near_start(drawn.objective, start, step_rule).params
+        return _from_wide_losses(objective, start, step_rule, own)
+    near = near_start(drawn.objective, start, step_rule)
     if own == 0:
-        return NearStart(near)
+        return NearStart(near.params)
     fit = newton(
         drawn.objective,
-        near,
+        near.params,
         step_rule=step_rule,
         tol=0.0,
         max_iter=30,
         gtol=SAMPLE_GTOL,
+        last=near.last,
     )
     # Without this fact the sample could not certify a fit.
     certifies = objective.loss.facts.unimodal
@@ -71,20 +76,21 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> NearS
 
 def _from_wide_losses(
     objective: Objective, start: Array, step_rule: StepRule, own: float
-) -> Array:
+) -> NearStart:
     """Return the params of the last of a sequence of narrowing losses."""
     loss = objective.loss
-    point, _ = shrink(
+    near = shrink(
         objective, start, step_rule, 4 * objective.n_params if own == 0 else 1
     )
+    point = near.point
     enough = min(objective.n_params / max(objective.rows.n_rows, 1), 1.0)
     inexact = step_rule is krylov_step
     if own == 0 or inexact or _inside(point, own) >= enough:
-        return point.params
+        return NearStart(point.params, last=near.last)
     # Too few rows see any curvature: the loss is all but piecewise linear here.
     kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
     exact = partial(exact_method(objective), tol=KINKED_TOL, max_iter=KINKED_ITERATIONS)
-    return reduced(kinked, point.params, step_rule, exact).x
+    return NearStart(reduced(kinked, point.params, step_rule, exact).x)
 
 
 def _inside(point: Point, width: float) -> float:

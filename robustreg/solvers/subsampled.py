@@ -26,7 +26,7 @@ from scipy.optimize import OptimizeResult
 from robustreg.certificate import local_gap
 from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
-from robustreg.rows import Array
+from robustreg.rows import Array, weighted_gram
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import Sample
@@ -36,6 +36,10 @@ POOR = 0.1
 MOST_PASSES = 10
 # A gradient in single precision is near enough for the first steps.
 ROUGH_PASSES = 2
+
+
+# Steps and the changes of the gradient on them.
+Pairs = list[tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,13 @@ class Preconditioner:
 def preconditioner_at(sample: Sample, point: Point) -> Preconditioner | None:
     """Return the Hessian of a sample's rows at a point, None if it will not do."""
     objective = sample.objective
-    curvature = objective.curvature(point)
-    hessian = objective.hessian(curvature, np.arange(objective.n_params))
+    gram = weighted_gram(objective.rows, objective.curvature(point))
+    hessian = objective.full_hessian(gram)
     factor = factorise(hessian)
     usable = objective.loss.facts.unimodal and (factor.scale > 0).all()
     if factor.rcond < SMALLEST_RCOND or not usable:
         return None
-    return Preconditioner(sample, Model(hessian, factor, curvature))
+    return Preconditioner(sample, Model(hessian, factor, gram))
 
 
 def subsampled_newton(
@@ -90,13 +94,13 @@ def subsampled_newton(
         point, rough = objective.evaluate_roughly(start), ROUGH_PASSES
     else:
         point, rough = objective.evaluate(start, known), 0
-    left, passes, success, gap = _left(model, point), 1, False, np.inf
-    pairs: list[tuple[Array, Array]] = []
+    left, passes, success, gap = decrement(model, point), 1, False, np.inf
+    pairs: Pairs = []
     while not success and passes < MOST_PASSES:
-        params = point.params - _corrected(model, pairs, point)
+        params = point.params - corrected_step(model, pairs, point)
         evaluate = objective.evaluate_roughly if passes < rough else objective.evaluate
         trial = evaluate(params)
-        passes, previous, left = passes + 1, left, _left(model, trial)
+        passes, previous, left = passes + 1, left, decrement(model, trial)
         if not left <= POOR * previous:
             break
         step, change = trial.params - point.params, trial.gradient - point.gradient
@@ -106,7 +110,7 @@ def subsampled_newton(
         allowed = allowed_gap(objective, point, tol)
         if left <= preconditioner.sample.share * allowed:
             point = _exact(objective, point)
-            gap = _gap(preconditioner, point)
+            gap = certified_gap(preconditioner, point)
             success = gap <= allowed
     point = _exact(objective, point)
     trouble = "the sample's Hessian will not do"
@@ -119,12 +123,12 @@ def _exact(objective: Objective, point: Point) -> Point:
     return point if same else objective.evaluate(point.params)
 
 
-def _left(model: Model, point: Point) -> float:
+def decrement(model: Model, point: Point) -> float:
     """Return what the model says is left to gain."""
     return 0.5 * float(point.gradient @ model.factor.solve(point.gradient))
 
 
-def _corrected(model: Model, pairs: list[tuple[Array, Array]], point: Point) -> Array:
+def corrected_step(model: Model, pairs: Pairs, point: Point) -> Array:
     """Return the step's negative: the two loops of L-BFGS around the model."""
     q, scales = point.gradient, []
     for step, change in reversed(pairs):
@@ -136,7 +140,7 @@ def _corrected(model: Model, pairs: list[tuple[Array, Array]], point: Point) -> 
     return d
 
 
-def _gap(preconditioner: Preconditioner, point: Point) -> float:
+def certified_gap(preconditioner: Preconditioner, point: Point) -> float:
     """Return the bound on the gap from the sample's rows alone."""
     sample = preconditioner.sample
     there = replace(point, residual=point.residual[sample.index])

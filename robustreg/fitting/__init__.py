@@ -1,0 +1,111 @@
+"""One target's fit: at a given scale, or with the scale that its residuals have."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg.fitting.problem import Fit, Initial, Problem
+from robustreg.fitting.scaled import Scaled, estimated_scale
+from robustreg.losses import relative_weight
+from robustreg.objective import Point
+from robustreg.outliers import flag, measured_scale, rounding_scale
+from robustreg.rows import Array
+from robustreg.scale import FixedPoint
+from robustreg.solvers.majorised import SOUND
+
+__all__ = ["Fit", "Initial", "Problem", "fit_from", "fit_problem"]
+
+
+def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
+    """Fit one target.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit.
+    start : ndarray of shape (n_params,) or None
+        Params in units of y to start from; None starts at the median of y.
+    """
+    scaled = Scaled(problem, start)
+    if isinstance(problem.scale, str):
+        found = estimated_scale(scaled, problem.scale)
+    else:
+        found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
+        scaled.fit(found.scale, problem.tol)
+    return _finished(scaled, found, isinstance(problem.scale, str))
+
+
+def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
+    """Fit one target at an estimated scale, going down from exactly a start.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to fit; its scale is a number.
+    start : ndarray of shape (n_params,)
+        Params in units of y. The fit is the minimum of the valley that they lie in,
+        if the loss is not convex.
+    collapsed : bool
+        Whether the scale is the least that counts as positive.
+    """
+    scaled = Scaled(problem, start)
+    scaled.result = OptimizeResult(x=start)
+    found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
+    scaled.fit(found.scale, problem.tol)
+    return _finished(scaled, found, True)
+
+
+def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
+    """Return the last fit in original units."""
+    problem, result = scaled.problem, scaled.result
+    # A sample's rows are memory, and no further fit starts here.
+    result.pop("preconditioner", None)
+    coef, intercept = problem.rows.standard.to_original(scaled.params())
+    smooth = np.isfinite(problem.loss.facts.largest_curvature)
+    residual = result.point.residual.astype(np.float64, copy=False)
+    scale = _residual_scale(problem, found, residual, estimated)
+    scale = max(
+        scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
+    )
+    stationarity = _stationarity(result.point)
+    # A canonical or refined point may have lost to rounding what the solver found.
+    lost = bool(np.isnan(result.gap)) and stationarity > SOUND
+    trouble = "rounding errors are too large" if result.success else result.message
+    return Fit(
+        coef=coef.astype(np.float64),
+        intercept=float(intercept),
+        scale=found.scale,
+        objective=float(result.point.value),
+        dual_gap=float(result.gap),
+        stationarity=stationarity,
+        n_iter=max(int(result.nit), 1),
+        weights=relative_weight(problem.loss, residual) if smooth else None,
+        residual_scale=scale,
+        outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
+        success=bool(result.success) and found.converged and not lost,
+        collapsed=found.collapsed,
+        message=trouble if found.converged else "the scale did not settle",
+    )
+
+
+def _stationarity(point: Point) -> float:
+    """Return the relative violation of the optimality condition, nan at a kink.
+
+    Where all residuals are rounding errors, so is the violation.
+    """
+    objective = point.objective
+    if not np.isfinite(objective.loss.facts.largest_curvature):
+        return float("nan")
+    if point.value <= objective.exact_value:
+        return 0.0
+    return float(objective.stationarity(point))
+
+
+def _residual_scale(
+    problem: Problem, found: FixedPoint, residual: Array, estimated: bool
+) -> float:
+    """Return the scale of the residuals: the fit's own, if estimated and positive."""
+    if estimated and not found.collapsed:
+        return found.scale
+    return measured_scale(residual, found.scale, problem.y, problem.weight)

@@ -1,0 +1,111 @@
+"""What a fit is asked and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustreg.losses import Loss
+from robustreg.penalties import Penalty
+from robustreg.rows import Array, Rows
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit minimises and how.
+
+    Parameters
+    ----------
+    rows : Rows
+        The standardised design.
+    y : ndarray of shape (n_rows,)
+        The target, in its own units.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    loss : Loss
+        The loss.
+    penalty : Penalty
+        The penalty of the original coefficients over the scale.
+    scale : float or str
+        A number or a name in `robustreg.scale.SCALES`.
+    solver, tol, max_iter, outlier_threshold
+        As the estimators document them.
+    eps : float
+        Relative rounding error of the predictions that users will see.
+    """
+
+    rows: Rows
+    y: Array
+    weight: Array
+    loss: Loss
+    penalty: Penalty
+    scale: float | str
+    solver: str
+    tol: float
+    max_iter: int
+    outlier_threshold: float
+    eps: float
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The fit that a fit started from, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients.
+    intercept : float
+        Intercept, in units of y.
+    """
+
+    coef: Array
+    intercept: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted target, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_features,)
+        Coefficients.
+    intercept, scale : float
+        Intercept and scale, in units of y.
+    objective, dual_gap : float
+        Objective, and a bound on it minus its minimum; nan for a loss that is not
+        convex.
+    stationarity : float
+        Relative violation of the optimality condition; nan for a loss with a kink.
+    n_iter : int
+        Iterations of the last fit, at least 1.
+    weights : ndarray of shape (n_rows,) or None
+        Robustness weights; None for a loss with a kink.
+    residual_scale : float
+        Scale of the residuals, in units of y, positive.
+    outliers : ndarray of bool of shape (n_rows,)
+        Residuals of more than ``outlier_threshold`` such scales.
+    success : bool
+        Whether the solver met the tolerance and the scale settled.
+    collapsed : bool
+        Whether the scale was held at its floor.
+    message : str
+        The solver's account.
+    initial : Initial or None
+        The fit that it started from, where that is an estimate of its own.
+    """
+
+    coef: Array
+    intercept: float
+    scale: float
+    objective: float
+    dual_gap: float
+    stationarity: float
+    n_iter: int
+    weights: Array | None
+    residual_scale: float
+    outliers: Array
+    success: bool
+    collapsed: bool
+    message: str
+    initial: Initial | None = None

@@ -1,0 +1,227 @@
+"""Fits at one scale after the other, and the scale that agrees with its own fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import final
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from robustreg.fitting.problem import Problem
+from robustreg.losses import L1, Loss
+from robustreg.objective import Objective
+from robustreg.rows import Array, representatives
+from robustreg.scale import (
+    LINES,
+    MOST_SORTED,
+    SCALE_RTOL,
+    SCALES,
+    FixedPoint,
+    find_fixed_point,
+    mad,
+    scale_floor,
+    spread,
+    weighted_median,
+)
+from robustreg.solvers import near_start, solve
+from robustreg.solvers.direct import direct_step
+from robustreg.solvers.facts import step_rule_for
+from robustreg.solvers.majorised import convex_start
+from robustreg.solvers.profiled import profiled_newton
+from robustreg.solvers.refinement import refine
+from robustreg.solvers.sampling import Sample, default_size, sample
+from robustreg.solvers.subsampled import preconditioner_at
+
+# its last digits refined, unless the data is so large that extended precision, without
+# BLAS, would cost more than the fit.
+REFINED_RCOND = 1e-4
+MOST_ENTRIES = 10**7
+# A sample's scale and fit start those of all rows; they are only so close anyway.
+ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
+# A kinked fit of all rows costs little more than one of a sample, unless they are so
+# many times more.
+WORTHWHILE_IF_KINKED = 10
+# A fit on the way to the scale may have a relative gap of this share of the square of
+# the relative distance that is left.
+SCALE_SHARE = 1e-3
+
+
+@final
+class Scaled:
+    """The problem at any scale, each fit started from the one before."""
+
+    def __init__(self, problem: Problem, start: Array | None) -> None:
+        self.problem = problem
+        some, share = representatives(problem.weight, MOST_SORTED)
+        constant = problem.rows.standard.constant
+        self._center = constant * weighted_median(problem.y[some], share)
+        self._params = np.zeros(problem.rows.n_params)
+        if start is not None:
+            self._params = start.copy()
+            self._params[-1] -= self._center
+        self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
+        self._weight = problem.weight / problem.weight.sum()
+        self._scale = 1.0
+        self.result: OptimizeResult = OptimizeResult()
+
+    def objective(self, scale: float, loss: Loss) -> Objective:
+        """Return the objective in units of a scale."""
+        target = self.problem.y - self._center
+        target /= scale
+        return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
+
+    def fit(self, scale: float, tol: float) -> Array:
+        """Fit at a scale, from the last fit if any; return residuals in its units."""
+        p = self.problem
+        objective = self.objective(scale, p.loss)
+        start = self._params.astype(np.float64) / scale
+        previous = self.result if self.result else None
+        if previous is not None and "point" in previous:
+            previous.residual = previous.point.residual * (self._scale / scale)
+        self.result = solve(objective, start, p.solver, tol, p.max_iter, previous)
+        entries = p.rows.n_rows * p.rows.n_params
+        rcond = self.result.get("rcond")
+        delicate = rcond is not None and rcond < REFINED_RCOND
+        if delicate and self.result.success and entries < MOST_ENTRIES:
+            exact = (p.y.astype(np.longdouble) - self._center) / scale
+            self.result.point = refine(objective, self.result.point, exact)
+        self._params, self._scale = self.result.point.params * scale, scale
+        return np.asarray(self.result.point.residual, dtype=np.float64)
+
+    def near_l1(self, scale: float) -> Array:
+        """Start from nearly the L1 fit and return its residuals in units of y."""
+        objective = self.objective(scale, L1())
+        start = self._params.astype(np.float64) / scale
+        params = near_start(objective, start, step_rule_for(objective)).params
+        self._params = params * scale
+        self.result = OptimizeResult(x=params)
+        return np.asarray(objective.residual(params) * scale)
+
+    def near_convex(self, name: str) -> FixedPoint:
+        """Start from the fit of a convex loss; return its scale."""
+        convex = replace(self.problem, loss=convex_start(self.problem.loss))
+        other = Scaled(replace(convex, solver="auto"), self.params())
+        found = estimated_scale(other, name, ROUGH_RTOL)
+        self._params = other.params()
+        self._params[-1] -= self._center
+        self.result = OptimizeResult(x=self._params)
+        return replace(found, converged=False)
+
+    def near_sample(self, name: str) -> FixedPoint | None:
+        """Start from the fit of a sample of rows; return its scale.
+
+        None if rows are few or if the sample's scale is no guide: one outlier more or
+        less changes that of least squares. Which valley of a loss that is not convex a
+        fit lies in is for all rows to say.
+        """
+        facts = self.problem.loss.facts
+        if not (facts.convex and facts.bounded_slope):
+            return None
+        whole = self.objective(1.0, self.problem.loss)
+        size = default_size(whole)
+        few_rows = whole.rows.n_rows < WORTHWHILE_IF_KINKED * size
+        if few_rows and facts.piecewise_linear:
+            return None
+        drawn = sample(whole, size)
+        if drawn is None:
+            return None
+        few = Scaled(_of_sample(self.problem, drawn), self.params())
+        found = estimated_scale(few, name, ROUGH_RTOL)
+        if found.collapsed or not (found.converged and few.result.success):
+            return None
+        self._params = few.params()
+        self._params[-1] -= self._center
+        self.result = OptimizeResult(x=self._params)
+        at_scale = few.objective(found.scale, self.problem.loss)
+        if step_rule_for(at_scale) is direct_step:
+            there = replace(drawn, objective=at_scale)
+            self.result.preconditioner = preconditioner_at(there, few.result.point)
+        return found
+
+    def fit_with_scale(self, near: FixedPoint, name: str) -> FixedPoint | None:
+        """Fit at the scale of the fit's own residuals, by a sample's Hessian.
+
+        None if there is none or it will not do.
+        """
+        preconditioner = self.result.get("preconditioner")
+        if preconditioner is None or name not in LINES:
+            return None
+        weight, loss = self.problem.weight, self.problem.loss
+        result = profiled_newton(
+            lambda scale: self.objective(scale, loss),
+            self._params,
+            near.scale,
+            partial(LINES[name], weight),
+            preconditioner,
+            self.problem.tol,
+        )
+        if not result.success or result.scale <= scale_floor(self.problem.y, weight):
+            return None
+        # Rows far from the median may have come near unseen.
+        measured = SCALES[name](result.point.residual, weight, 0)
+        if not abs(measured - 1) <= SCALE_RTOL:
+            return None
+        self.result, self._scale = result, result.scale
+        self._params = result.x * result.scale
+        return replace(near, scale=result.scale)
+
+    def params(self) -> Array:
+        """Return the params of the last fit, in units of y."""
+        params = self._params.copy()
+        params[-1] += self._center
+        return params
+
+
+def _of_sample(problem: Problem, drawn: Sample) -> Problem:
+    """Return the problem of a sample's rows, weighted to stand for all."""
+    few = drawn.objective
+    return replace(
+        problem,
+        rows=few.rows,
+        y=problem.y[drawn.index],
+        weight=few.weight * (drawn.index.size / few.weight.sum()),
+        tol=max(problem.tol, ROUGH_TOL),
+    )
+
+
+def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> FixedPoint:
+    """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
+
+    For a loss that is not convex from that of a convex one, whose valley it follows.
+    Fits far from the fixed point are made roughly.
+    """
+    problem, measure = scaled.problem, SCALES[name]
+    n_params = int(np.count_nonzero(problem.rows.standard.unit))
+    n_params += int(problem.rows.standard.constant)
+    floor = scale_floor(problem.y, problem.weight)
+    near = scaled.near_sample(name)
+    if not problem.loss.facts.convex:
+        near = scaled.near_convex(name)
+    elif near is None:
+        unit = max(spread(problem.y, problem.weight), floor)
+        start = mad(scaled.near_l1(unit), problem.weight, n_params)
+        near = FixedPoint(start if start > floor else unit, False, False)
+    # A kinked fit is exact in any case.
+    kinked = problem.loss.facts.piecewise_linear
+    away, tol = (0.0 if kinked else 1.0), problem.tol
+
+    def measure_at(scale: float) -> float:
+        nonlocal away, tol
+        tol = max(problem.tol, SCALE_SHARE * away**2)
+        residual = scaled.fit(scale, tol)
+        ratio = measure(residual, problem.weight, n_params)
+        away = 0.0 if kinked or ratio <= 0 else min(abs(float(np.log(ratio))), 1.0)
+        return ratio * scale
+
+    if near.converged and (together := scaled.fit_with_scale(near, name)) is not None:
+        return together
+    if near.converged:
+        # With a sample's Hessian each pass gains two digits of everything at once; more
+        # of the scale than of the coefficients would be of no use.
+        rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
+    found = find_fixed_point(measure_at, near.scale, floor, near.slope, rtol)
+    if tol > problem.tol:
+        scaled.fit(found.scale, problem.tol)
+    return found

@@ -1,0 +1,143 @@
+"""The optimality conditions that an interior-point method solves, and its systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from robustreg.linalg import Factor, conjugate_gradients, factorise
+from robustreg.objective import Objective
+from robustreg.rows import Array, Index
+
+# The first of these shares of its diagonal with which the normal matrix has a factor
+# is added to it, for dependent columns and those that only rows at the boundary hold.
+RIDGES = (1e-15, 1e-13, 1e-11)
+# From so many params on, rows with less than this share of the mean weight are left out
+# of the normal matrix if they are this share of all, and conjugate gradients bring them
+# back: so closely, in so many products at most.
+MANY_PARAMS = 64
+LIGHT, FEWEST_LIGHT = 1e-4, 0.2
+CLOSE, MOST_PRODUCTS = 1e-6, 20
+
+
+@dataclass(frozen=True)
+class State:
+    """Where the iteration is.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        Coefficients and intercept.
+    slopes : ndarray of shape (n_kinks,)
+        Weighted slopes, strictly between their bounds.
+    above, below : ndarray of shape (n_kinks,)
+        Positive; their difference is the residual once it is feasible.
+    """
+
+    params: Array
+    slopes: Array
+    above: Array
+    below: Array
+
+
+@final
+class Equations:
+    """The optimality conditions of an objective's rows of positive weight."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.whole = objective
+        self.live = np.flatnonzero(objective.weight)
+        if self.live.size < objective.weight.size:
+            objective = objective.take(self.live, objective.weight[self.live])
+        low, high = objective.loss.facts.slopes
+        self.objective = objective
+        self.kinked = np.flatnonzero(objective.l1 > 0)
+        l1 = objective.l1[self.kinked]
+        self.low = np.append(low * objective.weight, -l1)
+        self.high = np.append(high * objective.weight, l1)
+        self.target = np.append(objective.target, np.zeros(l1.size))
+        self.curvature = objective.penalty_curvature()
+        self.every = np.arange(objective.n_params)
+        self.varies = objective.rows.varies
+        self.n_rows = objective.target.size
+
+    def determined_by(self, active: Index) -> bool:
+        """Return whether active kinks are neither too many nor too few for one fit."""
+        curved = self.curvature > 0
+        return bool(curved.any() or active.size == np.count_nonzero(self.varies))
+
+    def predict(self, params: Array) -> Array:
+        """Return the prediction of every kink's residual."""
+        self.objective.rows.passes += 1
+        rows = self.objective.rows.predict(params)
+        return np.append(rows, params[self.kinked]) if self.kinked.size else rows
+
+    def adjoint(self, slopes: Array) -> Array:
+        """Return the sum of all kinks' slopes times their rows."""
+        self.objective.rows.passes += 1
+        result = self.objective.rows.adjoint(slopes[: self.n_rows])
+        if self.kinked.size:
+            result[self.kinked] += slopes[self.n_rows :]
+        return result
+
+    def design(self, active: Index) -> Array:
+        """Return the rows of some kinks."""
+        rows = self.objective.rows.few(active[active < self.n_rows])
+        l1 = np.zeros((active.size - rows.shape[0], self.every.size))
+        columns = self.kinked[active[rows.shape[0] :] - self.n_rows]
+        l1[np.arange(columns.size), columns] = 1.0
+        return np.vstack([rows, l1])
+
+    def normal(self, inverse: Array) -> Callable[[Array], Array] | None:
+        """Return how systems of the normal matrix are solved, None if they cannot be.
+
+        Its rows are weighted by ``inverse``. Near the end all but as many as there are
+        params are nearly without weight: those make a preconditioner [1]_.
+
+        References
+        ----------
+        .. [1] Wright, S. J. (1997). Primal-Dual Interior-Point Methods, chapter 11.
+           SIAM.
+        """
+        weight = inverse[: self.n_rows]
+        diagonal = self.curvature.copy()
+        diagonal[self.kinked] += inverse[self.n_rows :]
+        light = weight < LIGHT * weight.mean()
+        worthwhile = np.count_nonzero(light) >= FEWEST_LIGHT * self.n_rows
+        if self.every.size >= MANY_PARAMS and worthwhile:
+            near = self._factor(np.where(light, 0.0, weight), diagonal)
+            if near.rcond > 0:
+                return partial(self._iterated, weight, diagonal, near)
+        factor = self._factor(weight, diagonal)
+        return factor.solve if factor.rcond > 0 else None
+
+    def _iterated(
+        self, weight: Array, diagonal: Array, near: Factor, right: Array
+    ) -> Array:
+        """Solve with the normal matrix, given the factor of one that is near."""
+        rows = self.objective.rows
+
+        def product(v: Array) -> Array:
+            rows.passes += 1
+            return diagonal * v + rows.adjoint(weight * rows.predict(v))
+
+        pivots = np.where(near.scale > 0, near.scale, 1.0) ** -2.0
+        return conjugate_gradients(
+            product, right, pivots, CLOSE, MOST_PRODUCTS, near.solve
+        )
+
+    def _factor(self, weight: Array, diagonal: Array) -> Factor:
+        """Return the factor of the normal matrix."""
+        matrix = self.objective.rows.gram(weight, self.every)
+        matrix.flat[:: self.every.size + 1] += diagonal
+        pivots = matrix.diagonal().copy()
+        for ridge in RIDGES:
+            matrix.flat[:: self.every.size + 1] = pivots * (1 + ridge)
+            factor = factorise(matrix)
+            if factor.rcond > 0:
+                break
+        return factor

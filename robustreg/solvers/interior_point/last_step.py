@@ -1,0 +1,141 @@
+"""The last step of an interior-point method: the kinks at the fit, solved exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from scipy.optimize import OptimizeResult
+
+from robustreg.certificate import duality_gap
+from robustreg.linalg import EPS, SMALLEST_RCOND, Square, least_norm_solve
+from robustreg.rows import Array, Index
+from robustreg.solvers.interior_point.equations import Equations, State
+from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import result_at
+
+# A coefficient that has a kink at 0 and this share of the largest is 0.
+ZERO = 1e-12
+# One that moves predictions by this share of their rounding errors is, in any case.
+NOTHING = 1e-6
+# A slope this close to its end is that of a row off the kink, and tells how far off is.
+CLEARLY = 1e-2
+# A slope this close to its end, in units of half their distance, counts as there.
+AT_END = 1e-7
+
+
+def active_kinks(equations: Equations, state: State) -> Index:
+    """Return the kinks that look active: their residual is 0, their slope is not."""
+    half = (equations.high - equations.low) / 2
+    size = np.abs(state.above - state.below)
+    room = np.minimum(equations.high - state.slopes, state.slopes - equations.low)
+    away = size[room < CLEARLY * half]
+    typical = float(np.median(away)) if away.size else np.inf
+    return np.flatnonzero(room * typical >= half * size)
+
+
+def finished(
+    equations: Equations, state: State, active: Index, tol: float
+) -> OptimizeResult:
+    """Return the fit in which the kinks that look active are so exactly.
+
+    All others have the slope of their side. The optimality conditions of what is left
+    are linear; where they leave a choice, the change from the state is least.
+    """
+    objective, n_rows = equations.whole, equations.n_rows
+    half = (equations.high - equations.low) / 2
+    slopes = np.where(state.above > state.below, equations.high, equations.low)
+    slopes[active] = state.slopes[active]
+    params, turn, regular = _last_step(equations, state.params, slopes, active)
+    slopes[active] += turn
+    slopes = np.clip(slopes, equations.low, equations.high)
+    room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
+    regular = regular and bool((room > AT_END * half[active]).all())
+    dropped = active[active >= n_rows] - n_rows
+    params[equations.kinked[dropped]] = 0.0
+    kinked = params[equations.kinked]
+    tiny = ZERO * max(float(np.abs(params).max()), objective.noise)
+    params[equations.kinked] = np.where(np.abs(kinked) <= tiny, 0.0, kinked)
+    params[np.abs(params) <= NOTHING * objective.noise] = 0.0
+    point = objective.evaluate(params)
+    own = np.zeros_like(objective.weight)
+    own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]
+    gap = duality_gap(objective, point, own)
+    success = gap <= allowed_gap(objective, point, tol, own)
+    unique = regular and success
+    return result_at(
+        point, gap, 0, success, "no further decrease", slopes=own, unique=unique
+    )
+
+
+def _last_step(
+    equations: Equations, params: Array, slopes: Array, active: Index
+) -> tuple[Array, Array, bool]:
+    """Return params and the changes of active slopes that meet all conditions.
+
+    And whether no others do.
+    """
+    if not equations.curvature.any() and equations.determined_by(active):
+        step = _vertex_step(equations, params, slopes, active)
+        if step is not None:
+            return *step, True
+    if active.size > 2 * params.size:
+        return _held_step(equations, params, slopes, active)
+    return _joint_step(equations, params, slopes, active)
+
+
+def _vertex_step(
+    equations: Equations, params: Array, slopes: Array, active: Index
+) -> tuple[Array, Array] | None:
+    """Return what `_last_step` does at a vertex, None if its system is singular.
+
+    As many kinks as params determine the params, and then the slopes. Solved anew
+    rather than for a change, params that are 0 are so exactly.
+    """
+    rows, varies = equations.design(active), equations.varies
+    square = Square(rows[:, varies])
+    if not square.rcond > SMALLEST_RCOND:
+        return None
+    target, moved = equations.target[active], params.copy()
+    moved[varies] = square.solve(target - rows[:, ~varies] @ params[~varies])
+    moved[varies] += square.solve(target - rows @ moved)
+    missing = equations.objective.linear - equations.adjoint(slopes)
+    return moved, square.solve(missing[varies], transposed=True)
+
+
+def _joint_step(
+    equations: Equations, params: Array, slopes: Array, active: Index
+) -> tuple[Array, Array, bool]:
+    """Return what `_last_step` does, params and slopes from one symmetric system."""
+    rows, p = equations.design(active), params.size
+    # Unknowns in units of residuals and of slopes, so that neither outweighs the other.
+    unit = equations.objective.noise / (4 * EPS) or 1.0
+    pull = float(equations.high.mean())
+    system = np.zeros((p + active.size, p + active.size))
+    curvature = equations.curvature * (unit / pull)
+    system.flat[: p * (p + active.size) : p + active.size + 1] = curvature
+    system[:p, p:], system[p:, :p] = rows.T, rows
+    gradient = equations.curvature * params + equations.objective.linear
+    missing = (equations.adjoint(slopes) - gradient) / pull
+    right = np.append(missing, (equations.target[active] - rows @ params) / unit)
+    absent = np.flatnonzero(~equations.varies)
+    system[absent, absent] = 1.0
+    right[absent] = 0.0
+    solution, regular = least_norm_solve(system, right)
+    return params + unit * solution[:p], -pull * solution[p:], regular
+
+
+def _held_step(
+    equations: Equations, params: Array, slopes: Array, active: Index
+) -> tuple[Array, Array, bool]:
+    """Return what `_last_step` does where more kinks are active than hold the fit.
+
+    They determine the params alone; then the slopes change least.
+    """
+    rows = equations.design(active)
+    missing = equations.target[active] - rows @ params
+    change, _, rank, _ = scipy.linalg.lstsq(rows, missing, lapack_driver="gelsy")
+    moved = params + change
+    gradient = equations.curvature * moved + equations.objective.linear
+    right = gradient - equations.adjoint(slopes)
+    turn = scipy.linalg.lstsq(rows.T, right, lapack_driver="gelsy")[0]
+    return moved, turn, rank == np.count_nonzero(equations.varies)

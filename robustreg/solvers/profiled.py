@@ -1,0 +1,148 @@
+"""A smooth fit and the scale of its residuals at once, with a sample's Hessian.
+
+The scale is profiled out: it is always that of the residuals at hand, and what is
+solved is ``gradient(params, scale(params)) = 0``. When the scale moves, the fit
+follows, to first order along ``-H^-1 d gradient / d log(scale)``. A root search on that
+line, which costs no pass, tells the scale that residuals will have once it did.
+Programs that alternate between the two [1]_ make a fit for each scale instead.
+
+Cost: half a pass, and one for each two digits of the gap: four or five.
+
+References
+----------
+.. [1] Huber, P. J. (1981). Robust Statistics, section 7.8. Wiley.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from scipy.optimize import OptimizeResult, brentq
+
+from robustreg.objective import Objective
+from robustreg.rows import Array
+from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import result_at
+from robustreg.solvers.subsampled import (
+    MOST_PASSES,
+    POOR,
+    Pairs,
+    Preconditioner,
+    certified_gap,
+    corrected_step,
+    decrement,
+)
+
+# ``line(residual, change, reach)`` returns ``t -> scale of residual + t change``: exact
+# for scales between ``exp(-reach)`` and ``exp(reach)`` times that of the residual.
+Line = Callable[[Array, Array, float], Callable[[float], float]]
+
+# How far the logarithm of the scale is looked for first and at most; then so many times
+# the last change, but at least the last figure.
+FIRST_REACH, LONGEST_REACH = 0.02, 0.5
+AHEAD, SHORTEST_REACH = 8.0, 1e-3
+# A root is as close as rounding errors of the scale.
+XTOL = 1e-15
+
+
+def profiled_newton(
+    objective_at: Callable[[float], Objective],
+    start: Array,
+    scale: float,
+    line: Line,
+    preconditioner: Preconditioner,
+    tol: float,
+) -> OptimizeResult:
+    """Minimise at the scale that the residuals of the minimum have.
+
+    Parameters
+    ----------
+    objective_at : callable
+        ``objective_at(scale)`` returns the objective in units of a scale: smooth, with
+        few params and no l1 part.
+    start : ndarray of shape (n_params,)
+        Near the optimum, in units of y.
+    scale : float
+        Near the scale there.
+    line : callable
+        How the scale of residuals changes along a line.
+    preconditioner : Preconditioner
+        A sample's Hessian there.
+    tol : float
+        Done when the certified gap is allowed by `allowed_gap`.
+
+    Returns
+    -------
+    OptimizeResult
+        As `subsampled_newton` returns it, in units of ``scale``, which it has too;
+        without success if the sample's Hessian will not do.
+    """
+    model, unit = preconditioner.model, objective_at(1.0)
+    drift = _drift(preconditioner.sample.objective, start / scale)
+    tangent = -scale * model.factor.solve(drift)
+    change = -unit.rows.predict(tangent)
+    params, before, point = start, start, None
+    pairs: Pairs = []
+    left, gap, reach, passes, success = np.inf, np.inf, FIRST_REACH, 0, False
+    while not success and passes < MOST_PASSES:
+        residual = unit.residual(params)
+        length = _length(line, residual, change, scale, reach)
+        if length is None:
+            break
+        residual += length * change
+        params = params + length * tangent
+        scale *= np.exp(length)
+        residual /= scale
+        objective = objective_at(scale)
+        trial = objective.evaluate(params / scale, residual)
+        passes, previous, left = passes + 1, left, decrement(model, trial)
+        if not left <= POOR * previous:
+            break
+        if point is not None:
+            step = (params - before) / scale
+            slope = trial.gradient - point.gradient - length * drift
+            if step @ slope > 0:
+                pairs.append((step, slope))
+        point, before = trial, params
+        reach = max(AHEAD * abs(length), SHORTEST_REACH)
+        allowed = allowed_gap(objective, point, tol)
+        if left <= preconditioner.sample.share * allowed:
+            gap = certified_gap(preconditioner, point)
+            success = gap <= allowed
+        params = params - scale * corrected_step(model, pairs, point)
+    if point is None:
+        return OptimizeResult(success=False)
+    trouble = "the sample's Hessian will not do"
+    return result_at(
+        point, gap, passes - 1, success, trouble, unique=success, scale=float(scale)
+    )
+
+
+def _drift(few: Objective, params: Array) -> Array:
+    """Return the derivative of the gradient by the logarithm of the scale.
+
+    In units of the scale, at params that stay as they are in units of y.
+    """
+    point = few.evaluate(params)
+    pulled = few.rows.adjoint(few.curvature(point) * point.residual)
+    return np.asarray(pulled - few.penalty_curvature() * params)
+
+
+def _length(
+    line: Line, residual: Array, change: Array, scale: float, reach: float
+) -> float | None:
+    """Return by how much the logarithm of the scale changes; None if too much."""
+    while reach <= LONGEST_REACH:
+        scale_at = line(residual, change, reach)
+        excess = partial(_excess, scale_at, scale)
+        if excess(-reach) > 0 > excess(reach):
+            return float(brentq(excess, -reach, reach, xtol=XTOL))
+        reach *= AHEAD
+    return None
+
+
+def _excess(scale_at: Callable[[float], float], scale: float, length: float) -> float:
+    """Return by how much the logarithm of the scale exceeds that of the fit's."""
+    return float(np.log(scale_at(length) / scale)) - length

@@ -1,0 +1,192 @@
+"""What is brought up to date instead of made anew: Gram matrices, scales, held rows."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from many_rows import data, uneven
+from numpy.testing import assert_allclose, assert_array_equal
+
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.estimators import base
+from robustreg.fitting import scaled
+from robustreg.linalg import Square, least_norm_solve
+from robustreg.losses import Pinball
+from robustreg.objective import Objective
+from robustreg.penalties import make_penalty
+from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
+from robustreg.scale import mad, mad_along
+from robustreg.solvers.interior_point import equations, interior_point
+
+FORMS = {
+    "dense": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "sparse": scipy.sparse.csr_array,
+}
+CHANGES = {
+    "none": lambda w, rng: w,
+    "scaled": lambda w, rng: 1e-5 * w,
+    "few": lambda w, rng: np.where(rng.random(w.size) < 0.1, 1.0, w),
+    "few and scaled": lambda w, rng: 7 * np.where(rng.random(w.size) < 0.1, 0.0, w),
+    "few below 0": lambda w, rng: np.where(rng.random(w.size) < 0.1, -0.1, w),
+    "most": lambda w, rng: rng.random(w.size),
+    "nearly all to 0": lambda w, rng: np.where(np.arange(w.size) < 30, w, 0.0),
+    "all to 0": lambda w, rng: 0.0 * w,
+    "from few to all": lambda w, rng: w + 1.0,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("form", FORMS)
+def test_an_updated_gram_matrix_is_a_new_one(form, change):
+    X, rng = data(900, 20)[0], np.random.default_rng(0)
+    before = uneven(900)
+    rows = make_rows(FORMS[form](X), before, True)
+    last = weighted_gram(rows, before)
+    after = CHANGES[change](before, rng)
+    fresh = signed_gram(rows, after, np.arange(21))
+    updated = weighted_gram(rows, after, last).matrix
+    assert_allclose(updated, fresh, rtol=0, atol=1e-13 * np.abs(fresh).max() + 1e-300)
+
+
+@pytest.mark.parametrize("change", ["none", "scaled", "few", "few and scaled"])
+def test_an_update_costs_the_rows_that_changed(change):
+    X, rng = data(900, 20)[0], np.random.default_rng(0)
+    before = uneven(900)
+    rows = make_rows(X, before, True)
+    last, rows.passes = weighted_gram(rows, before), 0.0
+    weighted_gram(rows, CHANGES[change](before, rng), last)
+    assert rows.passes <= (0.15 if "few" in change else 0)
+
+
+def test_rows_that_lose_nearly_all_weight_leave_no_rounding_errors():
+    X = data(900, 20)[0]
+    before = np.ones(900)
+    before[:300] = 1e12
+    rows = make_rows(X, np.ones(900), True)
+    after = np.where(np.arange(900) < 300, 1e-6, before)
+    updated = weighted_gram(rows, after, weighted_gram(rows, before)).matrix
+    assert_array_equal(updated, signed_gram(rows, after, np.arange(21)))
+
+
+@pytest.fixture
+def gram_rows(monkeypatch):
+    """Return how many rows each Gram matrix had."""
+    seen, gram = [], DenseRows.gram
+
+    def count(self, c, columns):
+        seen.append(np.count_nonzero(c))
+        return gram(self, c, columns)
+
+    monkeypatch.setattr(DenseRows, "gram", count)
+    return seen
+
+
+def test_newton_steps_touch_the_rows_that_switch(gram_rows):
+    X, y = data(9000, 50)
+    model = SmoothL1Regressor(alpha=1e-6).fit(X, y)
+    assert model.dual_gap_ <= 1e-10
+    # The last steps, before and after which few rows cross a breakpoint.
+    assert min(gram_rows) <= 20
+    assert sum(gram_rows) <= 4 * len(X)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "huber", "pseudo_huber", "log_cosh"])
+@pytest.mark.parametrize("form", ["plain", "weights", "penalty"])
+def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
+    X, y = data(40_000)
+    weight = uneven(y.size) if form == "weights" else None
+    alpha = 0.01 if form == "penalty" else 0.0
+    rows, make = [], base.make_rows
+    monkeypatch.setattr(
+        base, "make_rows", lambda *args, **kw: rows.append(make(*args, **kw)) or rows[0]
+    )
+    model = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
+    # Half a pass, one and a half for each of about five steps, and a start.
+    assert rows[0].passes <= 10
+    share = np.ones(y.size) if weight is None else weight
+    measured = mad(y - model.predict(X), share, 11)
+    assert measured == pytest.approx(model.scale_, rel=1e-12)
+    alone = RobustRegressor(loss, alpha=alpha, scale=model.scale_)
+    alone.fit(X, y, sample_weight=weight)
+    assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-5)
+    assert 0 <= model.dual_gap_ <= 1e-10
+    # One scale after the other, each with its own fit, leads there, too.
+    monkeypatch.setattr(scaled, "LINES", {})
+    slow = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
+    assert model.scale_ == pytest.approx(slow.scale_, rel=1e-5)
+    assert_allclose(model.coef_, slow.coef_, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_mad_along_a_line_is_that_of_its_points(weighted):
+    rng = np.random.default_rng(0)
+    residual, change = rng.standard_cauchy(5001), rng.normal(size=5001)
+    weight = uneven(5001) if weighted else np.ones(5001)
+    along = mad_along(weight, residual, change, 0.5)
+    for t in (-0.1, -1e-3, 0.0, 1e-6, 0.02, 0.1):
+        assert along(t) == mad(residual + t * change, weight, 0)
+    # Rows outside, which are not looked at, could be the median.
+    assert np.isnan(along(100.0))
+
+
+def test_the_mad_between_two_distant_rows_is_not_known_along_a_line():
+    residual, weight = np.array([1.0, -1.0, 5.0, -5.0]), np.ones(4)
+    assert mad(residual, weight, 0) == mad(np.array([3.0]), weight[:1], 0)
+    assert np.isnan(mad_along(weight, residual, np.ones(4), 0.1)(0.0))
+    wide = mad_along(weight, residual, np.ones(4), 2.0)
+    assert wide(0.0) == mad(residual, weight, 0)
+    assert np.isnan(mad_along(weight, np.zeros(4), np.ones(4), 2.0)(0.0))
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_many_columns_hold_most_rows_at_their_side(quantile, monkeypatch):
+    held, hold = [], Objective.hold
+
+    def count_held(self, point, active):
+        held.append(active.size)
+        return hold(self, point, active)
+
+    monkeypatch.setattr(Objective, "hold", count_held)
+    X, y = data(8000, 150)
+    model = L1Regressor(quantile=quantile).fit(X, y)
+    assert model.dual_gap_ <= 1e-13
+    assert held == [3000]
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet", None])
+@pytest.mark.parametrize("slopes", [(-1.0, 1.0), (-0.1, 0.9)], ids=repr)
+def test_rows_without_weight_are_no_loss_to_interior_points(
+    slopes, penalty, monkeypatch
+):
+    X, y = data(900, 70)
+    weight = uneven(900) / uneven(900).sum()
+    rows = make_rows(X, weight, True)
+    penalty = make_penalty(penalty, 0.01, 0.5, 70).rescaled(rows.standard.unit)
+    objective = Objective(rows, y, weight, Pinball(*slopes), penalty)
+    start = np.zeros(71)
+    rows.passes = 0.0
+    few = interior_point(objective, start, 10.0, 1e-10, 100)
+    monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
+    every = interior_point(objective, start, 10.0, 1e-10, 100)
+    assert few.success
+    assert abs(few.nit - every.nit) <= 2
+    assert few.fun == pytest.approx(every.fun, rel=1e-12)
+    assert_allclose(few.x, every.x, rtol=0, atol=1e-8)
+
+
+def test_a_square_system_is_solved_by_its_rank():
+    rng = np.random.default_rng(0)
+    matrix, right = rng.normal(size=(30, 30)), rng.normal(size=30)
+    solution, regular = least_norm_solve(matrix, right)
+    assert regular
+    assert_allclose(matrix @ solution, right, atol=1e-12)
+    square = Square(matrix)
+    transposed = square.solve(right, transposed=True)
+    assert_allclose(matrix.T @ transposed, right, atol=1e-12)
+    assert square.rcond == pytest.approx(1 / np.linalg.cond(matrix, 1), rel=0.5)
+    matrix[:, 3] = matrix[:, 4]
+    assert Square(matrix).rcond < 1e-15
+    solution, regular = least_norm_solve(matrix, matrix @ right)
+    assert not regular
+    assert solution[3] == pytest.approx(solution[4])
+    assert_allclose(matrix @ solution, matrix @ right, atol=1e-12)
