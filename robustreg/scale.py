@@ -22,6 +22,8 @@ PROPOSAL2_CLIP = 1.345
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
 MOST_FITS = 60
+# So many fits in a row that do not halve the disagreement end the search.
+MOST_STALLED = 15
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
 # Of more values a copy is memory.
@@ -160,7 +162,7 @@ def mad_along(
         values = np.abs(r + t * v)
         order = np.argsort(values)
         median = _middle(values[order], under + np.cumsum(w[order]), total)
-        seen = 0 < median and low <= median <= high
+        seen = median > 0 and low <= median <= high
         return MAD_FACTOR * median if seen else float("nan")
 
     return along
@@ -256,8 +258,12 @@ def find_fixed_point(
     is a guess of the derivative.
     """
     x, f = _log_excess(measure_at, start, floor)
-    reach = 2.0
+    reach, least, stalled = 2.0, np.inf, 0
     for _ in range(MOST_FITS):
+        stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
+        least = min(abs(f), least)
+        if stalled > MOST_STALLED:
+            break
         if abs(f) <= rtol:
             return FixedPoint(float(np.exp(x)), False, True, slope)
         if f == -np.inf:

@@ -199,7 +199,7 @@ def test_rows_that_change_sides_enter(monkeypatch):
 
     monkeypatch.setattr(reduction, "_changed_sides", count)
     monkeypatch.setattr(reduction, "FEW_ROWS", 300)
-    for error in (0.02, 0.04, 0.06):
+    for error in (0.015, 0.018, 0.04):
 
         def off(objective, *args, error=error):
             found = near(objective, *args)

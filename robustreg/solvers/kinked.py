@@ -39,8 +39,8 @@ def by_interior_point(
     result = interior_point(objective, start, error, tol, max_iter)
     if result.success or objective.linear.any():
         return result
-    exact = without_loss(objective, result.x)
-    if exact.success:
+    exact = without_loss(objective, result.x, result.point.residual)
+    if exact is not None:
         return exact
     other = by_augmented_lagrangian(objective, start, error, tol=tol, max_iter=max_iter)
     return other if other.gap < result.gap else result

@@ -43,7 +43,7 @@ FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 16
 SAMPLE = 2.0
 # The smooth loss is curved over so many errors of the sample's fit.
 WIDTH = 2.0
-STAGE_GTOL, STAGE_ITERATIONS = 1e-3, 6
+STAGE_GTOL, STAGE_ITERATIONS = 1e-2, 6
 # So many errors of the smooth fit away, rows are taken to keep their side.
 BAND = 6.0
 # Too few may leave nothing that bounds the linear term of the others; a start at the
@@ -98,18 +98,19 @@ def reduced(
     OptimizeResult
         As ``exact`` returns it, for all rows.
     """
-    if (as_it_is := without_loss(objective, start)).success:
+    residual = _residual_at(objective, start, previous)
+    if (as_it_is := without_loss(objective, start, residual)) is not None:
         return as_it_is
+    least = LEAST_ROWS_PER_PARAM * objective.n_params
     if previous is not None:
-        near = _near_previous(objective, as_it_is.point, previous)
-        least = LEAST_ROWS_PER_PARAM * objective.n_params
+        near = _near_previous(objective, start, residual, previous)
     else:
-        # Its residuals are memory.
-        del as_it_is
+        # It is memory.
+        del residual
         if _is_small(objective):
             return _as_it_is(objective, start, step_rule, exact)
         near = near_kinked(objective, start, step_rule, exact)
-        least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
+        least = max(FEW_ROWS, least)
     point, n_rows = near.point, objective.rows.n_rows
     n_active = _count_within(objective, point, BAND * near.error, least)
     error, iterations = near.error, 0
@@ -142,27 +143,40 @@ def reduced(
     )
 
 
+def _residual_at(
+    objective: Objective, start: Array, previous: OptimizeResult | None
+) -> Array:
+    """Return the residuals at the start, which a previous result may know."""
+    known = previous.get("residual") if previous is not None else None
+    return objective.residual(start) if known is None else np.asarray(known)
+
+
 def _as_it_is(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
-    wide = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
-    point = wide.point
-    if (as_it_is := without_loss(objective, point.params)).success:
+    point = shrink(objective, start, step_rule, objective.rows.n_rows // 2).point
+    as_it_is = without_loss(objective, point.params, point.residual)
+    if as_it_is is not None:
         return as_it_is
-    return exact(objective, point.params, _spread(objective, point.params))
+    return exact(objective, point.params, _spread(objective, point.residual))
 
 
-def without_loss(objective: Objective, start: Array) -> OptimizeResult:
-    """Return the start, a success if it fits every row, to rounding, at no penalty."""
+def without_loss(
+    objective: Objective, start: Array, residual: Array
+) -> OptimizeResult | None:
+    """Return the start if it fits every row, to rounding, at no penalty."""
+    point = Point(start, np.full_like(start, np.nan), residual, objective)
+    if objective.typical_residual(point) > NOISE_LEVELS * objective.noise:
+        return None
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    exact = objective.typical_residual(point) <= NOISE_LEVELS * objective.noise
-    gap = duality_gap(objective, point, slopes) if exact else np.inf
+    gap = duality_gap(objective, point, slopes)
     # Predictions round by their terms, which may be larger than they are.
     error = 4 * EPS * float(np.abs(point.params).sum())
     rounding = float(objective.loss.value(np.array([error, -error])).max())
-    success = gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding)
-    return result_at(point, gap, 1, success, "not exact", slopes=slopes)
+    if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
+        return None
+    return result_at(point, gap, 1, True, "", slopes=slopes)
 
 
 def near_kinked(
@@ -231,15 +245,16 @@ def _of_wide_losses(objective: Objective, start: Array, step_rule: StepRule) -> 
 
 
 def _near_previous(
-    objective: Objective, point: Point, previous: OptimizeResult
+    objective: Objective, start: Array, residual: Array, previous: OptimizeResult
 ) -> Near:
     """Return the fit of a like problem and how far from this one's it is.
 
     About as far as a Newton step goes for which its slopes are the gradient.
     """
     low, high = objective.loss.facts.slopes
-    wanted = objective.penalty.gradient(point.params[:-1])
+    wanted = objective.penalty.gradient(start[:-1])
     missed = objective.adjoint(previous.slopes) - np.append(wanted, 0.0)
+    point = Point(start, -missed, residual, objective)
     missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
     error = _sparsity(objective, point) * float(np.linalg.norm(missed)) / (high - low)
     return Near(point, max(error, objective.noise))
@@ -269,9 +284,8 @@ def _sample_size(n: int, p: int) -> int:
     return int(max(SAMPLE * (p * float(n) ** 2) ** (1 / 3), 20 * p))
 
 
-def _spread(objective: Objective, start: Array) -> float:
-    """Return the typical residual at the start, of those that are not 0 if most are."""
-    residual = objective.residual(start)
+def _spread(objective: Objective, residual: Array) -> float:
+    """Return the typical residual, of those that are not 0 if most are."""
     size = np.abs(residual[objective.representatives[0]])
     above = size[size > objective.noise]
     return float(np.median(above)) if above.size else max(objective.noise, TINY)

@@ -41,6 +41,8 @@ TO_BOUNDARY = 0.9995
 NEARLY, AGAIN = 1e-5, 1e-2
 # So near it is tried even if the active kinks are not as many as there are params.
 CERTAIN = 1e-9
+# So many iterations in a row that do not halve the complementarity end the search.
+MOST_STALLED = 20
 # Residuals that grow by this factor have no bound: the problem has no minimum.
 DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
@@ -72,14 +74,16 @@ def interior_point(
     equations = Equations(objective)
     state = _central(equations, start, width)
     best: OptimizeResult | None = None
-    goal = NEARLY
+    goal, least, stalled = NEARLY, np.inf, 0
     first_state, iteration = state, 0
     first = _size(equations, state)
-    while iteration < max_iter:
+    while iteration < max_iter and stalled <= MOST_STALLED:
         iteration += 1
         residual = equations.target - equations.predict(state.params)
         left = _complementarity(equations, state)
         scale = _size(equations, state)
+        stalled = 0 if left <= 0.5 * least else stalled + 1
+        least = min(left, least)
         # Where every row can be fitted, residuals and complementarity fall together.
         if left <= goal * scale or scale <= goal * first:
             active = active_kinks(equations, state)
@@ -95,8 +99,8 @@ def interior_point(
             break
         state = moved
     if best is None:
-        active = active_kinks(equations, first_state)
-        best = finished(equations, first_state, active, tol)
+        near = state if goal < NEARLY else first_state
+        best = finished(equations, near, active_kinks(equations, near), tol)
     best.nit = iteration
     return best
 
