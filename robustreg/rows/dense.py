@@ -30,7 +30,7 @@ BLOCK_BYTES = 2**20
 # Memory of less than this is taken and given back without asking the system.
 SMALL_BYTES = 2**17
 # Rows of the sample that standardises many more.
-SAMPLE_ROWS = 10_000
+SAMPLE_ROWS = 4_000
 
 
 def dense_standard(
