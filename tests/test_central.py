@@ -209,13 +209,15 @@ def test_price_is_rows_that_no_column_shows():
     assert broken.scale_ > 10 * survives.scale_
 
 
-def test_central_rows_help_the_search_where_subsets_are_not_clean():
-    # One subset in 3,500 has no wrong row.
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(300, 15)) + rng.normal(size=(300, 1))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_central_rows_help_the_search_where_subsets_are_not_clean(seed):
+    # One subset in 3,500 has no wrong row, and the coordinates of the cloud, which
+    # heed directions only, take wrong rows for near.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 15))
     y = X.sum(axis=1) + rng.normal(size=300)
-    X[:120] += rng.uniform(5.0, 20.0, (120, 1))
-    y[:120] -= 100.0
+    X[:120] += rng.uniform(2.5, 8.0, (120, 1))
+    y[:120] -= rng.uniform(10, 100, 120)
     model = MMRegressor(n_subsets=20).fit(X, y)
-    assert_allclose(model.coef_, 1.0, atol=0.7)
-    assert (model.weights_[:120] == 0).all()
+    assert_allclose(model.coef_, 1.0, atol=0.4)
+    assert model.scale_ < 4
