@@ -139,6 +139,10 @@ CONTENDERS: dict[str, Contender] = {
     'RobustRegressor("talwar")': _own(RobustRegressor("talwar")),
     "MMRegressor()": _own(MMRegressor()),
     "MMRegressor(efficiency=0.85)": _own(MMRegressor(efficiency=0.85)),
+    "MMRegressor(n_subsets=0)": _own(MMRegressor(n_subsets=0)),
+    "MMRegressor(n_subsets=0, efficiency=0.85)": _own(
+        MMRegressor(n_subsets=0, efficiency=0.85)
+    ),
     "LinearRegression": _peer(LinearRegression()),
     "Ridge": _peer(Ridge()),
     HUBER: _peer(HuberRegressor(alpha=0.0, max_iter=10_000, tol=1e-8)),

@@ -64,7 +64,7 @@ MOST_MM_PARAMS = 2000
 MM_CONSTRAINTS: dict[str, list[Any]] = {
     "efficiency": [Interval(Real, 0, 1, closed="neither")],
     "breakdown": [Interval(Real, 0, 0.5, closed="right")],
-    "n_subsets": [Interval(Integral, 1, None, closed="left")],
+    "n_subsets": [Interval(Integral, 0, None, closed="left")],
     "random_state": ["random_state"],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},

@@ -418,7 +418,7 @@ def test_iterations_that_do_not_suffice_are_said():
         ({"breakdown": 0.1}, r"efficiency must be at least 0\.96"),
         ({"breakdown": 0.0}, "breakdown"),
         ({"breakdown": 0.51}, "breakdown"),
-        ({"n_subsets": 0}, "n_subsets"),
+        ({"n_subsets": -1}, "n_subsets"),
         ({"random_state": "now"}, "random_state"),
         ({"penalty": "l3"}, "penalty"),
         ({"alpha": -1.0}, "alpha"),

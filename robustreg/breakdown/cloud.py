@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from robustreg.breakdown.central import central_halves
+from robustreg.breakdown.columns import medians, norms, spreads
 from robustreg.rows import Array, Index, Rows, representatives, strata
-from robustreg.scale import weighted_median
 
 # Of more rows than so many a sample of half as many stands for all.
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
@@ -15,8 +17,6 @@ MOST_ROWS, ROWS_A_PARAM = 4000, 20
 ROWS_A_DIRECTION = 50
 # A direction in which the rows extend less than this, relative to others, is none.
 FLAT = 1e-11
-# A row is far with an entry so many times larger than its column's typical one.
-FARTHEST = 1e3
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Cloud:
         Positive weights that sum to 1.
     matrix : ndarray of shape (n_params, rank)
         ``params = matrix @ coordinates``.
+    central : ndarray of bool of shape (2, m)
+        Halves of the rows that are central in X, by `central_halves`.
     complete : bool
         Whether no row with weight was left out.
     """
@@ -41,12 +43,13 @@ class Cloud:
     target: Array
     weight: Array
     matrix: Array
+    central: NDArray[np.bool_]
     complete: bool
 
     @property
     def directions(self) -> Array:
         """The rows, each with norm 1; a row of zeros stays one."""
-        return self.design / _norms(self.design)[:, None]
+        return self.design / norms(self.design)[:, None]
 
 
 def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
@@ -70,6 +73,7 @@ def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
         target=target[index],
         weight=share / share.sum(),
         matrix=matrix,
+        central=central_halves(design[:, :-1], share),
         complete=order.size <= most,
     )
 
@@ -105,7 +109,7 @@ def _sample(rows: Rows, weight: Array, order: Index, size: int) -> tuple[Index, 
 def _null_directions(design: Array) -> Array:
     """Return an orthonormal basis of the directions in which no row extends."""
     # Far rows would make all others look as if they did not extend.
-    directions = design / _norms(design)[:, None]
+    directions = design / norms(design)[:, None]
     _, size, turn = np.linalg.svd(np.linalg.qr(directions, mode="r"))
     rank = int(np.count_nonzero(size > FLAT * size[0])) if size.size else 0
     return np.asarray(turn[rank:].T)
@@ -123,16 +127,16 @@ def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
     .. [1] Visuri, S., Koivunen, V., Oja, H. (2000). Sign and rank covariance matrices.
        Journal of Statistical Planning and Inference 91, 557-575.
     """
-    shift = _medians(design, weight) * intercept
+    shift = medians(design, weight) * intercept
     shift[-1] = 0.0
-    spread = _spreads(design - shift, weight)
+    spread = spreads(design - shift, weight)
     kept = np.flatnonzero(spread)
     matrix = np.zeros((design.shape[1], kept.size))
     matrix[kept, np.arange(kept.size)] = 1 / spread[kept]
     if intercept:
         matrix[-1] -= shift @ matrix
     near = design @ matrix
-    near *= (np.sqrt(weight / weight.sum()) / _norms(near))[:, None]
+    near *= (np.sqrt(weight / weight.sum()) / norms(near))[:, None]
     root = np.linalg.qr(near, mode="r")
     _, size, turn = np.linalg.svd(root, full_matrices=False)
     rank = int(np.count_nonzero(size > FLAT * size[:1]))
@@ -142,29 +146,3 @@ def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
         null = _null_directions(design)
         matrix -= null @ (null.T @ matrix)
     return np.asarray(matrix)
-
-
-def _spreads(centred: Array, weight: Array) -> Array:
-    """Return the median size of each column.
-
-    Where most of it is 0, that of the rest, in rows that the other columns call near.
-    """
-    size = np.abs(centred)
-    spread = _medians(size, weight)
-    far = (size > FARTHEST * spread).any(axis=1, where=spread > 0)
-    for j in np.flatnonzero((spread == 0) & size.any(axis=0)):
-        rest = weight * (size[:, j] > 0)
-        near = rest * ~far
-        spread[j] = weighted_median(size[:, j], near if near.any() else rest)
-    return spread
-
-
-def _medians(columns: Array, weight: Array) -> Array:
-    """Return the weighted median of each column."""
-    return np.array([weighted_median(column, weight) for column in columns.T])
-
-
-def _norms(rows: Array) -> Array:
-    """Return the norms of rows, 1 for a row of zeros."""
-    norms = np.linalg.norm(rows, axis=1)
-    return np.where(norms > 0, norms, 1.0)

@@ -33,7 +33,7 @@ def fit_mm(
     breakdown : float
         Share of rows that may be wrong.
     n_subsets : int
-        How many subsets are drawn.
+        How many subsets are drawn, as in `s_estimate`.
     rng : numpy.random.Generator
         Where they come from.
 

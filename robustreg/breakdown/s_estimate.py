@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.m_scale import tukey_weight
@@ -83,7 +84,8 @@ def s_estimate(
     breakdown : float
         In (0, 0.5].
     n_subsets : int
-        How many subsets are drawn.
+        How many subsets are drawn. With 0 the search starts from the rows that are
+        central in X, and its answer is a local minimum.
     floor : float
         A smaller scale counts as 0.
     rng : numpy.random.Generator
@@ -160,11 +162,7 @@ def _search(
     cloud: Cloud, criterion: SCriterion, n_subsets: int, rng: np.random.Generator
 ) -> Array:
     """Return the coordinates of the best few candidates."""
-    subsets = nonsingular_subsets(cloud.directions, cloud.weight, n_subsets, rng)
-    size = np.linalg.norm(cloud.design[subsets], axis=2)
-    left = cloud.design[subsets] / size[:, :, None]
-    exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
-    coords = np.vstack([exact[:, :, 0], _by_reweighting(cloud)])
+    coords = _candidates(cloud, n_subsets, rng)
     for steps, kept in TOURNAMENT:
         coords = _refined(cloud, coords, criterion, steps)
         residual = cloud.target - coords @ cloud.design.T
@@ -172,6 +170,24 @@ def _search(
         missed = criterion.missed(residual, cloud.weight, scales)
         coords = _distinct(coords, scales, missed, kept)
     return coords
+
+
+def _candidates(cloud: Cloud, n_subsets: int, rng: np.random.Generator) -> Array:
+    """Return the coordinates that the search starts from.
+
+    Without subsets those of the central rows only: a fit of all rows might lead into
+    a valley that far rows have made, and its scale might be smaller.
+    """
+    if not n_subsets:
+        return _by_reweighting(cloud, cloud.central)
+    subsets = nonsingular_subsets(cloud.directions, cloud.weight, n_subsets, rng)
+    size = np.linalg.norm(cloud.design[subsets], axis=2)
+    left = cloud.design[subsets] / size[:, :, None]
+    exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
+    distance = np.linalg.norm(cloud.design, axis=1)
+    nearest = distance <= weighted_median(distance, cloud.weight) * (1 + TIE)
+    halves = np.vstack([np.ones_like(nearest), nearest, cloud.central])
+    return np.vstack([exact[:, :, 0], _by_reweighting(cloud, halves)])
 
 
 def _distinct(coords: Array, scales: Array, missed: Array, most: int) -> Array:
@@ -185,21 +201,18 @@ def _distinct(coords: Array, scales: Array, missed: Array, most: int) -> Array:
     return best[np.append(True, ~near)][:most]
 
 
-def _by_reweighting(cloud: Cloud) -> Array:
-    """Return more candidates: least squares and nearly the L1 fit.
+def _by_reweighting(cloud: Cloud, parts: NDArray[np.bool_]) -> Array:
+    """Return least squares and nearly the L1 fit of each part of the rows.
 
-    Both of all rows, and of the half that is nearest in X, in which far rows have no
-    say. Where columns are so many that no subset is without a wrong row, these are.
+    In a part that is central, far rows have no say. Where columns are so many that no
+    subset is without a wrong row, these are.
     """
-    distance = np.linalg.norm(cloud.design, axis=1)
-    half = weighted_median(distance, cloud.weight) * (1 + TIE)
-    nearest = distance <= half
-    counted = cloud.weight * np.array([np.ones_like(nearest), nearest])
-    coords, found = np.zeros((2, cloud.design.shape[1])), []
+    counted = cloud.weight * parts
+    coords, found = np.zeros((len(parts), cloud.design.shape[1])), []
     for step in range(L1_STEPS):
         residual = cloud.target - coords @ cloud.design.T
         size = np.abs(residual)
-        least = 1e-6 * size.max(axis=1, keepdims=True) + 1e-300
+        least = 1e-6 * (size * parts).max(axis=1, keepdims=True) + 1e-300
         pull = 1 / np.maximum(size, least) if step else np.ones_like(size)
         coords = coords + _steps(cloud, counted * pull, residual)
         found.append(coords)

@@ -44,9 +44,11 @@ class MMRegressor(RobustLinearModel):
         Share of rows that may be wrong, in (0, 0.5]. Less of it makes the S-estimate
         more efficient.
     n_subsets : int, default=500
-        How many random subsets of rows start the search, at least 1. One of them at
+        How many random subsets of rows start the search, at least 0. One of them at
         least must have about no wrong row: with a share e of wrong rows and p
-        coefficients, intercept included, one in ``(1 - e)^-p`` has none.
+        coefficients, intercept included, one in ``(1 - e)^-p`` has none. With 0 the
+        search starts from rows that are central in X, and chance has no part in it;
+        the notes say what is gained and what is lost.
     random_state : int, RandomState instance or None, default=0
         Where the subsets come from. Other than in scikit-learn's estimators the
         default is a number, so that a fit can be repeated; None draws new ones.
@@ -116,11 +118,22 @@ class MMRegressor(RobustLinearModel):
     ``sample_weight`` must count rows: the S-scale depends on how many there are.
 
     The smallest scale is looked for from ``n_subsets`` subsets, and from least squares
-    and L1 fits of all rows and of the half that is nearest in X, refined as in fast-S
+    and L1 fits of all rows and of halves that are central in X, refined as in fast-S
     [4]_; subsets are drawn so that columns of dummies do no harm [5]_. It may be
     missed: with many columns and wrong rows raise ``n_subsets``. Of more rows than
     4000, or 20 for each coefficient, a sample of half as many finds the candidates, and
     all rows refine them. The subsets do not depend on the order of the rows.
+
+    With ``n_subsets=0`` the S-estimate is the best local minimum that least squares
+    and L1 fits of two central halves lead to, after [6]_ and [7]_: the half that is
+    nearest to the medians of the columns, and the half that is nearest along the
+    principal axes of their robust correlation. Its scale may be larger than the
+    smallest, on purpose. Where rows that are far out in X can be fitted at little
+    cost, the smallest scale follows them, and this fit does not. There are two prices.
+    Units and offsets of columns make no difference, but linear combinations of columns
+    do, so that the fit is not affine equivariant. And wrong rows that are not far from
+    the medians may make up most of a half, be they fewer than ``breakdown``, and carry
+    the fit beyond all bounds.
 
     If more than half of the rows lie on one plane, that plane is the fit, its scale is
     0, and a `ScaleCollapseWarning` says so.
@@ -137,6 +150,12 @@ class MMRegressor(RobustLinearModel):
        estimates. Journal of Computational and Graphical Statistics 15, 414-427.
     .. [5] Koller, M., Stahel, W. A. (2017). Nonsingular subsampling for regression
        S estimators with categorical predictors. Computational Statistics 32, 631-646.
+    .. [6] Hubert, M., Rousseeuw, P. J., Verdonck, T. (2012). A deterministic algorithm
+       for robust location and scatter. Journal of Computational and Graphical
+       Statistics 21, 618-637.
+    .. [7] Hubert, M., Rousseeuw, P. J., Vanpaemel, D., Verdonck, T. (2015). The DetS
+       and DetMM estimators for multivariate location and scatter. Computational
+       Statistics & Data Analysis 81, 64-75.
 
     Examples
     --------

@@ -1,0 +1,82 @@
+"""The half of the rows that is central in X, looked for without chance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustreg.breakdown.columns import medians, spreads
+from robustreg.rows import Array
+from robustreg.scale import weighted_median
+
+# Further out than so many spreads is as far; larger squares might overflow.
+FURTHEST = 1e100
+# Components with a smaller share of the largest spread are made of rounding errors.
+SMALLEST = 1e-7
+# Correlations that are equal but for rounding have the same principal axes.
+DECIMALS = 9
+# Distances that differ by less are equal.
+TIE = 1e-9
+
+
+def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:
+    """Return the rows of which no more than half are nearer to the centre, twice.
+
+    By the distance from the medians of the columns in units of their median absolute
+    deviations; and by the distance in which the deterministic MCD has its first start
+    [1]_, with the same medians and deviations: the columns through ``tanh`` have a
+    correlation to which far rows add little, and along its principal axes rows are
+    measured as along the columns.
+
+    Columns with two values cannot show that a row is far, and have no say.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_rows, n_columns)
+        In any units.
+    weight : ndarray of shape (n_rows,)
+        Positive.
+
+    Returns
+    -------
+    ndarray of bool of shape (2, n_rows)
+
+    References
+    ----------
+    .. [1] Hubert, M., Rousseeuw, P. J., Verdonck, T. (2012). A deterministic algorithm
+       for robust location and scatter. Journal of Computational and Graphical
+       Statistics 21, 618-637.
+    """
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    graded = columns[:, ((columns > low) & (columns < high)).any(axis=0)]
+    by_column = _measured(graded, weight, 0.0)
+    turned = by_column @ _axes(np.tanh(by_column), weight)
+    by_axis = _measured(turned, weight, SMALLEST)
+    return np.array([_half(by_column, weight), _half(by_axis, weight)])
+
+
+def _measured(columns: Array, weight: Array, smallest: float) -> Array:
+    """Return columns from their medians, in units of their typical distance to it.
+
+    Which is no smaller than a share of the largest of them.
+    """
+    centred = columns - medians(columns, weight)
+    spread = spreads(centred, weight)
+    spread = np.maximum(spread, smallest * spread.max(initial=0.0))
+    return np.clip(centred / spread, -FURTHEST, FURTHEST)
+
+
+def _axes(columns: Array, weight: Array) -> Array:
+    """Return the principal axes of the correlation of columns."""
+    share = weight / weight.sum()
+    centred = columns - share @ columns
+    covariance = (centred * share[:, None]).T @ centred
+    deviation = np.sqrt(covariance.diagonal())
+    correlation = covariance / np.outer(deviation, deviation)
+    return np.asarray(np.linalg.eigh(correlation.round(DECIMALS))[1])
+
+
+def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:
+    """Return the rows whose norm is at most the median one."""
+    distance = np.linalg.norm(measured, axis=1)
+    return np.asarray(distance <= weighted_median(distance, weight) * (1 + TIE))
