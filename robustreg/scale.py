@@ -160,7 +160,7 @@ def mad_along(
         values = np.abs(r + t * v)
         order = np.argsort(values)
         median = _middle(values[order], under + np.cumsum(w[order]), total)
-        seen = 0 < median and low <= median <= high
+        seen = median > 0 and low <= median <= high
         return MAD_FACTOR * median if seen else float("nan")
 
     return along

@@ -68,6 +68,21 @@ def test_rows_that_lose_nearly_all_weight_leave_no_rounding_errors():
     assert_array_equal(updated, signed_gram(rows, after, np.arange(21)))
 
 
+def test_rounding_errors_of_updates_do_not_pile_up():
+    X, weight = data(900, 20)[0], np.ones(900)
+    # Each update leaves a third of the first column's square.
+    X[:, 0], X[:40, 0] = 0.0, 3.0 ** np.arange(20, 0, -0.5)
+    rows, every = make_rows(X, weight, False), np.arange(21)
+    last = weighted_gram(rows, weight)
+    for row in range(38):
+        weight = weight.copy()
+        weight[row] = 0.0
+        last = weighted_gram(rows, weight, last)
+    fresh = signed_gram(rows, weight, every)
+    unit = 1 / np.sqrt(np.append(fresh.diagonal()[:-1], 1.0))
+    assert np.abs(unit[:, None] * (last.matrix - fresh) * unit).max() <= 1e-13
+
+
 @pytest.fixture
 def gram_rows(monkeypatch):
     """Return how many rows each Gram matrix had."""
