@@ -15,6 +15,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
 from robustreg.scale import mad, mad_along
+from robustreg.solvers import profiled
 from robustreg.solvers.interior_point import equations, interior_point
 
 FORMS = {
@@ -130,6 +131,46 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     slow = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
     assert model.scale_ == pytest.approx(slow.scale_, rel=1e-5)
     assert_allclose(model.coef_, slow.coef_, rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def together(monkeypatch):
+    """Return the results of fits made together with their scale."""
+    seen, profiled_newton = [], scaled.profiled_newton
+
+    def listed(*args):
+        seen.append(profiled_newton(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(scaled, "profiled_newton", listed)
+    return seen
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("size", [0.0, 1000.0])
+def test_large_coefficients_cost_a_scale_no_steps(size, intercept, together):
+    X = data(20_000, 8)[0]
+    y = X @ np.full(8, size) + np.random.default_rng(0).exponential(size=20_000) ** 2
+    model = RobustRegressor("pseudo_huber", quantile=0.8, fit_intercept=intercept)
+    model.fit(X, y)
+    assert together[-1].success
+    assert together[-1].nit <= 4
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "l-bfgs-b"])
+def test_a_solver_by_name_finds_scale_and_fit_itself(solver, together):
+    X, y = data(20_000, 5)
+    model = RobustRegressor(solver=solver).fit(X, y)
+    assert bool(together) == (solver in ("auto", "newton"))
+    assert model.dual_gap_ <= 1e-10
+
+
+def test_a_scale_that_is_not_known_within_its_reach_is_none():
+    def line(residual, change, reach):
+        return lambda t: np.exp(0.1 * t) if abs(t) > 1e-3 else float("nan")
+
+    nothing = np.zeros(1)
+    assert profiled._length(line, nothing, nothing, 1.0, 0.02) is None
 
 
 @pytest.mark.parametrize("weighted", [False, True])
