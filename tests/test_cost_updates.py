@@ -209,6 +209,18 @@ def test_many_columns_hold_most_rows_at_their_side(quantile, monkeypatch):
     assert held == [3000]
 
 
+@pytest.mark.parametrize("shape", [(8000, 150, 500), (40_000, 10, 30)])
+def test_many_rows_without_weight_are_absent(shape):
+    n, p, n_live = shape
+    X, y = data(n, p)
+    live = np.random.default_rng(0).permutation(n)[:n_live]
+    weight = np.zeros(n)
+    weight[live] = 1.0
+    model = L1Regressor().fit(X, y, sample_weight=weight)
+    alone = L1Regressor().fit(X[live], y[live])
+    assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet", None])
 @pytest.mark.parametrize("slopes", [(-1.0, 1.0), (-0.1, 0.9)], ids=repr)
 def test_rows_without_weight_are_no_loss_to_interior_points(
