@@ -231,15 +231,50 @@ def test_rows_without_weight_are_no_loss_to_interior_points(
     rows = make_rows(X, weight, True)
     penalty = make_penalty(penalty, 0.01, 0.5, 70).rescaled(rows.standard.unit)
     objective = Objective(rows, y, weight, Pinball(*slopes), penalty)
-    start = np.zeros(71)
-    rows.passes = 0.0
+    start, solved = np.zeros(71), []
+    iterated = equations.conjugate_gradients
+    monkeypatch.setattr(
+        equations,
+        "conjugate_gradients",
+        lambda *args: solved.append(1) or iterated(*args),
+    )
     few = interior_point(objective, start, 10.0, 1e-10, 100)
+    assert solved
     monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
     every = interior_point(objective, start, 10.0, 1e-10, 100)
     assert few.success
     assert abs(few.nit - every.nit) <= 2
     assert few.fun == pytest.approx(every.fun, rel=1e-12)
     assert_allclose(few.x, every.x, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("columns", ["of light rows", "dependent"])
+def test_interior_points_leave_out_no_rows_that_hold_a_column(columns, monkeypatch):
+    X, y = data(1500, 70)
+    weight = np.ones(1500)
+    if columns == "dependent":
+        X[:, :40] = np.eye(40)[np.arange(1500) % 40]
+        y = np.round(y)
+    else:
+        weight[:60], X[60:, :3] = 1e-7, 0.0
+    weight /= weight.sum()
+    rows = make_rows(X, weight, True)
+    objective = Objective(
+        rows, y, weight, Pinball(-1.0, 1.0), make_penalty(None, 0, 0, 70)
+    )
+    few = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
+    every = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    assert few.success == every.success
+    assert abs(few.nit - every.nit) <= 2
+    assert few.fun == pytest.approx(every.fun, rel=1e-12)
+
+
+def test_no_message_of_lapack_is_printed_of_a_fit_without_columns(capfd):
+    y = np.random.default_rng(0).normal(size=50)
+    model = L1Regressor(fit_intercept=False).fit(np.zeros((50, 3)), y)
+    assert_array_equal(model.coef_, 0.0)
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_a_square_system_is_solved_by_its_rank():
