@@ -118,11 +118,18 @@ def solve_symmetric(
 
 @final
 class Square:
-    """The LU factors of a square matrix and its reciprocal condition number."""
+    """The LU factors of a square matrix and its reciprocal condition number.
+
+    The factors are of no use if that is 0, as it is for an empty matrix.
+    """
 
     def __init__(self, matrix: Array) -> None:
+        self.rcond = 0.0
+        # LAPACK prints that an empty matrix is illegal.
+        if not matrix.size:
+            return
         self._lu, self._pivot, info = scipy.linalg.lapack.dgetrf(matrix)
-        norm = float(scipy.linalg.lapack.dlange("1", matrix)) if matrix.size else 0.0
+        norm = float(scipy.linalg.lapack.dlange("1", matrix))
         rcond = scipy.linalg.lapack.dgecon(self._lu, norm)[0] if info == 0 else 0.0
         self.rcond = float(rcond)
 

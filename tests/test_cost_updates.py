@@ -15,6 +15,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
 from robustreg.scale import mad, mad_along
+from robustreg.solvers import profiled
 from robustreg.solvers.interior_point import equations, interior_point
 
 FORMS = {
@@ -68,6 +69,21 @@ def test_rows_that_lose_nearly_all_weight_leave_no_rounding_errors():
     assert_array_equal(updated, signed_gram(rows, after, np.arange(21)))
 
 
+def test_rounding_errors_of_updates_do_not_pile_up():
+    X, weight = data(900, 20)[0], np.ones(900)
+    # Each update leaves a third of the first column's square.
+    X[:, 0], X[:40, 0] = 0.0, 3.0 ** np.arange(20, 0, -0.5)
+    rows, every = make_rows(X, weight, False), np.arange(21)
+    last = weighted_gram(rows, weight)
+    for row in range(38):
+        weight = weight.copy()
+        weight[row] = 0.0
+        last = weighted_gram(rows, weight, last)
+    fresh = signed_gram(rows, weight, every)
+    unit = 1 / np.sqrt(np.append(fresh.diagonal()[:-1], 1.0))
+    assert np.abs(unit[:, None] * (last.matrix - fresh) * unit).max() <= 1e-13
+
+
 @pytest.fixture
 def gram_rows(monkeypatch):
     """Return how many rows each Gram matrix had."""
@@ -117,6 +133,46 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     assert_allclose(model.coef_, slow.coef_, rtol=0, atol=1e-5)
 
 
+@pytest.fixture
+def together(monkeypatch):
+    """Return the results of fits made together with their scale."""
+    seen, profiled_newton = [], scaled.profiled_newton
+
+    def listed(*args):
+        seen.append(profiled_newton(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(scaled, "profiled_newton", listed)
+    return seen
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("size", [0.0, 1000.0])
+def test_large_coefficients_cost_a_scale_no_steps(size, intercept, together):
+    X = data(20_000, 8)[0]
+    y = X @ np.full(8, size) + np.random.default_rng(0).exponential(size=20_000) ** 2
+    model = RobustRegressor("pseudo_huber", quantile=0.8, fit_intercept=intercept)
+    model.fit(X, y)
+    assert together[-1].success
+    assert together[-1].nit <= 4
+
+
+@pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "l-bfgs-b"])
+def test_a_solver_by_name_finds_scale_and_fit_itself(solver, together):
+    X, y = data(20_000, 5)
+    model = RobustRegressor(solver=solver).fit(X, y)
+    assert bool(together) == (solver in ("auto", "newton"))
+    assert model.dual_gap_ <= 1e-10
+
+
+def test_a_scale_that_is_not_known_within_its_reach_is_none():
+    def line(residual, change, reach):
+        return lambda t: np.exp(0.1 * t) if abs(t) > 1e-3 else float("nan")
+
+    nothing = np.zeros(1)
+    assert profiled._length(line, nothing, nothing, 1.0, 0.02) is None
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_mad_along_a_line_is_that_of_its_points(weighted):
     rng = np.random.default_rng(0)
@@ -153,6 +209,18 @@ def test_many_columns_hold_most_rows_at_their_side(quantile, monkeypatch):
     assert held == [3000]
 
 
+@pytest.mark.parametrize("shape", [(8000, 150, 500), (40_000, 10, 30)])
+def test_many_rows_without_weight_are_absent(shape):
+    n, p, n_live = shape
+    X, y = data(n, p)
+    live = np.random.default_rng(0).permutation(n)[:n_live]
+    weight = np.zeros(n)
+    weight[live] = 1.0
+    model = L1Regressor().fit(X, y, sample_weight=weight)
+    alone = L1Regressor().fit(X[live], y[live])
+    assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet", None])
 @pytest.mark.parametrize("slopes", [(-1.0, 1.0), (-0.1, 0.9)], ids=repr)
 def test_rows_without_weight_are_no_loss_to_interior_points(
@@ -163,15 +231,50 @@ def test_rows_without_weight_are_no_loss_to_interior_points(
     rows = make_rows(X, weight, True)
     penalty = make_penalty(penalty, 0.01, 0.5, 70).rescaled(rows.standard.unit)
     objective = Objective(rows, y, weight, Pinball(*slopes), penalty)
-    start = np.zeros(71)
-    rows.passes = 0.0
+    start, solved = np.zeros(71), []
+    iterated = equations.conjugate_gradients
+    monkeypatch.setattr(
+        equations,
+        "conjugate_gradients",
+        lambda *args: solved.append(1) or iterated(*args),
+    )
     few = interior_point(objective, start, 10.0, 1e-10, 100)
+    assert solved
     monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
     every = interior_point(objective, start, 10.0, 1e-10, 100)
     assert few.success
     assert abs(few.nit - every.nit) <= 2
     assert few.fun == pytest.approx(every.fun, rel=1e-12)
     assert_allclose(few.x, every.x, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("columns", ["of light rows", "dependent"])
+def test_interior_points_leave_out_no_rows_that_hold_a_column(columns, monkeypatch):
+    X, y = data(1500, 70)
+    weight = np.ones(1500)
+    if columns == "dependent":
+        X[:, :40] = np.eye(40)[np.arange(1500) % 40]
+        y = np.round(y)
+    else:
+        weight[:60], X[60:, :3] = 1e-7, 0.0
+    weight /= weight.sum()
+    rows = make_rows(X, weight, True)
+    objective = Objective(
+        rows, y, weight, Pinball(-1.0, 1.0), make_penalty(None, 0, 0, 70)
+    )
+    few = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
+    every = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    assert few.success == every.success
+    assert abs(few.nit - every.nit) <= 2
+    assert few.fun == pytest.approx(every.fun, rel=1e-12)
+
+
+def test_no_message_of_lapack_is_printed_of_a_fit_without_columns(capfd):
+    y = np.random.default_rng(0).normal(size=50)
+    model = L1Regressor(fit_intercept=False).fit(np.zeros((50, 3)), y)
+    assert_array_equal(model.coef_, 0.0)
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_a_square_system_is_solved_by_its_rank():

@@ -34,6 +34,7 @@ from robustreg.solvers.refinement import refine
 from robustreg.solvers.sampling import Sample, default_size, sample
 from robustreg.solvers.subsampled import preconditioner_at
 
+# A smooth fit whose scaled Hessian has a reciprocal condition number below this has
 # its last digits refined, unless the data is so large that extended precision, without
 # BLAS, would cost more than the fit.
 REFINED_RCOND = 1e-4
@@ -43,6 +44,8 @@ ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
 # A kinked fit of all rows costs little more than one of a sample, unless they are so
 # many times more.
 WORTHWHILE_IF_KINKED = 10
+# Solvers for which a sample's Hessian brings fit and scale together.
+TOGETHER = ("auto", "newton")
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
@@ -134,7 +137,9 @@ class Scaled:
         self._params = few.params()
         self._params[-1] -= self._center
         self.result = OptimizeResult(x=self._params)
-        at_scale = few.objective(found.scale, self.problem.loss)
+        # Around the centre of all rows, as are the params.
+        target = drawn.objective.target / found.scale
+        at_scale = drawn.objective.with_loss(self.problem.loss, target)
         if step_rule_for(at_scale) is direct_step:
             there = replace(drawn, objective=at_scale)
             self.result.preconditioner = preconditioner_at(there, few.result.point)
@@ -143,10 +148,11 @@ class Scaled:
     def fit_with_scale(self, near: FixedPoint, name: str) -> FixedPoint | None:
         """Fit at the scale of the fit's own residuals, by a sample's Hessian.
 
-        None if there is none or it will not do.
+        None if there is none, if it will not do, or if another solver is asked for.
         """
         preconditioner = self.result.get("preconditioner")
-        if preconditioner is None or name not in LINES:
+        suits = name in LINES and self.problem.solver in TOGETHER
+        if preconditioner is None or not suits:
             return None
         weight, loss = self.problem.weight, self.problem.loss
         result = profiled_newton(

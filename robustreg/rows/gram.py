@@ -23,8 +23,8 @@ SAME = 8.0
 # Rows that changed cost as much as all if they are more than this share of those with
 # weight, and finding them does for fewer params than the second figure.
 MOST_CHANGED, FEWEST_PARAMS = 0.5, 16
-# What is left of a column's square after an update keeps its digits if it is no smaller
-# than this share.
+# What any number of updates leave of a column's square keeps its digits if it is no
+# smaller than this share.
 LEAST_LEFT = 0.25
 
 
@@ -40,11 +40,15 @@ class WeightedGram:
         Of any sign.
     matrix : ndarray of shape (n_params, n_params)
         The matrix.
+    squares : ndarray of shape (n_params,)
+        The largest diagonal since the matrix was made from all rows, whose rounding
+        errors it still has; in units of this one's weights.
     """
 
     rows: Rows
     weight: Array
     matrix: Array
+    squares: Array
 
 
 def weighted_gram(
@@ -54,12 +58,12 @@ def weighted_gram(
 
     Costs ``k p^2`` for k rows that changed their weight by more than a common factor.
     """
-    matrix = None
     if last is not None and last.rows is rows and rows.n_params >= FEWEST_PARAMS:
-        matrix = _updated(last, weight)
-    if matrix is None:
-        matrix = signed_gram(rows, weight, np.arange(rows.n_params))
-    return WeightedGram(rows, weight, matrix)
+        updated = _updated(last, weight)
+        if updated is not None:
+            return updated
+    matrix = signed_gram(rows, weight, np.arange(rows.n_params))
+    return WeightedGram(rows, weight, matrix, matrix.diagonal().copy())
 
 
 def signed_gram(rows: Rows, weight: Array, columns: Index) -> Array:
@@ -71,20 +75,22 @@ def signed_gram(rows: Rows, weight: Array, columns: Index) -> Array:
     return above
 
 
-def _updated(last: WeightedGram, weight: Array) -> Array | None:
+def _updated(last: WeightedGram, weight: Array) -> WeightedGram | None:
     """Return the matrix for other weights of the same rows, None if not worthwhile."""
     largest = float(weight.max(initial=0.0))
     before = float(last.weight.max(initial=0.0))
     if not (largest > 0 and before > 0):
         return None
-    scaled = (largest / before) * last.weight
-    change = weight - scaled
+    factor = largest / before
+    change = weight - factor * last.weight
     same = np.abs(change) <= SAME * EPS * np.abs(weight)
     if same.size - np.count_nonzero(same) > MOST_CHANGED * np.count_nonzero(weight):
         return None
     change[same] = 0.0
-    matrix = (largest / before) * last.matrix
-    left = LEAST_LEFT * matrix.diagonal()
+    matrix = factor * last.matrix
     if change.any():
         matrix += signed_gram(last.rows, change, np.arange(last.rows.n_params))
-    return matrix if (matrix.diagonal() >= left).all() else None
+    squares = np.maximum(factor * last.squares, matrix.diagonal())
+    if not (matrix.diagonal() >= LEAST_LEFT * squares).all():
+        return None
+    return WeightedGram(last.rows, weight, matrix, squares)

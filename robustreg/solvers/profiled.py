@@ -138,9 +138,17 @@ def _length(
         scale_at = line(residual, change, reach)
         excess = partial(_excess, scale_at, scale)
         if excess(-reach) > 0 > excess(reach):
-            return float(brentq(excess, -reach, reach, xtol=XTOL))
+            return _root(excess, reach)
         reach *= AHEAD
     return None
+
+
+def _root(excess: Callable[[float], float], reach: float) -> float | None:
+    """Return the root within a reach, None if the function is not known there."""
+    try:
+        return float(brentq(excess, -reach, reach, xtol=XTOL))
+    except ValueError:
+        return None
 
 
 def _excess(scale_at: Callable[[float], float], scale: float, length: float) -> float:

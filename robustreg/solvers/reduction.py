@@ -274,9 +274,9 @@ def _sparsity(objective: Objective, point: Point) -> float:
 
 
 def _is_small(objective: Objective) -> bool:
-    """Return whether rows are so few that the problem is solved as it is."""
+    """Return whether rows with weight are so few that all are solved at once."""
     few = max(FEW_ROWS, FEW_ROWS_PER_PARAM * objective.n_params)
-    return objective.rows.n_rows <= few
+    return int(np.count_nonzero(objective.weight)) <= few
 
 
 def _sample_size(n: int, p: int) -> int:

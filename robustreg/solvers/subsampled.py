@@ -56,7 +56,8 @@ def preconditioner_at(sample: Sample, point: Point) -> Preconditioner | None:
     gram = weighted_gram(objective.rows, objective.curvature(point))
     hessian = objective.full_hessian(gram)
     factor = factorise(hessian)
-    usable = objective.loss.facts.unimodal and (factor.scale > 0).all()
+    curved = (factor.scale > 0)[objective.rows.varies].all()
+    usable = objective.loss.facts.unimodal and curved
     if factor.rcond < SMALLEST_RCOND or not usable:
         return None
     return Preconditioner(sample, Model(hessian, factor, gram))

@@ -22,6 +22,8 @@ RIDGES = (1e-15, 1e-13, 1e-11)
 MANY_PARAMS = 64
 LIGHT, FEWEST_LIGHT = 1e-4, 0.2
 CLOSE, MOST_PRODUCTS = 1e-6, 20
+# A matrix of smaller reciprocal condition number has its rank from the ridge.
+DEPENDENT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ class Equations:
         worthwhile = np.count_nonzero(light) >= FEWEST_LIGHT * self.n_rows
         if self.every.size >= MANY_PARAMS and worthwhile:
             near = self._factor(np.where(light, 0.0, weight), diagonal)
-            if near.rcond > 0:
+            # A column that light rows alone hold, or hold apart, needs them.
+            held = bool((near.scale > 0)[self.varies].all())
+            if held and near.rcond > DEPENDENT:
                 return partial(self._iterated, weight, diagonal, near)
         factor = self._factor(weight, diagonal)
         return factor.solve if factor.rcond > 0 else None
