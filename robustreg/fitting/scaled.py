@@ -69,6 +69,12 @@ class Scaled:
         self._scale = 1.0
         self.result: OptimizeResult = OptimizeResult()
 
+    @property
+    def n_params(self) -> int:
+        """How many params are estimated: constant columns have none."""
+        standard = self.problem.rows.standard
+        return int(np.count_nonzero(standard.unit)) + int(standard.constant)
+
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
         target = self.problem.y - self._center
@@ -166,7 +172,7 @@ class Scaled:
         if not result.success or result.scale <= scale_floor(self.problem.y, weight):
             return None
         # Rows far from the median may have come near unseen.
-        measured = SCALES[name](result.point.residual, weight, 0)
+        measured = SCALES[name](result.point.residual, weight, self.n_params)
         if not abs(measured - 1) <= SCALE_RTOL:
             return None
         self.result, self._scale = result, result.scale
@@ -198,9 +204,7 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     For a loss that is not convex from that of a convex one, whose valley it follows.
     Fits far from the fixed point are made roughly.
     """
-    problem, measure = scaled.problem, SCALES[name]
-    n_params = int(np.count_nonzero(problem.rows.standard.unit))
-    n_params += int(problem.rows.standard.constant)
+    problem, measure, n_params = scaled.problem, SCALES[name], scaled.n_params
     floor = scale_floor(problem.y, problem.weight)
     near = scaled.near_sample(name)
     if not problem.loss.facts.convex:
