@@ -83,6 +83,7 @@ def profiled_newton(
     drift = _drift(preconditioner.sample.objective, start / scale)
     tangent = -scale * model.factor.solve(drift)
     change = -unit.rows.predict(tangent)
+    unit.rows.passes += 1
     params, before, point = start, start, None
     pairs: Pairs = []
     left, gap, reach, passes, success = np.inf, np.inf, FIRST_REACH, 0, False
