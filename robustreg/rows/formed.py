@@ -124,8 +124,11 @@ class FormedRows(Rows):
 
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""
-        block = gathered(self._design, rows)
+        if rows.size == self.n_rows:
+            block = self._design * np.sqrt(c)[:, None]
+        else:
+            block = gathered(self._design, rows)
+            block *= np.sqrt(c[rows])[:, None]
         if columns.size < self.n_params or (columns != self._every).any():
             block = block[:, columns]
-        block *= np.sqrt(c[rows])[:, None]
         return block

@@ -105,19 +105,24 @@ class Equations:
         .. [1] Wright, S. J. (1997). Primal-Dual Interior-Point Methods, chapter 11.
            SIAM.
         """
-        weight = inverse[: self.n_rows]
-        diagonal = self.curvature.copy()
+        weight, diagonal = inverse[: self.n_rows], self.curvature.copy()
         diagonal[self.kinked] += inverse[self.n_rows :]
-        light = weight < LIGHT * weight.mean()
-        worthwhile = np.count_nonzero(light) >= FEWEST_LIGHT * self.n_rows
-        if self.every.size >= MANY_PARAMS and worthwhile:
-            near = self._factor(np.where(light, 0.0, weight), diagonal)
-            # A column that light rows alone hold, or hold apart, needs them.
-            held = bool((near.scale > 0)[self.varies].all())
-            if held and near.rcond > DEPENDENT:
+        if self.every.size >= MANY_PARAMS:
+            near = self._preconditioner(weight, diagonal)
+            if near is not None:
                 return partial(self._iterated, weight, diagonal, near)
         factor = self._factor(weight, diagonal)
         return factor.solve if factor.rcond > 0 else None
+
+    def _preconditioner(self, weight: Array, diagonal: Array) -> Factor | None:
+        """Return the factor of the rows that are not light, None if it will not do."""
+        light = weight < LIGHT * weight.mean()
+        if np.count_nonzero(light) < FEWEST_LIGHT * self.n_rows:
+            return None
+        near = self._factor(np.where(light, 0.0, weight), diagonal)
+        # A column that light rows alone hold, or hold apart, needs them.
+        held = bool((near.scale > 0)[self.varies].all())
+        return near if held and near.rcond > DEPENDENT else None
 
     def _iterated(
         self, weight: Array, diagonal: Array, near: Factor, right: Array
