@@ -143,7 +143,7 @@ class Objective:
         """Rounding error of a typical residual; a target of zeros has none."""
         size = np.abs(self.target[self.representatives[0]])
         size = size[size > 0]
-        return 4 * EPS * _median(size) if size.size else 0.0
+        return 4 * EPS * middle_of(size) if size.size else 0.0
 
     @cached_property
     def exact_value(self) -> float:
@@ -380,7 +380,7 @@ class Objective:
     def typical_residual(self, point: Point) -> float:
         """Return how large residuals are: deaf to outliers where the loss is."""
         if self.loss.facts.bounded_slope:
-            return _median(np.abs(point.residual[self.representatives[0]]))
+            return middle_of(np.abs(point.residual[self.representatives[0]]))
         return float(self.weight @ np.abs(point.residual))
 
     def residual_error(self, point: Point, rows: Index) -> Array:
@@ -389,7 +389,7 @@ class Objective:
         return np.asarray(4 * EPS * size)
 
 
-def _median(values: Array) -> float:
+def middle_of(values: Array) -> float:
     """Return a value with half of the others on either side, without interpolation."""
     middle = values.size // 2
     return float(np.partition(values, middle)[middle])

@@ -91,8 +91,10 @@ def weighted_median(
 def _equal_median(values: Array) -> float:
     """Return the median of values of equal weight, without sorting them."""
     below, above = (values.size - 1) // 2, values.size // 2
-    ordered = np.partition(values, (below, above))
-    lower, upper = ordered[below], ordered[above]
+    # Two places at once take several times as long.
+    ordered = np.partition(values, above)
+    upper = ordered[above]
+    lower = upper if below == above else ordered[:above].max()
     return float(lower + (upper - lower) / 2)
 
 

@@ -27,7 +27,7 @@ from scipy.optimize import OptimizeResult
 from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS
 from robustreg.losses import Envelope
-from robustreg.objective import NOISE_LEVELS, Objective, Point
+from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
@@ -288,7 +288,7 @@ def _spread(objective: Objective, residual: Array) -> float:
     """Return the typical residual, of those that are not 0 if most are."""
     size = np.abs(residual[objective.representatives[0]])
     above = size[size > objective.noise]
-    return float(np.median(above)) if above.size else max(objective.noise, TINY)
+    return middle_of(above) if above.size else max(objective.noise, TINY)
 
 
 def _count_within(objective: Objective, point: Point, reach: float, least: int) -> int:

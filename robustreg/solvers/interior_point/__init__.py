@@ -46,6 +46,8 @@ MOST_STALLED = 20
 # Residuals that grow by this factor have no bound: the problem has no minimum.
 DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
+# A slope has room up to its high end, and down to its low one.
+SIDES = np.array([[1.0], [-1.0]])
 
 
 def interior_point(
@@ -76,12 +78,13 @@ def interior_point(
     best: OptimizeResult | None = None
     goal, least, stalled = NEARLY, np.inf, 0
     first_state, iteration = state, 0
-    first = _size(equations, state)
+    first = scale = _size(equations, state)
     while iteration < max_iter and stalled <= MOST_STALLED:
         iteration += 1
         residual = equations.target - equations.predict(state.params)
-        left = _complementarity(equations, state)
-        scale = _size(equations, state)
+        room = _room(equations, state)
+        # The sum of products that are 0 at the optimum.
+        left = float(np.vdot(state.parts, room))
         stalled = 0 if left <= 0.5 * least else stalled + 1
         least = min(left, least)
         # Where every row can be fitted, residuals and complementarity fall together.
@@ -94,10 +97,13 @@ def interior_point(
                     break
             goal *= AGAIN
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            moved = _step(equations, state, residual)
-        if moved is None or _size(equations, moved) > DIVERGED * first:
+            moved = _step(equations, state, room, residual)
+        if moved is None:
             break
-        state = moved
+        size = _size(equations, moved)
+        if size > DIVERGED * first:
+            break
+        state, scale = moved, size
     if best is None:
         near = state if goal < NEARLY else first_state
         best = finished(equations, near, active_kinks(equations, near), tol)
@@ -114,71 +120,64 @@ def _central(equations: Equations, start: Array, width: float) -> State:
     offset = residual * half**2 / (mu + np.hypot(mu, residual * half))
     slack = np.maximum(half - np.abs(offset), EPS * half)
     offset = np.sign(offset) * (half - slack)
-    return State(
-        start.copy(), middle + offset, mu / (half - offset), mu / (half + offset)
-    )
+    parts = mu / np.stack([half - offset, half + offset])
+    return State(start.copy(), middle + offset, parts)
 
 
 def _size(equations: Equations, state: State) -> float:
     """Return how large residuals are by the state's own account."""
-    return float(equations.high @ state.above - equations.low @ state.below)
+    return float(np.vdot(equations.prices, state.parts))
 
 
-def _complementarity(equations: Equations, state: State) -> float:
-    """Return the sum of products that are 0 at the optimum."""
-    to_high, to_low = equations.high - state.slopes, state.slopes - equations.low
-    return float(state.above @ to_high + state.below @ to_low)
+def _room(equations: Equations, state: State) -> Array:
+    """Return how far the slopes are from their ends."""
+    return np.asarray(np.abs(equations.ends - state.slopes))
 
 
-def _step(equations: Equations, state: State, residual: Array) -> State | None:
+def _step(
+    equations: Equations, state: State, room: Array, residual: Array
+) -> State | None:
     """Return the state after a predictor-corrector step, None if there is none."""
-    to_high, to_low = equations.high - state.slopes, state.slopes - equations.low
-    spread = state.above / to_high + state.below / to_low
-    inverse = 1 / spread
+    spread = state.parts / room
+    inverse = 1 / (spread[0] + spread[1])
     solve = equations.normal(inverse)
     if solve is None:
         return None
     dual = equations.curvature * state.params + equations.objective.linear
     missing = dual - equations.adjoint(state.slopes)
 
-    def direction(high_part: Array, low_part: Array) -> tuple[Array, ...]:
-        wanted = (residual - high_part / to_high + low_part / to_low) * inverse
+    def direction(products: Array | float) -> tuple[Array, Array, Array]:
+        wish = products / room
+        wanted = (residual - wish[0] + wish[1]) * inverse
         params = solve(equations.adjoint(wanted) - missing)
-        slopes = wanted - inverse * equations.predict(params)
-        above = (high_part + state.above * slopes) / to_high - state.above
-        below = (low_part - state.below * slopes) / to_low - state.below
-        return params, slopes, above, below
+        slopes = SIDES * (wanted - inverse * equations.predict(params))
+        parts = (products + state.parts * slopes) / room - state.parts
+        return params, slopes, parts
 
-    zero = np.zeros_like(residual)
-    _, slopes, above, below = direction(zero, zero)
-    primal = min(_reach(state.above, above), _reach(state.below, below), 1.0)
-    dual_reach = min(_reach(to_high, -slopes), _reach(to_low, slopes), 1.0)
-    n = 2 * residual.size
-    mu = float(state.above @ to_high + state.below @ to_low) / n
-    predicted = (state.above + primal * above) @ (to_high - dual_reach * slopes)
-    predicted += (state.below + primal * below) @ (to_low + dual_reach * slopes)
-    center = mu * (float(predicted) / (n * mu)) ** 3
-    params, slopes, above, below = direction(
-        center + above * slopes, center - below * slopes
-    )
-    primal = min(_reach(state.above, above), _reach(state.below, below))
-    dual_reach = min(_reach(to_high, -slopes), _reach(to_low, slopes))
+    _, slopes, parts = direction(0.0)
+    primal = min(_reach(state.parts, parts), 1.0)
+    dual_reach = min(_reach(room, -slopes), 1.0)
+    n = room.size
+    mu = float(np.vdot(state.parts, room)) / n
+    left = np.vdot(state.parts + primal * parts, room - dual_reach * slopes)
+    center = mu * (float(left) / (n * mu)) ** 3
+    params, slopes, parts = direction(center + parts * slopes)
+    primal, dual_reach = _reach(state.parts, parts), _reach(room, -slopes)
     if equations.curvature.any():
         primal = dual_reach = min(primal, dual_reach)
     primal = min(1.0, TO_BOUNDARY * primal)
     dual_reach = min(1.0, TO_BOUNDARY * dual_reach)
     moved = State(
         state.params + primal * params,
-        state.slopes + dual_reach * slopes,
-        state.above + primal * above,
-        state.below + primal * below,
+        state.slopes + dual_reach * slopes[0],
+        state.parts + primal * parts,
     )
-    finite = np.isfinite(moved.params).all() and np.isfinite(moved.above).all()
+    finite = np.isfinite(moved.params).all() and np.isfinite(moved.parts).all()
     return moved if finite and primal > EPS else None
 
 
 def _reach(value: Array, change: Array) -> float:
     """Return the longest step that leaves ``value`` non-negative."""
     # What underflowed to 0 and does not change is no bound: 0 / 0 is passed over.
-    fastest = float(np.fmax.reduce(-change / value, initial=0.0))
+    fastest = float(np.fmax.reduce(-change / value, axis=None, initial=0.0))
     return 1 / fastest if fastest > 0 else np.inf

@@ -36,14 +36,14 @@ class State:
         Coefficients and intercept.
     slopes : ndarray of shape (n_kinks,)
         Weighted slopes, strictly between their bounds.
-    above, below : ndarray of shape (n_kinks,)
-        Positive; their difference is the residual once it is feasible.
+    parts : ndarray of shape (2, n_kinks)
+        What the residual is above and below 0: positive, and their difference is the
+        residual once it is feasible.
     """
 
     params: Array
     slopes: Array
-    above: Array
-    below: Array
+    parts: Array
 
 
 @final
@@ -61,6 +61,9 @@ class Equations:
         l1 = objective.l1[self.kinked]
         self.low = np.append(low * objective.weight, -l1)
         self.high = np.append(high * objective.weight, l1)
+        # The slopes at either end, and what residuals above and below 0 cost.
+        self.ends = np.stack([self.high, self.low])
+        self.prices = np.stack([self.high, -self.low])
         self.target = np.append(objective.target, np.zeros(l1.size))
         self.curvature = objective.penalty_curvature()
         self.every = np.arange(objective.n_params)
@@ -89,6 +92,8 @@ class Equations:
     def design(self, active: Index) -> Array:
         """Return the rows of some kinks."""
         rows = self.objective.rows.few(active[active < self.n_rows])
+        if not self.kinked.size:
+            return rows
         l1 = np.zeros((active.size - rows.shape[0], self.every.size))
         columns = self.kinked[active[rows.shape[0] :] - self.n_rows]
         l1[np.arange(columns.size), columns] = 1.0

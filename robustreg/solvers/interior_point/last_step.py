@@ -8,6 +8,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS, SMALLEST_RCOND, Square, least_norm_solve
+from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.newton import allowed_gap
@@ -26,10 +27,10 @@ AT_END = 1e-7
 def active_kinks(equations: Equations, state: State) -> Index:
     """Return the kinks that look active: their residual is 0, their slope is not."""
     half = (equations.high - equations.low) / 2
-    size = np.abs(state.above - state.below)
+    size = np.abs(state.parts[0] - state.parts[1])
     room = np.minimum(equations.high - state.slopes, state.slopes - equations.low)
     away = size[room < CLEARLY * half]
-    typical = float(np.median(away)) if away.size else np.inf
+    typical = middle_of(away) if away.size else np.inf
     return np.flatnonzero(room * typical >= half * size)
 
 
@@ -43,7 +44,8 @@ def finished(
     """
     objective, n_rows = equations.whole, equations.n_rows
     half = (equations.high - equations.low) / 2
-    slopes = np.where(state.above > state.below, equations.high, equations.low)
+    above, below = state.parts
+    slopes = np.where(above > below, equations.high, equations.low)
     slopes[active] = state.slopes[active]
     params, turn, regular = _last_step(equations, state.params, slopes, active)
     slopes[active] += turn
