@@ -125,7 +125,9 @@ class FormedRows(Rows):
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""
         if rows.size == self.n_rows:
-            block = self._design * np.sqrt(c)[:, None]
+            # Weights may be of a longer type than the design, which has no BLAS.
+            block = np.empty_like(self._design)
+            np.multiply(self._design, np.sqrt(c)[:, None], out=block)
         else:
             block = gathered(self._design, rows)
             block *= np.sqrt(c[rows])[:, None]
