@@ -26,7 +26,7 @@ MAX_PRODUCTS = 500
 # The dense block of the preconditioner, and the rows for each of its columns that
 # estimate its correlations. A solve that is looser than the last figure needs no block.
 BLOCK_COLUMNS, ROWS_PER_COLUMN = 300, 64
-LOOSE = 0.03
+LOOSE = 0.01
 
 
 def krylov_step(
