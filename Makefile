@@ -32,7 +32,7 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/peers.py
 	$(BIN)/python benchmarks/shapes.py
 	$(BIN)/python benchmarks/comparison.py
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/efficiency.py
 	$(BIN)/python benchmarks/robustness.py --again
 
