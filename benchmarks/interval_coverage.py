@@ -2,9 +2,9 @@
 
 ::
 
-    python benchmarks/interval_coverage.py                         # all, about a quarter hour
-    python benchmarks/interval_coverage.py --only l1 --repetitions 2000   # one loss anew
-    python benchmarks/interval_coverage.py --types bootstrap --repetitions 100   # hours
+    python benchmarks/interval_coverage.py            # all, about a quarter hour
+    python benchmarks/interval_coverage.py --only l1 --repetitions 2000   # one loss
+    python benchmarks/interval_coverage.py --types bootstrap --repetitions 100
 
 What is not measured anew stays as it was.
 
