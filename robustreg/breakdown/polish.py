@@ -8,7 +8,7 @@ import numpy as np
 
 from robustreg.breakdown.m_scale import m_scale, m_scales, tukey_weight
 from robustreg.linalg import cholesky_solve, solve_symmetric
-from robustreg.rows import Array, Rows
+from robustreg.rows import Array, Rows, signed_gram
 
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
@@ -130,9 +130,7 @@ def _newton_step(
     columns = np.arange(rows.n_params)
     t = np.minimum(np.abs(residual) / width, 1.0) ** 2
     curvature = weight * (1 - t) * (1 - 5 * t)
-    # A Gram matrix takes no negative curvature.
-    hessian = rows.gram(np.maximum(curvature, 0.0), columns)
-    hessian -= rows.gram(np.maximum(-curvature, 0.0), columns)
+    hessian = signed_gram(rows, curvature, columns)
     diagonal = hessian.diagonal()
     if (diagonal < 0).any():
         return None

@@ -13,7 +13,7 @@ from robustreg.inference.density import at_width, deviation, spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Index, Rows
+from robustreg.rows import Array, Index, Rows, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
@@ -186,11 +186,7 @@ class Fitted:
 
     def gram(self, c: Array) -> Array:
         """Return ``design.T @ diag(weight * c) @ design``, for c of any sign."""
-        weighted = self.weight * c
-        result = self.rows.gram(np.maximum(weighted, 0.0), self.columns)
-        if (weighted < 0).any():
-            result -= self.rows.gram(np.maximum(-weighted, 0.0), self.columns)
-        return result
+        return signed_gram(self.rows, self.weight * c, self.columns)
 
     def inverse(self, c: Array) -> Inverse:
         """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
