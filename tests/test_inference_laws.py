@@ -41,7 +41,7 @@ every_covariance = pytest.mark.parametrize(("loss", "cov_type"), ALL)
 def fit(loss, X=X, y=Y, weight=None, **params):
     if loss == "mm":
         return MMRegressor(n_subsets=100).fit(X, y, sample_weight=weight)
-    beta = 4.0 if loss in ("cauchy", "welsch", "tukey", "talwar") else 2.0
+    beta = 2.0 if make_loss(loss).facts.convex else 4.0
     model = RobustRegressor(loss, quantile=0.5, beta=beta, scale=1.0)
     model.set_params(**params)
     return model.fit(X, y, sample_weight=weight)

@@ -173,6 +173,8 @@ STACKLOSS = sm.datasets.stackloss.load_pandas()
 PEERS = {
     "tukey": sm.robust.norms.TukeyBiweight(4.685),
     "talwar": sm.robust.norms.TrimmedMean(2.795),
+    "hampel": sm.robust.norms.Hampel(1.382, 2 * 1.382, 4 * 1.382),
+    "andrews": sm.robust.norms.AndrewWave(1.339),
 }
 
 

@@ -25,7 +25,8 @@ class SmoothL1Regressor(ScaledLossModel):
     loss : str or Loss, default="smooth_l1"
         ``"l2"``, ``"l1"``, ``"smooth_l1"``, ``"huber"``, ``"pseudo_huber"``,
         ``"log_cosh"``, ``"quantile"``, the redescending ``"cauchy"``, ``"welsch"``,
-        ``"tukey"``, ``"talwar"``, or an instance of a `robustreg.losses.Loss`.
+        ``"tukey"``, ``"talwar"``, ``"hampel"``, ``"andrews"``, or an instance of a
+        `robustreg.losses.Loss`.
     beta : float or None, default=1.0
         Breakpoint of the loss in units of the scale, at least 0. None takes the
         loss's constant for 95 % efficiency at the Gaussian. Losses without a

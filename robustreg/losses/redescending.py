@@ -184,6 +184,113 @@ class Talwar(Loss):
         return _sublinear_conjugate(slope)
 
 
+@final
+@dataclass(frozen=True)
+class Hampel(Loss):
+    """Hampel's three-part loss, with ``0 < a <= b < c`` [1]_.
+
+    Huber's with the breakpoint a up to b; from there its slope falls along a line from
+    a to 0 at c. Rows with ``abs(r) >= c`` have no pull at all.
+
+    References
+    ----------
+    .. [1] Andrews, D. F., Bickel, P. J., Hampel, F. R., Huber, P. J., Rogers, W. H.,
+       Tukey, J. W. (1972). Robust Estimates of Location. Princeton University Press.
+    """
+
+    a: float
+    b: float
+    c: float
+
+    def __post_init__(self) -> None:
+        """Refuse parts in another order."""
+        if not 0 < self.a <= self.b < self.c < np.inf:
+            raise ValueError(f"Hampel needs 0 < a <= b < c, all finite. Got {self!r}.")
+
+    @property
+    def facts(self) -> LossFacts:
+        """Steepest from a to b, and bounded."""
+        ends = (-self.c, -self.b, -self.a, self.a, self.b, self.c)
+        return LossFacts(
+            largest_curvature=1.0,
+            slopes=_ends(self.a),
+            convex=False,
+            breakpoints=ends,
+            largest_value=self.a * (self.b - self.a + self.c) / 2,
+        )
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss: what each part adds up to where the residual is."""
+        size = np.abs(residual)
+        inner, middle = np.minimum(size, self.a), np.clip(size, self.a, self.b) - self.a
+        outer = np.clip(size, self.b, self.c) - self.b
+        fallen = outer * (1 - outer / (2 * (self.c - self.b)))
+        return inner * (inner / 2) + self.a * (middle + fallen)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return the slope: r, then a, then less, then 0."""
+        left = self.c - np.minimum(np.abs(residual), self.c)
+        most = self.a * np.minimum(left / (self.c - self.b), 1.0)
+        return np.clip(residual, -most, most)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 1, 0, ``-a / (c - b)`` and 0, from part to part."""
+        size = np.abs(residual)
+        falls = (size > self.b) & (size < self.c)
+        return np.where(size <= self.a, 1.0, falls * (-self.a / (self.c - self.b)))
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 at 0 and ``inf`` elsewhere."""
+        return _sublinear_conjugate(slope)
+
+
+@final
+@dataclass(frozen=True)
+class Andrews(Loss):
+    """Andrews' sine wave: ``beta^2 (1 - cos(r / beta))``, flat beyond ``pi beta`` [1]_.
+
+    Rows with ``abs(r) >= pi beta`` have no pull at all.
+
+    References
+    ----------
+    .. [1] Andrews, D. F. (1974). A robust method for multiple linear regression.
+       Technometrics 16, 523-531.
+    """
+
+    beta: float
+
+    @property
+    def facts(self) -> LossFacts:
+        """Steepest at ``pi beta / 2``, and bounded."""
+        most = 2 * self.beta**2
+        return LossFacts(1.0, _ends(self.beta), convex=False, largest_value=most)
+
+    def value(self, residual: Array) -> Array:
+        """Return the loss as ``2 beta^2 sin(r / (2 beta))^2``: nothing cancels."""
+        half = self.beta * np.sin(self._angle(residual) / 2)
+        return 2 * half * half
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``beta sin(r / beta)``, 0 beyond ``pi beta``."""
+        angle = self._angle(residual)
+        # The sine of the float next to pi is not 0.
+        wave = np.where(angle < np.pi, np.sin(angle), 0.0)
+        return np.copysign(self.beta * wave, residual)
+
+    def curvature(self, residual: Array) -> Array:
+        """Return ``cos(r / beta)``, 0 beyond ``pi beta``."""
+        angle = self._angle(residual)
+        return np.where(angle < np.pi, np.cos(angle), 0.0)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 at 0 and ``inf`` elsewhere."""
+        return _sublinear_conjugate(slope)
+
+    def _angle(self, residual: Array) -> Array:
+        """Return ``abs(r) / beta``, at most pi."""
+        return np.asarray(np.minimum(np.abs(residual / self.beta), np.pi))
+
+
 def _ends(steepest: float) -> tuple[float, float]:
     """Return the extreme slopes of a symmetric loss."""
     return (-steepest, steepest)
