@@ -175,8 +175,8 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
 
     The s that solves ``sum_i w_i min(r_i^2 / s^2, k^2) = gamma (sum(w) - n_params)``
     with ``k = 1.345`` and gamma the expectation at the Gaussian, as MASS ``rlm`` does.
-    Weights count rows. With more params than half of the rows, half of the rows
-    replaces the divisor.
+    Weights count rows, and n_params independent ones. With more params than half of
+    the rows, half of the rows replaces the divisor.
 
     References
     ----------
@@ -209,6 +209,8 @@ SCALES: dict[str, Callable[[Array, Array, int], float]] = {
     "mad": mad,
     "proposal2": proposal2,
 }
+# Those that divide by rows less params, and must know how many these are.
+COUNTED = frozenset({"proposal2"})
 # Those that few rows determine, for residuals that move along a line.
 LINES = {"mad": mad_along}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import final
 
 import numpy as np
@@ -12,8 +12,9 @@ from scipy.optimize import OptimizeResult
 from robustreg.fitting.problem import Problem
 from robustreg.losses import L1, Loss
 from robustreg.objective import Objective
-from robustreg.rows import Array, representatives
+from robustreg.rows import Array, design_rank, representatives
 from robustreg.scale import (
+    COUNTED,
     LINES,
     MOST_SORTED,
     SCALE_RTOL,
@@ -69,11 +70,15 @@ class Scaled:
         self._scale = 1.0
         self.result: OptimizeResult = OptimizeResult()
 
-    @property
-    def n_params(self) -> int:
-        """How many params are estimated: constant columns have none."""
-        standard = self.problem.rows.standard
-        return int(np.count_nonzero(standard.unit)) + int(standard.constant)
+    @cached_property
+    def rank(self) -> int:
+        """How many params are estimated: constant and dependent columns add none."""
+        return design_rank(self.problem.rows, self.problem.weight)
+
+    def measure(self, name: str, residual: Array) -> float:
+        """Return a scale estimate of residuals."""
+        n_params = self.rank if name in COUNTED else 0
+        return SCALES[name](residual, self.problem.weight, n_params)
 
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
@@ -172,7 +177,7 @@ class Scaled:
         if not result.success or result.scale <= scale_floor(self.problem.y, weight):
             return None
         # Rows far from the median may have come near unseen.
-        measured = SCALES[name](result.point.residual, weight, self.n_params)
+        measured = self.measure(name, result.point.residual)
         if not abs(measured - 1) <= SCALE_RTOL:
             return None
         self.result, self._scale = result, result.scale
@@ -204,14 +209,14 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     For a loss that is not convex from that of a convex one, whose valley it follows.
     Fits far from the fixed point are made roughly.
     """
-    problem, measure, n_params = scaled.problem, SCALES[name], scaled.n_params
+    problem = scaled.problem
     floor = scale_floor(problem.y, problem.weight)
     near = scaled.near_sample(name)
     if not problem.loss.facts.convex:
         near = scaled.near_convex(name)
     elif near is None:
         unit = max(spread(problem.y, problem.weight), floor)
-        start = mad(scaled.near_l1(unit), problem.weight, n_params)
+        start = mad(scaled.near_l1(unit), problem.weight, 0)
         near = FixedPoint(start if start > floor else unit, False, False)
     # A kinked fit is exact in any case.
     kinked = problem.loss.facts.piecewise_linear
@@ -221,7 +226,7 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
         nonlocal away, tol
         tol = max(problem.tol, SCALE_SHARE * away**2)
         residual = scaled.fit(scale, tol)
-        ratio = measure(residual, problem.weight, n_params)
+        ratio = scaled.measure(name, residual)
         away = 0.0 if kinked or ratio <= 0 else min(abs(float(np.log(ratio))), 1.0)
         return ratio * scale
 

@@ -23,6 +23,7 @@ from robustreg.rows.dense import DenseRows, dense_standard, sampled_standard
 from robustreg.rows.dense import near_rows as near_dense
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
+from robustreg.rows.rank import design_rank
 from robustreg.rows.sparse import SparseRows, sparse_standard
 from robustreg.rows.sparse import near_rows as near_sparse
 
@@ -36,6 +37,7 @@ __all__ = [
     "SparseRows",
     "Standard",
     "WeightedGram",
+    "design_rank",
     "make_rows",
     "representatives",
     "signed_gram",

@@ -1,0 +1,60 @@
+"""How many columns of a design are independent: what divisors n - p subtract."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.rows.base import Array, Index, Rows, strata
+
+# Rows that tell that no column depends on others: so many, and so many for each column.
+FEWEST_ROWS, ROWS_A_COLUMN = 1000, 2
+# A squared share of a column that the others do not explain; a Gram matrix tells no
+# smaller one from rounding errors.
+INDEPENDENT = 1e-6
+# Singular values this small beside the largest are rounding errors.
+DEPENDENT = 1e-10
+# Of more columns no matrix of all pairs is made.
+MOST_COLUMNS = 2001
+
+
+def design_rank(rows: Rows, weight: Array) -> int:
+    """Return the rank of the design of the rows that have weight.
+
+    Dependent columns, such as dummies with all their levels beside an intercept, add
+    nothing to it. Where a sample of the rows has full rank, so have all. If not, the
+    singular values of all rows decide, those of their root, whose digits no Gram
+    matrix squares. Weights tell only whether a row is there, so that a weight of 2 and
+    the row twice give the same. Of more than 2000 columns, those that vary are counted.
+
+    Parameters
+    ----------
+    rows : Rows
+        The standardised design.
+    weight : ndarray of shape (n_rows,)
+        Non-negative.
+    """
+    live, columns = np.flatnonzero(weight), np.flatnonzero(rows.varies)
+    if not 0 < columns.size <= MOST_COLUMNS:
+        return int(min(columns.size, live.size))
+    if columns.size <= live.size and _independent(rows, live, columns):
+        return int(columns.size)
+    root = rows.root(1.0 * (weight > 0), columns)
+    norms = np.linalg.norm(root, axis=0)
+    size = scipy.linalg.svdvals(root / np.where(norms > 0, norms, 1.0))
+    return int(np.count_nonzero(size > DEPENDENT * size.max(initial=0.0)))
+
+
+def _independent(rows: Rows, live: Index, columns: Index) -> bool:
+    """Return whether some of the rows show that no column depends on the others."""
+    enough = max(FEWEST_ROWS, ROWS_A_COLUMN * columns.size)
+    if live.size > enough:
+        live = live[strata(live.size, enough).astype(np.intp)]
+    design = rows.few(live)[:, columns]
+    gram = design.T @ design
+    norms = np.sqrt(gram.diagonal())
+    if not norms.all():
+        return False
+    factor, info = scipy.linalg.lapack.dpotrf(gram / np.outer(norms, norms), lower=1)
+    pivots = np.diagonal(factor) ** 2
+    return bool(info == 0 and pivots.min(initial=1.0) > INDEPENDENT)
