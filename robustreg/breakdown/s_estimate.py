@@ -104,6 +104,9 @@ def s_estimate(
     if rank >= np.count_nonzero(weight) or share <= 1e-9:
         return SEstimate(_interpolation(cloud), floor, 1, True)
     criterion = SCriterion(constant, share, floor)
+    if not rank:
+        scale = criterion.scale(target, weight / total)
+        return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
     coords = _search(cloud, criterion, n_subsets, rng)
     formed = FormedRows(cloud.design, rows.standard)
     local = [

@@ -220,8 +220,13 @@ def _check_columns(fitted: Fitted) -> None:
     constant = np.flatnonzero(~fitted.rows.varies[fitted.columns])
     if constant.size:
         named = ", ".join(fitted.names[j] for j in constant[:10])
+        named += ", ..." if constant.size > 10 else ""
+        if not fitted.rows.standard.constant:
+            raise ValueError(
+                f"X is 0 in {named}, which therefore has no coefficient. Drop it."
+            )
         raise ValueError(
-            f"X is constant in {named}{', ...' if constant.size > 10 else ''}, whose "
+            f"X is constant in {named}, whose "
             "coefficient cannot be told from the intercept. Drop the column."
         )
     if fitted.df <= 0:
