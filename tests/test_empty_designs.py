@@ -135,8 +135,8 @@ def test_paths_of_no_column(loss, fit_intercept, name):
 @pytest.mark.parametrize("make", [RobustRegressor, L1Regressor, MMRegressor])
 def test_standard_errors_of_empty_columns_are_refused_by_name(make):
     model = make(fit_intercept=False).fit(EMPTY["zeros"], Y)
-    with pytest.raises(ValueError, match="X is 0 in x0, x1, which .* Drop"):
+    with pytest.raises(ValueError, match=r"X is 0 in x0, x1, which .* Drop"):
         coef_table(model, EMPTY["zeros"], Y)
     model = make().fit(EMPTY["zeros"], Y)
-    with pytest.raises(ValueError, match="X is constant in x0, x1, .*intercept"):
+    with pytest.raises(ValueError, match=r"X is constant in x0, x1, .*intercept"):
         coef_table(model, EMPTY["zeros"], Y)
