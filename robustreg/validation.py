@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, KeysView
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,22 +29,28 @@ from robustreg.breakdown import (
     tukey_for_breakdown,
     tukey_for_efficiency,
 )
-from robustreg.losses import LOSSES, Loss, make_loss
+from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.penalties import PENALTIES
 from robustreg.rows import Array
 from robustreg.scale import SCALES
 from robustreg.solvers import SOLVERS
 
+
+def _in_order(names: Iterable[str]) -> KeysView[str]:
+    """Return names as a set whose order is that of the alphabet, in messages too."""
+    return dict.fromkeys(sorted(names)).keys()
+
+
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "loss": [StrOptions(set(LOSSES)), Loss],
+    "loss": [StrOptions(_in_order(LOSSES)), Loss],
     "beta": [Interval(Real, 0, None, closed="left"), None],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
-    "penalty": [StrOptions({name for name in PENALTIES if name is not None}), None],
+    "penalty": [StrOptions(_in_order(name for name in PENALTIES if name)), None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "scale": [Interval(Real, 0, None, closed="neither"), StrOptions(set(SCALES))],
+    "scale": [Interval(Real, 0, None, closed="neither"), StrOptions(_in_order(SCALES))],
     "fit_intercept": ["boolean"],
-    "solver": [StrOptions({"auto", *SOLVERS})],
+    "solver": [StrOptions(_in_order(["auto", *SOLVERS]))],
     "tol": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "warm_start": ["boolean"],
@@ -74,6 +82,7 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
 
 def check_params(estimator: Any) -> Loss:
     """Check every constructor parameter and return the loss."""
+    refuse_other_names(estimator.loss)
     estimator._validate_params()
     for name in ("beta", "alpha", "scale", "tol", "max_iter", "outlier_threshold"):
         _check_finite(name, getattr(estimator, name))
@@ -123,6 +132,7 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
             f"alpha. Got {params['scale']!r}. Pass "
             f"RobustRegressor(scale={params['scale']!r}).fit(X, y).scale_."
         )
+    refuse_other_names(params["loss"])
     validate_parameter_constraints(PATH_CONSTRAINTS, params, "robust_path")
     for name in ("beta", "scale", "tol"):
         _check_finite(name, params[name])
@@ -164,8 +174,10 @@ def check_fit_data(
 ) -> tuple[Any, Array, Array]:
     """Return X as given or as a float array, y of shape (n, k) and the weights.
 
-    X keeps its layout and float32; a sparse X stays sparse.
+    X keeps its layout and float32; a sparse X stays sparse. One column of targets is
+    y of shape (n,), as for scikit-learn's other linear models.
     """
+    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = validate_data(
         estimator,
@@ -181,22 +193,25 @@ def check_fit_data(
 
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
+    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = check_X_y(
         X,
         y,
         accept_sparse=("csr", "csc"),
         dtype=(np.float64, np.float32),
+        multi_output=True,
         y_numeric=True,
         estimator="robust_path",
     )
-    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+    return X, _single_target(y), _checked_weight(sample_weight, X)
 
 
 def check_inference_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
+    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = validate_data(
         estimator,
@@ -205,9 +220,34 @@ def check_inference_data(
         reset=False,
         accept_sparse=("csr", "csc"),
         dtype=(np.float64, np.float32),
+        multi_output=True,
         y_numeric=True,
     )
-    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+    return X, _single_target(y), _checked_weight(sample_weight, X)
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Give an estimator all its attributes back if what is done to it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _refuse_masked(**given: Any) -> None:
+    """Refuse arrays with masked values, which would be read as if they were not."""
+    for name, values in given.items():
+        if np.ma.is_masked(values):
+            count = int(np.ma.getmaskarray(values).sum())
+            raise ValueError(
+                f"{name} is a masked array with {count} masked values, and what is "
+                f"under the mask may not be fitted. Drop these rows, or fill them: "
+                f"{name}.filled(...)."
+            )
 
 
 def _refuse_sparse_targets(y: Any) -> None:
@@ -220,13 +260,26 @@ def _refuse_sparse_targets(y: Any) -> None:
 
 
 def _checked_targets(y: Array) -> Array:
-    """Return the targets in float64."""
+    """Return the targets in float64, a single column of them as one dimension."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
     if y.dtype.kind not in "biuf":
         raise ValueError(
             f"y must hold real numbers. Got an array of dtype {y.dtype}. "
             "Convert it with y.astype(float)."
         )
     return y.astype(np.float64, copy=False)
+
+
+def _single_target(y: Array) -> Array:
+    """Return the one target in float64; refuse several."""
+    target = _checked_targets(y)
+    if target.ndim != 1:
+        raise ValueError(
+            f"y must be one target, of shape (n_samples,). Got shape {y.shape}. "
+            "Pass one column of it at a time: y[:, j]."
+        )
+    return target
 
 
 def _checked_weight(sample_weight: Any, X: Any) -> Array:
@@ -246,6 +299,7 @@ def _checked_weight(sample_weight: Any, X: Any) -> Array:
 
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
+    _refuse_masked(X=X)
     return validate_data(
         estimator,
         X,
@@ -257,16 +311,17 @@ def check_predict_data(estimator: Any, X: Any) -> Any:
 
 def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
     """Return y of new rows, of the shape that goes with that of the coefficients."""
+    _refuse_masked(y=y)
     _refuse_sparse_targets(y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-    n = _num_samples(X)
+    y, n = _checked_targets(y), _num_samples(X)
     expected = (n, *fitted[:-1])
     if y.shape != expected:
         raise ValueError(
             f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
             f"Got {y.shape}."
         )
-    return _checked_targets(y)
+    return y
 
 
 def check_distance_data(X: Any, least_rows: int) -> Array:
@@ -277,6 +332,7 @@ def check_distance_data(X: Any, least_rows: int) -> Array:
             "X.toarray(), or some of its columns, or plot "
             "estimator.outlier_score(X, y) by itself."
         )
+    _refuse_masked(X=X)
     checked = check_array(X, dtype=np.float64, input_name="X")
     if len(checked) < least_rows:
         raise ValueError(

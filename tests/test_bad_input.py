@@ -2,16 +2,25 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import check_estimators_nan_inf
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
-from robustreg.losses import LOSSES, Pinball
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+    robust_path,
+)
+from robustreg.inference import coef_covariance
+from robustreg.losses import LOSSES, Pinball, make_loss
 from robustreg.solvers import SOLVERS
 
 NAN, INF = float("nan"), float("inf")
@@ -32,8 +41,7 @@ def assert_refused(model, *data, match, **fit_params):
     for words in match:
         assert re.search(words, str(caught.value)), (words, str(caught.value))
     fitted = {name for name in vars(model).keys() - before.keys() if name[-1] == "_"}
-    # scikit-learn's own check of X counts the features before it reads y.
-    assert fitted <= {"n_features_in_", "feature_names_in_"}
+    assert not fitted
 
 
 # Parameter, a value it may not have, and what the message says is allowed.
@@ -199,6 +207,100 @@ def test_a_failed_fit_keeps_the_last_one(make):
     with pytest.raises(ValueError):
         model.set_params(alpha=-1).fit(2 * X, Y)
     np.testing.assert_array_equal(model.coef_, coef)
+
+
+@pytest.mark.parametrize("make", [*ESTIMATORS, MMRegressor])
+def test_a_fit_that_fails_after_its_checks_keeps_the_last_one_whole(make):
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    model = make().fit(frame, Y)
+    before = dict(vars(model))
+    other = X[:, :2] * [1.0, 1e-200]
+    with pytest.raises(ValueError, match=r"columns \[1\]"):
+        model.fit(other, Y)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert model.predict(frame).shape == Y.shape
+
+
+OTHER_NAMES = {
+    "mae": "l1",
+    "absolute_error": "l1",
+    "mse": "l2",
+    "squared_error": "l2",
+    "bisquare": "tukey",
+    "pinball": "quantile",
+    "logcosh": "log_cosh",
+    "pseudohuber": "pseudo_huber",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_the_names_of_other_packages_point_to_ours(name):
+    match = rf"Got '{name}'.* loss='{OTHER_NAMES[name]}'"
+    for fit in (RobustRegressor(name).fit, partial(robust_path, loss=name)):
+        with pytest.raises(ValueError, match=match):
+            fit(X, Y)
+    with pytest.raises(ValueError, match=match):
+        make_loss(name)
+
+
+@pytest.mark.parametrize("name", ["loss", "penalty", "scale", "solver"])
+def test_names_are_listed_in_the_order_of_the_alphabet(name):
+    with pytest.raises(ValueError) as caught:
+        RobustRegressor().set_params(**{name: "no such name"}).fit(X, Y)
+    listed = re.findall(r"'(\w[\w-]*)'", str(caught.value).partition("Got")[0])
+    listed = [word for word in listed if word != name]
+    assert len(listed) > 1 and listed == sorted(listed)
+
+
+MASKED = np.ma.masked_less(np.arange(30.0), 2.0)
+MASKED_DATA = {
+    "X": (np.ma.masked_greater(X, 1.0), Y, None),
+    "y": (X, MASKED, None),
+    "sample_weight": (X, Y, MASKED),
+}
+
+
+@pytest.mark.parametrize("name", MASKED_DATA)
+@pytest.mark.parametrize("make", [*ESTIMATORS, MMRegressor])
+def test_masked_values_are_not_fitted(make, name):
+    *data, weight = MASKED_DATA[name]
+    match = [f"^{name} is a masked array", "Drop", rf"{name}\.filled"]
+    assert_refused(make(), *data, sample_weight=weight, match=match)
+
+
+@pytest.mark.parametrize("name", MASKED_DATA)
+def test_masked_values_are_refused_everywhere(name):
+    X_masked, y, weight = MASKED_DATA[name]
+    model = RobustRegressor().fit(X, Y)
+    match = f"^{name} is a masked array"
+    with pytest.raises(ValueError, match=match):
+        robust_path(X_masked, y, sample_weight=weight)
+    with pytest.raises(ValueError, match=match):
+        coef_covariance(model, X_masked, y, weight)
+    if name != "sample_weight":
+        with pytest.raises(ValueError, match=match):
+            model.outlier_score(X_masked, y)
+    if name == "X":
+        with pytest.raises(ValueError, match=match):
+            model.predict(X_masked)
+
+
+def test_a_mask_that_hides_nothing_is_none():
+    model = RobustRegressor().fit(np.ma.asarray(X), np.ma.asarray(Y))
+    np.testing.assert_array_equal(model.coef_, RobustRegressor().fit(X, Y).coef_)
+
+
+@pytest.mark.parametrize("column_of", [lambda y: y[:, None], pd.DataFrame])
+def test_a_column_is_a_target_for_paths_and_standard_errors_too(column_of):
+    model = RobustRegressor().fit(X, column_of(Y))
+    covariance = coef_covariance(model, X, column_of(Y))
+    np.testing.assert_array_equal(covariance, coef_covariance(model, X, Y))
+    path = robust_path(X, column_of(Y), n_alphas=3)
+    np.testing.assert_array_equal(path.coefs, robust_path(X, Y, n_alphas=3).coefs)
+    for refuses in (partial(coef_covariance, model), robust_path):
+        with pytest.raises(ValueError, match=r"one target.*y\[:, j\]"):
+            refuses(X, np.column_stack([Y, Y]))
 
 
 @pytest.mark.parametrize("make", ESTIMATORS)

@@ -1,6 +1,7 @@
 """What a fit leaves behind: names, types, shapes, and one target or several."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
@@ -165,14 +166,15 @@ def test_box_coordinates_have_scales_of_their_own():
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_one_column_of_targets_keeps_its_axis(cls):
+@pytest.mark.parametrize("column_of", [lambda y: y[:, None], pd.DataFrame])
+def test_one_column_of_targets_is_one_target(cls, column_of):
     X, y = make_data()
-    flat, column = cls().fit(X, y), cls().fit(X, y[:, None])
-    assert column.coef_.shape == (1, COEF.size)
-    for name in ("intercept_", "scale_", "dual_gap_"):
-        assert vars(column)[name].shape == (1,), name
-    assert_array_equal(column.coef_[0], flat.coef_)
-    assert_array_equal(column.predict(X)[:, 0], flat.predict(X))
+    flat, column = cls().fit(X, y), cls().fit(X, column_of(y))
+    for name, value in vars(flat).items():
+        assert np.shape(vars(column)[name]) == np.shape(value), name
+        assert_array_equal(vars(column)[name], value)
+    assert_array_equal(column.predict(X), flat.predict(X))
+    assert_array_equal(column.outlier_score(X, column_of(y)), flat.outlier_score(X, y))
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])

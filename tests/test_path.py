@@ -304,7 +304,7 @@ def test_bad_parameters(params, words):
 
 def test_bad_data():
     X, y = make_data()
-    with pytest.raises(ValueError, match="1d"):
+    with pytest.raises(ValueError, match="one target"):
         robust_path(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="NaN"):
         robust_path(np.where(X > 5, np.nan, X), y)

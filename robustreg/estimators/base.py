@@ -22,6 +22,7 @@ from robustreg.validation import (
     check_fit_data,
     check_predict_data,
     check_score_data,
+    unchanged_on_error,
 )
 
 
@@ -67,7 +68,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             Features: a numpy array (float32 stays float32), a pandas or polars frame,
             or a CSR or CSC matrix, which is never densified. Not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets. Each column is fitted by itself, with a scale of its own.
+            Targets. Each of several columns is fitted by itself, with a scale of its
+            own; one column is the same as y of shape (n_samples,).
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all 0. A weight of 2 is the same as the row
             twice and a weight of 0 the same as no row.
@@ -83,22 +85,23 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             For a parameter out of its range, a solver that cannot minimise the
             objective, and data that is not finite and real or of the wrong shape.
         """
-        loss = self._checked_loss()
-        data, target, weight = check_fit_data(self, X, y, sample_weight)
-        single = target.ndim == 1
-        targets = target[:, None] if single else target
-        eps = float(np.finfo(data.dtype).eps)
-        rows = make_rows(
-            data, weight, self.fit_intercept, farthest=self._farthest_counted
-        )
-        fits = self._fit_each(rows, targets, weight, loss, eps)
-        if not (rows.standard.exact or all(fit.success for fit in fits)):
-            # A row that the sample missed may own a column's scale.
+        with unchanged_on_error(self):
+            loss = self._checked_loss()
+            data, target, weight = check_fit_data(self, X, y, sample_weight)
+            single = target.ndim == 1
+            targets = target[:, None] if single else target
+            eps = float(np.finfo(data.dtype).eps)
             rows = make_rows(
-                data, weight, self.fit_intercept, True, self._farthest_counted
+                data, weight, self.fit_intercept, farthest=self._farthest_counted
             )
             fits = self._fit_each(rows, targets, weight, loss, eps)
-        self._store(fits, single, data.dtype)
+            if not (rows.standard.exact or all(fit.success for fit in fits)):
+                # A row that the sample missed may own a column's scale.
+                rows = make_rows(
+                    data, weight, self.fit_intercept, True, self._farthest_counted
+                )
+                fits = self._fit_each(rows, targets, weight, loss, eps)
+            self._store(fits, single, data.dtype)
         self._warn(fits)
         return self
 

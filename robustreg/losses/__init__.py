@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from robustreg.losses.base import (
     Loss,
@@ -57,6 +58,7 @@ __all__ = [
     "Welsch",
     "make_loss",
     "numerical_conjugate",
+    "refuse_other_names",
     "relative_weight",
 ]
 
@@ -132,6 +134,31 @@ LOSSES: dict[str, LossEntry] = {
 }
 
 
+# What other packages call ours.
+OTHER_NAMES = {
+    "absolute_error": "l1",
+    "bisquare": "tukey",
+    "biweight": "tukey",
+    "logcosh": "log_cosh",
+    "mae": "l1",
+    "mse": "l2",
+    "pinball": "quantile",
+    "pseudohuber": "pseudo_huber",
+    "squared_error": "l2",
+}
+
+
+def refuse_other_names(loss: Any) -> None:
+    """Refuse what other packages call a loss, and say what it is called here."""
+    if isinstance(loss, str) and loss in OTHER_NAMES:
+        ours = OTHER_NAMES[loss]
+        raise ValueError(
+            f"loss must be one of {sorted(LOSSES)} or an instance of "
+            f"robustreg.losses.Loss. Got {loss!r}, which is called {ours!r} here: "
+            f"pass loss={ours!r}."
+        )
+
+
 def _tilted(loss: Loss, quantile: float) -> Loss:
     """Return the loss itself at the quantile that does not tilt it."""
     return loss if quantile == 0.5 else Tilted(loss, quantile)
@@ -179,6 +206,7 @@ def make_loss(
                 "is not symmetric. Use quantile=0.5, or tilt its base."
             )
         return _tilted(loss, quantile)
+    refuse_other_names(loss)
     if loss not in LOSSES:
         raise ValueError(
             f"loss must be one of {sorted(LOSSES)} or an instance of "
