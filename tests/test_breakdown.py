@@ -7,6 +7,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
+from robustreg import MMRegressor
 from robustreg.breakdown import (
     efficiency_of,
     s_estimate,
@@ -224,3 +225,50 @@ def test_sample_of_many_rows_spans_rare_directions():
     assert not cloud.complete
     assert cloud.design.shape[1] == 5
     assert cloud.weight.min() > 0 and cloud.weight.sum() == pytest.approx(1)
+
+
+# Minima that tie.
+
+
+def tied_groups(n_groups):
+    """Return rows of a line, and groups of which any one row can be fitted exactly.
+
+    Two rows of each are near enough to each other for the efficient fit alone.
+    """
+    rng = np.random.default_rng(1)
+    group = np.append(np.zeros(28), np.repeat(np.arange(1.0, n_groups + 1), 3))
+    x = rng.normal(size=group.size)
+    y = 2 * x + 10 * group + rng.normal(size=group.size)
+    y[28:] = 2 * x[28:] + 10 * group[28:] + np.tile([0.0, 60.0, 63.6], n_groups)
+    dummies = group[:, None] == np.arange(1, n_groups + 1)
+    return np.column_stack([x, dummies]).astype(float), y
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 3, 4])
+def test_of_tied_minima_the_one_of_the_lowest_second_step(n_groups):
+    X, y = tied_groups(n_groups)
+    fits = [MMRegressor(random_state=seed).fit(X, y) for seed in range(6)]
+    for model in fits:
+        # A group's two rows that can be fitted together are.
+        near = np.tile([False, True, True], n_groups)
+        assert_array_equal(model.weights_[28:] > 0.5, near)
+        assert model.scale_ == pytest.approx(fits[0].scale_, rel=1e-12)
+        assert_allclose(model.coef_, fits[0].coef_, rtol=1e-8)
+
+
+def test_every_exchange_that_leaves_the_scale_is_found():
+    X, y = tied_groups(2)
+    rows, found = estimate(X, y)
+    every = np.array([found.params, *found.tied])
+    exact = [np.isclose(rows.predict(params), y, atol=1e-9)[28:] for params in every]
+    assert len(every) == len({tuple(each) for each in exact}) == 9
+    assert (np.array(exact).reshape(9, 2, 3).sum(axis=2) == 1).all()
+
+
+def test_tied_minima_of_repeated_rows_are_those_of_weights():
+    X, y = tied_groups(2)
+    count = np.append(np.arange(28) % 3, [1, 2, 1, 2, 2, 2]).astype(int)
+    weighted = MMRegressor().fit(X, y, count)
+    repeated = MMRegressor().fit(X.repeat(count, 0), y.repeat(count))
+    assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-9)
+    assert_allclose(weighted.s_coef_, repeated.s_coef_, rtol=1e-9)

@@ -8,8 +8,9 @@ import numpy as np
 
 from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.ties import TIE
 from robustreg.fitting import Fit, Initial, Problem, fit_from
-from robustreg.rows import representatives
+from robustreg.rows import Array, representatives
 from robustreg.scale import MOST_SORTED, scale_floor, spread, weighted_median
 
 
@@ -22,6 +23,8 @@ def fit_mm(
     rng: np.random.Generator,
 ) -> Fit:
     """Fit one target [1]_.
+
+    Of S-estimates that tie, the one whose second step is lowest is the first step.
 
     Parameters
     ----------
@@ -58,21 +61,28 @@ def fit_mm(
         rng=rng,
     )
     _check_penalty(problem, first)
-    near = downhill(
-        problem.rows,
-        (y - center) / (unit * first.scale),
-        weight / weight.sum(),
-        problem.loss,
-        first.params / first.scale,
-    )
-    shift = np.zeros_like(near)
-    shift[-1] = center
-    start = near * (first.scale * unit) + shift
     at_scale = replace(problem, scale=first.scale * unit)
-    fit = fit_from(at_scale, start, first.collapsed)
-    coef, intercept = standard.to_original(first.params * unit + shift)
-    initial = Initial(coef, float(intercept))
-    return replace(fit, initial=initial)
+    shift = np.zeros_like(first.params)
+    shift[-1] = center
+    fits = [
+        _second_step(at_scale, params * unit, shift, first.collapsed)
+        for params in (first.params, *first.tied)
+    ]
+    best = fits[0]
+    for fit in fits[1:]:
+        if fit.objective < best.objective - TIE * abs(best.objective):
+            best = fit
+    return best
+
+
+def _second_step(problem: Problem, params: Array, shift: Array, collapsed: bool) -> Fit:
+    """Return the fit in the valley of the S-estimate with the params, less a shift."""
+    scale, weight = float(problem.scale), problem.weight / problem.weight.sum()
+    target = (problem.y - shift[-1]) / scale
+    near = downhill(problem.rows, target, weight, problem.loss, params / scale)
+    fit = fit_from(problem, near * scale + shift, collapsed)
+    coef, intercept = problem.rows.standard.to_original(params + shift)
+    return replace(fit, initial=Initial(coef, float(intercept)))
 
 
 def _check_penalty(problem: Problem, first: SEstimate) -> None:

@@ -11,6 +11,7 @@ from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.m_scale import tukey_weight
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
+from robustreg.breakdown.ties import SAME, TIE, different, exchanged, tied
 from robustreg.rows import Array, FormedRows, Rows
 from robustreg.scale import weighted_median
 
@@ -18,10 +19,6 @@ from robustreg.scale import weighted_median
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
 # On the way, scales need not be closer than this.
 ROUGH = 1e-3
-# Scales that differ by less are equal, and the smaller coefficients win.
-TIE = 1e-9
-# Coefficients that differ by less, relative to the largest, are the same fit.
-SAME = 1e-6
 # A direction without rows stays as it is.
 RIDGE = 1e-12
 # Steps of reweighting from least squares to nearly least absolute deviations.
@@ -44,12 +41,15 @@ class SEstimate:
         Steps of the last refinement.
     collapsed : bool
         Whether the scale was at the floor.
+    tied : tuple of ndarray
+        Params of other minima that are as good but for rounding.
     """
 
     params: Array
     scale: float
     n_iter: int
     collapsed: bool
+    tied: tuple[Array, ...] = ()
 
 
 def s_estimate(
@@ -113,41 +113,23 @@ def s_estimate(
         polished(formed, cloud.target, cloud.weight, criterion, start)
         for start in coords
     ]
-    ends = _in_params(_different(local, cloud.weight, criterion), cloud)
+    ends = different(local, cloud.weight, criterion)
+    if cloud.complete:
+        ends = exchanged(formed, cloud, criterion, ends)
+        ends = tied(ends, cloud.weight, criterion)
+    ends = _in_params(ends, cloud)
     if not cloud.complete:
-        ends = [
-            polished(rows, target, weight / total, criterion, end.params)
-            for end in ends
-        ]
-        best = _different(ends, weight / total, criterion)[0]
-    else:
-        best = ends[0]
-    return SEstimate(best.params, best.scale, best.n_iter, best.scale <= floor)
-
-
-def _different(
-    ends: list[SPoint], weight: Array, criterion: SCriterion
-) -> list[SPoint]:
-    """Return local minima, the least scale first, each of them once.
-
-    Of scales that are equal but for rounding those that miss fewer rows, then the
-    smaller params come first.
-    """
-    least = min(end.scale for end in ends)
-
-    def order(end: SPoint) -> tuple[float, float, float]:
-        steps = np.round(np.log(end.scale / least) / TIE)
-        scale = np.array([end.scale])
-        missed = criterion.missed(end.residual[None], weight, scale)[0]
-        size = float(end.params @ end.params)
-        return float(steps), float(np.round(missed / TIE)), size
-
-    found: list[SPoint] = []
-    for end in sorted(ends, key=order):
-        gaps = (np.abs(end.params - other.params).max() for other in found)
-        if all(gap > SAME * np.abs(end.params).max() for gap in gaps):
-            found.append(end)
-    return found
+        share = weight / total
+        ends = [polished(rows, target, share, criterion, end.params) for end in ends]
+        ends = tied(different(ends, share, criterion), share, criterion)
+    best, *others = ends
+    return SEstimate(
+        best.params,
+        best.scale,
+        best.n_iter,
+        best.scale <= floor,
+        tuple(end.params for end in others),
+    )
 
 
 def _in_params(ends: list[SPoint], cloud: Cloud) -> list[SPoint]:

@@ -135,6 +135,10 @@ class MMRegressor(RobustLinearModel):
     the medians may make up most of a half, be they fewer than ``breakdown``, and carry
     the fit beyond all bounds.
 
+    S-estimates may tie: where all rows of a small group with a dummy of its own are
+    rejected but one, it may be any of them. Of those that tie, the first 64, the one
+    counts from which the second fit comes lowest.
+
     If more than half of the rows lie on one plane, that plane is the fit, its scale is
     0, and a `ScaleCollapseWarning` says so.
 
