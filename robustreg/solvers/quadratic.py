@@ -3,7 +3,8 @@
 Given the signs of the solution, it solves linear equations. Wrong guesses show at once:
 a coefficient with the other sign, or one at 0 whose slope exceeds its l1 part. All are
 exchanged together [1]_, and from a near start two or three Cholesky factors do. If the
-exchanges do not get fewer, a method that never increases the value takes over [2]_.
+exchanges do not get fewer, proximal points lead nearer. Where they do not lead there, a
+method that never increases the value takes over [2]_.
 
 References
 ----------
@@ -21,6 +22,7 @@ import scipy.linalg
 
 from robustreg.linalg import EPS, solve_symmetric
 from robustreg.rows import Array
+from robustreg.solvers.proximal_point import proximal_points
 
 # So often in a row the exchanges may fail to get fewer.
 PATIENCE = 3
@@ -50,7 +52,12 @@ def minimize_l1_quadratic(
     solution = block_pivoting(hessian, linear, l1, start)
     if solution is not None:
         return solution
-    return _descent(hessian, linear, l1, start)
+    near = start
+    for near in proximal_points(hessian, linear, l1, start):
+        solution = block_pivoting(hessian, linear, l1, near)
+        if solution is not None:
+            return solution
+    return _descent(hessian, linear, l1, near)
 
 
 def block_pivoting(

@@ -83,7 +83,8 @@ def _from_wide_losses(
         objective, start, step_rule, 4 * objective.n_params if own == 0 else 1
     )
     point = near.point
-    enough = min(objective.n_params / max(objective.rows.n_rows, 1), 1.0)
+    used = np.count_nonzero((objective.l1 == 0) | (point.params != 0))
+    enough = min(used / max(objective.rows.n_rows, 1), 1.0)
     inexact = step_rule is krylov_step
     if own == 0 or inexact or _inside(point, own) >= enough:
         return NearStart(point.params, last=near.last)
