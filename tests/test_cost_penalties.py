@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from robustreg import SmoothL1Regressor, robust_path
+from robustreg import RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 
 
@@ -26,6 +26,13 @@ def wide_data(n, p):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, p))
     return X, X[:, :10].sum(axis=1) + rng.standard_t(2, size=n)
+
+
+def test_a_redescending_fit_needs_no_kinked_one_before(factors):
+    """That would factor the Gram matrix of all columns, not of those in use."""
+    X, y = wide_data(300, 600)
+    RobustRegressor("tukey", scale=1.0, penalty="l1", alpha=0.03).fit(X, y)
+    assert max(factors) < 600
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.03, 0.01])

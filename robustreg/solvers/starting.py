@@ -23,6 +23,9 @@ SAMPLE_GTOL = 1e-2
 # Inexact steps are so cheap at first that any start at which this share of the rows
 # sees the loss's curvature is near enough.
 SEEN = 0.1
+# An l1 part keeps the model bounded where few rows see curvature: as many as this share
+# of the params in use are near enough.
+SEEN_IN_MODEL = 0.5
 # So close is a kinked fit that starts a nearly kinked one, in so many updates.
 KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
 
@@ -86,7 +89,7 @@ def _from_wide_losses(
     used = np.count_nonzero((objective.l1 == 0) | (point.params != 0))
     enough = min(used / max(objective.rows.n_rows, 1), 1.0)
     inexact = step_rule is krylov_step
-    if own == 0 or inexact or _inside(point, own) >= enough:
+    if own == 0 or inexact or objective.l1.any() or _inside(point, own) >= enough:
         return NearStart(point.params, last=near.last)
     # Too few rows see any curvature: the loss is all but piecewise linear here.
     kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
