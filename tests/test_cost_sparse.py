@@ -8,12 +8,14 @@ import pytest
 import scipy.sparse
 
 from robustreg.certificate import duality_gap
+from robustreg.hessian import HessianOperator
 from robustreg.linalg import conjugate_gradients
 from robustreg.losses import L1, Pinball, SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import SOLVERS, solve
+from robustreg.solvers.interior_point import equations, interior_point
 from robustreg.solvers.krylov import krylov_step, preconditioner
 from robustreg.solvers.newton import newton
 
@@ -79,6 +81,83 @@ def test_kinked_losses_without_a_penalty():
     found, _ = solved(objective, "augmented-lagrangian-cg", 1e-8)
     exact, _ = solved(objective, "augmented-lagrangian")
     assert found.fun == pytest.approx(exact.fun, rel=1e-7)
+
+
+def scattered(n=1500, p=300, share=0.05):
+    """Return columns that share rows at random, and a heavy-tailed target."""
+    rng = np.random.default_rng(3)
+    X = scipy.sparse.random(n, p, share, format="csr", random_state=rng)
+    return X, X @ rng.normal(size=p) + rng.standard_t(2, n)
+
+
+def kinked_objective(X, y, loss):
+    weight = np.full(y.size, 1 / y.size)
+    rows = make_rows(X, weight, True)
+    penalty = make_penalty(None, 0.0, 0.5, X.shape[1]).rescaled(rows.standard.unit)
+    return Objective(rows, y - np.median(y), weight, loss, penalty)
+
+
+def calls_of(monkeypatch, place, name):
+    """Return a list that grows with each call of a function or method."""
+    calls, inner = [], getattr(place, name)
+
+    def counted(*args):
+        calls.append(name)
+        return inner(*args)
+
+    monkeypatch.setattr(place, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("loss", [L1(), Pinball(-0.2, 0.8)], ids=repr)
+@pytest.mark.parametrize("container", ["sparse", "dense"])
+def test_columns_that_meet_at_random_cost_few_products_and_factors(
+    monkeypatch, container, loss
+):
+    """The rows at the kink are nearly dependent: products alone are thousands."""
+    X, y = scattered()
+    objective = kinked_objective(X.toarray() if container == "dense" else X, y, loss)
+    exact, _ = solved(objective, "interior-point")
+    monkeypatch.setattr("robustreg.solvers.facts.MOST_DIRECT_PARAMS", 100)
+    products = calls_of(monkeypatch, HessianOperator, "product")
+    factors = calls_of(monkeypatch, equations, "factorise")
+    found, _ = solved(objective, "auto")
+    assert found.success
+    assert found.fun == pytest.approx(exact.fun, rel=1e-12)
+    assert len(products) <= 150
+    assert len(factors) <= 20
+
+
+def test_products_do_it_where_no_factor_fits(monkeypatch):
+    def never(*args):
+        raise AssertionError(args)
+
+    module = "robustreg.solvers.lagrangian_cg"
+    monkeypatch.setattr(f"{module}.MOST_FACTORISED", 0)
+    monkeypatch.setattr(f"{module}.interior_point", never)
+    objective = objective_of(L1())
+    found, passes = solved(objective, "augmented-lagrangian-cg", 1e-6)
+    assert found.success
+    assert passes <= 150
+
+
+def test_interior_points_that_fail_leave_the_rest_to_products(monkeypatch):
+    calls = []
+
+    def failing(*args):
+        calls.append(args)
+        result = interior_point(*args[:4], 1)
+        result.success = False
+        return result
+
+    module = "robustreg.solvers.lagrangian_cg"
+    monkeypatch.setattr(f"{module}.interior_point", failing)
+    objective = kinked_objective(*scattered(400, 60), L1())
+    found, _ = solved(objective, "augmented-lagrangian-cg", 1e-6)
+    assert len(calls) == 2
+    assert found.success
+    exact, _ = solved(objective, "interior-point")
+    assert found.fun == pytest.approx(exact.fun, rel=2e-6)
 
 
 def test_passes_of_a_smooth_fit():

@@ -8,8 +8,14 @@ steps from the last. Inner problems are solved no closer than the gap asks for. 
 few rows lie near the kink, all others are held on their side, where their loss is
 linear [1]_: they are one linear term, and a pass over all rows checks their sides.
 
+Categories, one-hot, need a few dozen products throughout. Where columns share rows at
+random, the rows at the kink are nearly dependent in some directions, and an update
+takes half as many products again as the one before. Once it costs more than a
+factorisation, `interior_point` solves what is left, which makes no more factorisations
+than there are updates to come.
+
 Cost: a dozen passes over all rows and two for each update, then passes over about twice
-the rows that the optimum fits exactly.
+the rows that the optimum fits exactly; or a few updates and 15 to 20 factorisations.
 
 References
 ----------
@@ -20,13 +26,17 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
-from robustreg.rows import Array, Index
+from robustreg.rows import Array, Index, Rows
+from robustreg.solvers.interior_point import interior_point
 from robustreg.solvers.krylov import krylov_step
 from robustreg.solvers.newton import allowed_gap, newton
 from robustreg.solvers.results import result_at
@@ -37,13 +47,58 @@ NARROWER, FASTEST = 0.5, 0.1
 # Inner problems are solved to this share of the relative gap and so much closer each
 # time, within limits.
 INNER_SHARE, CLOSER, TIGHTEST, LOOSEST = 0.3, 0.5, 1e-13, 2e-3
-INNER_ITERATIONS = 30
+INNER_ITERATIONS, INTERIOR_ITERATIONS = 30, 100
 # So many times the rows inside the envelope are near the kink; all others are held.
 # When more than the second multiple is near, rows are held anew.
 NEAR, TOO_MANY = 2, 5
 # One row in so many is near in any case.
 LEAST = 50
+# A floating point operation of a product, bound by memory, takes as long as so many of
+# a factorisation, bound by arithmetic.
+BOUND_BY_MEMORY = 16
+# The normal matrix has no more columns than this, unless the design is larger than it.
+MOST_FACTORISED = 5000
+# So many interior points that found no optimum leave the rest to products.
+MOST_FAILURES = 2
 TINY = float(np.finfo(float).tiny)
+
+
+@final
+@dataclass(frozen=True)
+class _Certified:
+    """A point with the slopes that bound its gap."""
+
+    point: Point
+    slopes: Array
+    gap: float
+
+
+@final
+@dataclass(frozen=True)
+class _Update:
+    """Params, the multipliers there, the passes they took, and whether they failed."""
+
+    params: Array
+    multipliers: Array
+    passes: float
+    failed: bool
+
+
+@final
+class _Costs:
+    """What products and factorisations of a design cost, in operations."""
+
+    def __init__(self, rows: Rows) -> None:
+        p, n = rows.n_params, max(rows.n_rows, 1)
+        self._p = p
+        self._per_row = p if rows.stored is None else 1 + rows.stored.sum() / n
+        self._fits = p * p <= max(MOST_FACTORISED**2, n * self._per_row)
+
+    def favour_factors(self, n_rows: int, passes: float) -> bool:
+        """Return whether so many passes over so many rows cost more than a factor."""
+        values = n_rows * self._per_row
+        factor = values * self._per_row + self._p**3 / 3
+        return bool(self._fits and 4 * BOUND_BY_MEMORY * passes * values > factor)
 
 
 def augmented_lagrangian_cg(
@@ -53,43 +108,53 @@ def augmented_lagrangian_cg(
 
     Parameters and result are those of `augmented_lagrangian`.
     """
-    low, high = objective.loss.facts.slopes
-    narrowest = max(NOISE_LEVELS * objective.noise, TINY) / max(-low, high)
-    best, best_slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    gap = duality_gap(objective, best, best_slopes)
-    allowed = allowed_gap(objective, best, tol, best_slopes)
-    point, slopes = best, best_slopes.copy()
+    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
+    best = _Certified(point, slopes.copy(), duality_gap(objective, point, slopes))
+    allowed = allowed_gap(objective, point, tol, slopes)
     every = np.arange(objective.rows.n_rows)
     near, part = every, objective
     beta = _typical(objective, point) or float(objective.weight @ abs(point.residual))
     gtol, relative, iteration = LOOSEST, 1.0, 0
-    while gap > allowed and iteration < max_iter:
+    costs, factors, failures = _Costs(objective.rows), False, 0
+    while best.gap > allowed and iteration < max_iter:
         iteration += 1
         if part is objective and iteration > 1:
             beta = max(min(beta, _typical(objective, point)), FASTEST * beta)
-        beta = max(beta, narrowest)
+        beta = max(beta, _narrowest(objective))
         gtol = max(min(INNER_SHARE * relative, CLOSER * gtol), TIGHTEST)
-        params, slopes[near] = _update(part, point.params, slopes[near], beta, gtol)
-        point = objective.evaluate(params)
+        if factors:
+            update = _by_interior_point(part, point.params, beta, tol)
+            failures += update.failed
+            factors = failures < MOST_FAILURES
+        else:
+            update = _by_products(part, point.params, slopes[near], beta, gtol)
+            dear = costs.favour_factors(near.size, update.passes)
+            factors = dear and failures < MOST_FAILURES
+        slopes[near] = update.multipliers
+        point = objective.evaluate(update.params)
         wrong = _take_sides(objective, point, slopes, near)
-        new_gap = duality_gap(objective, point, slopes)
-        relative = min(new_gap / max(objective.yardstick(point), TINY), 1.0)
-        if new_gap > gap and part is not objective:
+        gap = duality_gap(objective, point, slopes)
+        relative = min(gap / max(objective.yardstick(point), TINY), 1.0)
+        if gap > best.gap and part is not objective:
             # What was held had to move: once more from the best, with all rows.
-            point, slopes, near, part = best, best_slopes.copy(), every, objective
+            point, slopes, near, part = best.point, best.slopes.copy(), every, objective
             continue
-        if new_gap < gap:
-            best, best_slopes, gap = point, slopes.copy(), new_gap
-            allowed = allowed_gap(objective, best, tol, best_slopes)
+        if gap < best.gap:
+            best = _Certified(point, slopes.copy(), gap)
+            allowed = allowed_gap(objective, point, tol, slopes)
         n_loose = np.count_nonzero(slopes != objective.loss.gradient(point.residual))
         if part is objective or wrong or near.size > TOO_MANY * n_loose:
             near = _near_rows(objective, point, slopes, wrong)
             part = objective.hold(point, near) if near.size < every.size else objective
         beta *= NARROWER
-    success = gap <= allowed
-    return result_at(
-        best, gap, iteration, success, "iteration limit", slopes=best_slopes
-    )
+    done, trouble = best.gap <= allowed, "iteration limit"
+    return result_at(best.point, best.gap, iteration, done, trouble, slopes=best.slopes)
+
+
+def _narrowest(objective: Objective) -> float:
+    """Return the width below which the envelope is rounding."""
+    low, high = objective.loss.facts.slopes
+    return max(NOISE_LEVELS * objective.noise, TINY) / max(-low, high)
 
 
 def _typical(objective: Objective, point: Point) -> float:
@@ -98,12 +163,13 @@ def _typical(objective: Objective, point: Point) -> float:
     return objective.typical_residual(point) / max(-low, high)
 
 
-def _update(
+def _by_products(
     objective: Objective, start: Array, multipliers: Array, beta: float, gtol: float
-) -> tuple[Array, Array]:
-    """Return the params of one smooth problem, and the multipliers that they give."""
+) -> _Update:
+    """Return the fit of one smooth problem by conjugate gradients."""
     low, high = objective.loss.facts.slopes
     shifted = objective.target + beta * multipliers
+    before = objective.rows.passes
     result = newton(
         objective.with_loss(Envelope(low, high, beta), shifted),
         start,
@@ -113,7 +179,20 @@ def _update(
         gtol=gtol,
         majorise=not objective.penalty_curvature().any(),
     )
-    return result.x, np.clip(result.point.residual / beta, low, high)
+    multipliers = np.clip(result.point.residual / beta, low, high)
+    return _Update(result.x, multipliers, objective.rows.passes - before, False)
+
+
+def _by_interior_point(
+    objective: Objective, start: Array, beta: float, tol: float
+) -> _Update:
+    """Return the kinked fit itself, from one whose residuals are off by about beta."""
+    low, high = objective.loss.facts.slopes
+    before = objective.rows.passes
+    width = beta * (high - low) / 2
+    result = interior_point(objective, start, width, tol, INTERIOR_ITERATIONS)
+    passes = objective.rows.passes - before
+    return _Update(result.x, result.slopes, passes, not result.success)
 
 
 def _take_sides(objective: Objective, point: Point, slopes: Array, near: Index) -> int:

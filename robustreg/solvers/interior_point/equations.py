@@ -68,6 +68,7 @@ class Equations:
         self.curvature = objective.penalty_curvature()
         self.every = np.arange(objective.n_params)
         self.varies = objective.rows.varies
+        self.n_varying = np.count_nonzero(self.varies)
         self.n_rows = objective.target.size
 
     def determined_by(self, active: Index) -> bool:
@@ -122,7 +123,9 @@ class Equations:
     def _preconditioner(self, weight: Array, diagonal: Array) -> Factor | None:
         """Return the factor of the rows that are not light, None if it will not do."""
         light = weight < LIGHT * weight.mean()
-        if np.count_nonzero(light) < FEWEST_LIGHT * self.n_rows:
+        n_light = np.count_nonzero(light)
+        too_many = self.n_rows - n_light + np.count_nonzero(diagonal) < self.n_varying
+        if n_light < FEWEST_LIGHT * self.n_rows or too_many:
             return None
         near = self._factor(np.where(light, 0.0, weight), diagonal)
         # A column that light rows alone hold, or hold apart, needs them.
