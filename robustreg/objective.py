@@ -142,6 +142,8 @@ class Objective:
     def noise(self) -> float:
         """Rounding error of a typical residual; a target of zeros has none."""
         size = np.abs(self.target[self.representatives[0]])
+        if not size.any():
+            size = np.abs(self.target[self.weight > 0])
         size = size[size > 0]
         return 4 * EPS * middle_of(size) if size.size else 0.0
 

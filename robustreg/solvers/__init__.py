@@ -227,6 +227,7 @@ def _run_kinked(
     options = {
         "step_rule": step_rule_for(objective),
         "exact": partial(method, tol=tol, max_iter=max_iter),
+        "tol": tol,
         "previous": previous if known else None,
     }
     return _through_scipy(reduced, objective, start, **options)

@@ -25,7 +25,7 @@ from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import NO_DECREASE, result_at
 
 # The envelope ends with about this many rows per param in its quadratic middle.
 ROWS_INSIDE = 4
@@ -41,6 +41,8 @@ EXTRA_ITERATIONS = 5
 EXACT = 1e-4
 # So many updates that do not halve the gap end the search.
 MOST_STALLED = 12
+# Params that grow by this factor have no bound: the problem has no minimum.
+DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
 
 
@@ -83,6 +85,7 @@ def augmented_lagrangian(
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
+    far = DIVERGED * max(float(np.abs(point.params).max()), 1.0)
     spare = EXTRA_ITERATIONS if not success else 0
     while (not success or spare) and iteration < max_iter:
         iteration += 1
@@ -106,6 +109,8 @@ def augmented_lagrangian(
         )
         last = result.last
         point = objective.evaluate(result.x)
+        if not np.abs(point.params).max() <= far:
+            break
         slopes = np.clip(result.point.residual / beta, low, high)
         new_gap = duality_gap(objective, point, slopes)
         stalled = 0 if new_gap < 0.5 * gap else stalled + 1
@@ -119,6 +124,5 @@ def augmented_lagrangian(
         if new_gap > ENOUGH * last_gap:
             width *= SHRINK
         last_gap = new_gap
-    return result_at(
-        best, gap, iteration, success, "iteration limit", slopes=best_slopes
-    )
+    trouble = "iteration limit" if iteration >= max_iter else NO_DECREASE
+    return result_at(best, gap, iteration, success, trouble, slopes=best_slopes)

@@ -11,7 +11,7 @@ from robustreg.rows import Array
 from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.interior_point import interior_point
-from robustreg.solvers.reduction import without_loss
+from robustreg.solvers.ties import without_loss
 
 
 class ExactMethod(Protocol):

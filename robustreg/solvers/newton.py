@@ -131,6 +131,9 @@ def newton(
         step, level = model_step(objective, point, step_rule, level, last)
         last = step.model or last
         trial, length = _advance(objective, point, step)
+        if not np.isfinite(trial.gradient).all():
+            # Rows held on their side may leave no minimum.
+            break
         left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
             success = length == 1.0 and objective.stationarity(trial) <= gtol

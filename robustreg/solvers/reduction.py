@@ -24,15 +24,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from robustreg.certificate import duality_gap
-from robustreg.linalg import EPS
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
-from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import sample
+from robustreg.solvers.ties import TIED_SHARE, constant_fit, without_loss
 
 # ``exact(objective, start, error)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Array, float], OptimizeResult]
@@ -50,8 +49,12 @@ BAND = 6.0
 # fit of a like problem knows which rows do.
 LEAST_ROWS_PER_PARAM = 6
 MOST_ROUNDS = 20
-# The density of residuals at the kink is that of this share of them.
-NEAREST_SHARE = 0.1
+# So many times as many rows near the kink as their density farther off would have there
+# are tied.
+CROWDED = 2.0
+# The density of residuals at the kink is that of the first of these shares of them that
+# holds more than rows which are fitted exactly: ties say nothing of how far off a fit is.
+NEAREST_SHARES = (0.1, 0.2, 0.4, 0.8)
 # Narrowing losses end with so many rows per param in their middle.
 ROWS_INSIDE = 4
 TINY = float(np.finfo(float).tiny)
@@ -87,10 +90,12 @@ def reduced(
     start: Array,
     step_rule: StepRule,
     exact: Exact,
+    tol: float,
     previous: OptimizeResult | None = None,
 ) -> OptimizeResult:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
 
+    ``tol`` is the tolerance of ``exact``.
     ``previous`` is the result of a like problem, whose fit is ``start``.
 
     Returns
@@ -107,6 +112,8 @@ def reduced(
     else:
         # It is memory.
         del residual
+        if (constant := constant_fit(objective, tol)) is not None:
+            return constant
         if _is_small(objective):
             return _as_it_is(objective, start, step_rule, exact)
         near = near_kinked(objective, start, step_rule, exact)
@@ -128,7 +135,8 @@ def reduced(
             error *= 0.5
             if not wrong:
                 break
-        n_active = min(max((2 if result.success else 8) * n_active, 4 * wrong), n_rows)
+        more = max(2 * n_active, 4 * wrong) if result.success else 8 * n_active
+        n_active = min(more, n_rows)
     slopes = objective.loss.gradient(residual)
     slopes[active] = result.slopes
     settled = point.params is result.x and not wrong
@@ -160,23 +168,6 @@ def _as_it_is(
     if as_it_is is not None:
         return as_it_is
     return exact(objective, point.params, _spread(objective, point.residual))
-
-
-def without_loss(
-    objective: Objective, start: Array, residual: Array
-) -> OptimizeResult | None:
-    """Return the start if it fits every row, to rounding, at no penalty."""
-    point = Point(start, np.full_like(start, np.nan), residual, objective)
-    if objective.typical_residual(point) > NOISE_LEVELS * objective.noise:
-        return None
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    gap = duality_gap(objective, point, slopes)
-    # Predictions round by their terms, which may be larger than they are.
-    error = 4 * EPS * float(np.abs(point.params).sum())
-    rounding = float(objective.loss.value(np.array([error, -error])).max())
-    if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
-        return None
-    return result_at(point, gap, 1, True, "", slopes=slopes)
 
 
 def near_kinked(
@@ -211,6 +202,8 @@ def near_kinked(
     left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
     residual = fit.point.residual - beta * (low + high) / 2
     point = Point(fit.x, fit.point.gradient, residual, objective)
+    if _is_crowded(point, width, unit):
+        left = max(left, width)
     return Near(point, float(max(left, objective.noise)))
 
 
@@ -269,8 +262,22 @@ def _sparsity(objective: Objective, point: Point) -> float:
        Press.
     """
     rows, _ = objective.representatives
-    nearest = float(np.quantile(np.abs(point.residual[rows]), NEAREST_SHARE))
-    return max(2 * nearest / NEAREST_SHARE, objective.noise, TINY)
+    size, exact = np.abs(point.residual[rows]), NOISE_LEVELS * objective.noise
+    for share in NEAREST_SHARES:
+        nearest = float(np.quantile(size, share))
+        if nearest > exact:
+            return 2 * nearest / share
+    return max(2 * float(size.max(initial=0.0)), objective.noise, TINY)
+
+
+def _is_crowded(point: Point, width: float, unit: float) -> bool:
+    """Return whether many more rows are near the kink than the sparsity says.
+
+    They are tied, and spread over the width of the smooth loss that they hold.
+    """
+    rows, _ = point.objective.representatives
+    inside = float(np.mean(np.abs(point.residual[rows]) <= width))
+    return inside > CROWDED * 2 * width / unit and inside > TIED_SHARE
 
 
 def _is_small(objective: Objective) -> bool:

@@ -6,6 +6,9 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.objective import Point
 
+# What a solver says that ends before ``max_iter``, and to which no larger one matters.
+NO_DECREASE = "no further decrease"
+
 
 def result_at(
     point: Point, gap: float, nit: int, success: bool, trouble: str, **more: object

@@ -94,7 +94,7 @@ def _from_wide_losses(
     # Too few rows see any curvature: the loss is all but piecewise linear here.
     kinked = objective.with_loss(Pinball(*loss.facts.slopes), objective.target)
     exact = partial(exact_method(objective), tol=KINKED_TOL, max_iter=KINKED_ITERATIONS)
-    return NearStart(reduced(kinked, point.params, step_rule, exact).x)
+    return NearStart(reduced(kinked, point.params, step_rule, exact, KINKED_TOL).x)
 
 
 def _inside(point: Point, width: float) -> float:

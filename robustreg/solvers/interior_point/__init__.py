@@ -41,8 +41,9 @@ TO_BOUNDARY = 0.9995
 NEARLY, AGAIN = 1e-5, 1e-2
 # So near it is tried even if the active kinks are not as many as there are params.
 CERTAIN = 1e-9
-# So many iterations in a row that do not halve the complementarity end the search.
-MOST_STALLED = 20
+# So many iterations in a row that do not halve the complementarity ask for care, and so
+# many end the search.
+FEW_STALLED, MOST_STALLED = 3, 30
 # Residuals that grow by this factor have no bound: the problem has no minimum.
 DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
@@ -97,7 +98,7 @@ def interior_point(
                     break
             goal *= AGAIN
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            moved = _step(equations, state, room, residual)
+            moved = _step(equations, state, room, residual, stalled >= FEW_STALLED)
         if moved is None:
             break
         size = _size(equations, moved)
@@ -135,9 +136,18 @@ def _room(equations: Equations, state: State) -> Array:
 
 
 def _step(
-    equations: Equations, state: State, room: Array, residual: Array
+    equations: Equations, state: State, room: Array, residual: Array, careful: bool
 ) -> State | None:
-    """Return the state after a predictor-corrector step, None if there is none."""
+    """Return the state after a predictor-corrector step, None if there is none.
+
+    A careful one counts the corrector's products, those of a full step, by the share of
+    it that the predictor could go [1]_.
+
+    References
+    ----------
+    .. [1] Salahi, M., Peng, J., Terlaky, T. (2008). On Mehrotra-type predictor-corrector
+       algorithms. SIAM Journal on Optimization 18, 1377-1397.
+    """
     spread = state.parts / room
     inverse = 1 / (spread[0] + spread[1])
     solve = equations.normal(inverse)
@@ -161,7 +171,8 @@ def _step(
     mu = float(np.vdot(state.parts, room)) / n
     left = np.vdot(state.parts + primal * parts, room - dual_reach * slopes)
     center = mu * (float(left) / (n * mu)) ** 3
-    params, slopes, parts = direction(center + parts * slopes)
+    share = min(primal, dual_reach) if careful else 1.0
+    params, slopes, parts = direction(center + share * parts * slopes)
     primal, dual_reach = _reach(state.parts, parts), _reach(room, -slopes)
     if equations.curvature.any():
         primal = dual_reach = min(primal, dual_reach)

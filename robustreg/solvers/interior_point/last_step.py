@@ -12,7 +12,7 @@ from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import NO_DECREASE, result_at
 
 # A coefficient that has a kink at 0 and this share of the largest is 0.
 ZERO = 1e-12
@@ -64,9 +64,7 @@ def finished(
     gap = duality_gap(objective, point, own)
     success = gap <= allowed_gap(objective, point, tol, own)
     unique = regular and success
-    return result_at(
-        point, gap, 0, success, "no further decrease", slopes=own, unique=unique
-    )
+    return result_at(point, gap, 0, success, NO_DECREASE, slopes=own, unique=unique)
 
 
 def _last_step(
