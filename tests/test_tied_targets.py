@@ -4,9 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.sparse import csc_array, csr_array
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import L1Regressor, robust_path
+from robustreg import L1Regressor, RobustRegressor, robust_path
+from robustreg.rows import merged
+from robustreg.solvers import augmented_lagrangian as multipliers
 
 EXACT = ["interior-point", "augmented-lagrangian"]
 
@@ -72,3 +75,87 @@ def test_a_quantile_of_counts_is_optimal(seed, quantile):
     residual = y - model.predict(X)
     objective = np.mean(residual * (quantile - (residual < 0)))
     assert model.dual_gap_ <= 1e-9 * objective
+
+
+def test_more_iterations_are_advised_only_where_they_were_used_up(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X[:, 0] + rng.standard_t(2, size=60)
+    model = L1Regressor(solver="augmented-lagrangian", max_iter=1)
+    with pytest.warns(ConvergenceWarning, match=r"iteration limit.*Raise max_iter"):
+        model.fit(X, y)
+    monkeypatch.setattr(multipliers, "MOST_STALLED", -1)
+    with pytest.warns(
+        ConvergenceWarning, match=r"no further decrease.*kept\. Raise tol"
+    ):
+        model.set_params(max_iter=10**5).fit(X, y)
+
+
+def ratings(n, seed=0):
+    """Return a few kinds of rows, in any order, and whole numbers from 1 to 5."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 2, (n, 4)).astype(float)
+    y = np.clip(np.round(3 + X @ [1.0, -1, 0.5, 0] + rng.normal(size=n)), 1, 5)
+    return X, y
+
+
+def as_is(X):
+    """Return the data as they are."""
+    return X
+
+
+@pytest.mark.parametrize("container", [as_is, csr_array, csc_array])
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_equal_rows_are_merged(container, n_targets):
+    X, y = ratings(20_000)
+    targets = np.column_stack([y, 6 - y])[:, :n_targets]
+    weight = np.random.default_rng(1).integers(0, 3, len(y)).astype(float)
+    few = merged(container(X), targets, weight)
+    kinds, where = np.unique(np.column_stack([X, y]), axis=0, return_inverse=True)
+    assert len(few.targets) == len(kinds)
+    assert few.X.shape == (len(kinds), 4)
+    assert few.weight.sum() == weight.sum()
+    features = few.X if container is as_is else few.X.toarray()
+    np.testing.assert_array_equal(few.of_all(features), X)
+    np.testing.assert_array_equal(few.of_all(few.targets), targets)
+    sums = np.bincount(where.ravel(), weight)
+    np.testing.assert_array_equal(few.of_all(few.weight), sums[where.ravel()])
+
+
+def test_rows_that_do_not_repeat_are_left_alone():
+    rng = np.random.default_rng(0)
+    X, y = ratings(20_000)
+    for features, target in (
+        (X, rng.normal(size=y.size)),
+        (rng.normal(size=X.shape), y),
+        (X[:100], y[:100]),
+    ):
+        weight = np.ones(target.size)
+        few = merged(features, target[:, None], weight)
+        assert few.X is features
+        assert few.kind is None
+
+
+def test_zero_and_minus_zero_are_equal():
+    X, y = ratings(20_000)
+    X[::2][X[::2] == 0] = -0.0
+    assert len(merged(X, y[:, None], np.ones(y.size)).targets) <= 80
+
+
+@pytest.mark.parametrize("loss", ["l1", "smooth_l1", "l2", "tukey"])
+@pytest.mark.parametrize("scale", [1.0, "mad"])
+def test_a_fit_of_merged_rows_is_that_of_all(loss, scale):
+    X, y = ratings(20_000)
+    weight = np.random.default_rng(1).integers(0, 3, y.size).astype(float)
+    # As close as coefficients are compared: they are off by the root of the gap.
+    options = {"loss": loss, "scale": scale, "tol": 1e-15}
+    model = RobustRegressor(**options).fit(X, y, weight)
+    # Another 10^-9 of a column's units makes all rows unlike.
+    shaken = X.copy()
+    shaken[:, 3] += 1e-9 * np.random.default_rng(2).random(y.size)
+    other = RobustRegressor(**options).fit(shaken, y, weight)
+    np.testing.assert_allclose(model.coef_, other.coef_, atol=1e-7)
+    assert model.scale_ == pytest.approx(other.scale_, rel=1e-7)
+    np.testing.assert_array_equal(model.outliers_, other.outliers_)
+    if loss != "l1":
+        np.testing.assert_allclose(model.weights_, other.weights_, atol=1e-6)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from robustreg.fitting import Fit, Problem
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Rows, make_rows
+from robustreg.rows import Array, Rows, make_rows, merged
 from robustreg.validation import (
     check_fit_data,
     check_predict_data,
@@ -91,16 +91,18 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             single = target.ndim == 1
             targets = target[:, None] if single else target
             eps = float(np.finfo(data.dtype).eps)
+            few = merged(data, targets, weight)
             rows = make_rows(
-                data, weight, self.fit_intercept, farthest=self._farthest_counted
+                few.X, few.weight, self.fit_intercept, farthest=self._farthest_counted
             )
-            fits = self._fit_each(rows, targets, weight, loss, eps)
+            fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
             if not (rows.standard.exact or all(fit.success for fit in fits)):
                 # A row that the sample missed may own a column's scale.
                 rows = make_rows(
-                    data, weight, self.fit_intercept, True, self._farthest_counted
+                    few.X, few.weight, self.fit_intercept, True, self._farthest_counted
                 )
-                fits = self._fit_each(rows, targets, weight, loss, eps)
+                fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
+            fits = [fit.of_all(few) for fit in fits]
             self._store(fits, single, data.dtype)
         self._warn(fits)
         return self
@@ -275,8 +277,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             warnings.warn(
                 f"{type(self).__name__} stopped before tol={self.tol:g} was met: "
                 f"{_shortfall(worst)} (solver={self.solver!r}, {worst.n_iter} "
-                f"iterations: {worst.message}). The best fit found is kept. Raise "
-                "max_iter or tol, or try another solver.",
+                f"iterations: {worst.message}). The best fit found is kept. "
+                f"{_way_out(worst, self.max_iter)}, or try another solver.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -294,6 +296,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 def _doubt(fit: Fit) -> float:
     """Return how far a fit may be from done: its gap, or what stands in for it."""
     return fit.stationarity if np.isnan(fit.dual_gap) else fit.dual_gap
+
+
+def _way_out(fit: Fit, max_iter: int) -> str:
+    """Return what helps: no more iterations where they were not used up."""
+    return "Raise max_iter or tol" if fit.n_iter >= max_iter else "Raise tol"
 
 
 def _shortfall(fit: Fit) -> str:

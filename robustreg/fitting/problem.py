@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
-from robustreg.rows import Array, Rows
+from robustreg.rows import Array, Merged, Rows
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,8 @@ class Fit:
     collapsed: bool
     message: str
     initial: Initial | None = None
+
+    def of_all(self, rows: Merged) -> Fit:
+        """Return the fit of data whose equal rows were merged, for all of its rows."""
+        weights = None if self.weights is None else rows.of_all(self.weights)
+        return replace(self, weights=weights, outliers=rows.of_all(self.outliers))

@@ -21,6 +21,7 @@ from robustreg.rows.base import (
 )
 from robustreg.rows.dense import DenseRows, dense_standard, sampled_standard
 from robustreg.rows.dense import near_rows as near_dense
+from robustreg.rows.distinct import Merged, merged
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
 from robustreg.rows.rank import design_rank
@@ -33,12 +34,14 @@ __all__ = [
     "DenseRows",
     "FormedRows",
     "Index",
+    "Merged",
     "Rows",
     "SparseRows",
     "Standard",
     "WeightedGram",
     "design_rank",
     "make_rows",
+    "merged",
     "representatives",
     "signed_gram",
     "strata",

@@ -53,7 +53,7 @@ MOST_ROUNDS = 20
 # are tied.
 CROWDED = 2.0
 # The density of residuals at the kink is that of the first of these shares of them that
-# holds more than rows which are fitted exactly: ties say nothing of how far off a fit is.
+# holds more than exact fits: ties do not say how far off a fit is.
 NEAREST_SHARES = (0.1, 0.2, 0.4, 0.8)
 # Narrowing losses end with so many rows per param in their middle.
 ROWS_INSIDE = 4
@@ -103,19 +103,20 @@ def reduced(
     OptimizeResult
         As ``exact`` returns it, for all rows.
     """
-    residual = _residual_at(objective, start, previous)
-    if (as_it_is := without_loss(objective, start, residual)) is not None:
-        return as_it_is
     least = LEAST_ROWS_PER_PARAM * objective.n_params
+    residual = _residual_at(objective, start, previous)
+    done = without_loss(objective, start, residual)
+    if previous is None:
+        # It is memory.
+        del residual
+        done = done or constant_fit(objective, tol)
+        if done is None and _is_small(objective):
+            done = _as_it_is(objective, start, step_rule, exact)
+    if done is not None:
+        return done
     if previous is not None:
         near = _near_previous(objective, start, residual, previous)
     else:
-        # It is memory.
-        del residual
-        if (constant := constant_fit(objective, tol)) is not None:
-            return constant
-        if _is_small(objective):
-            return _as_it_is(objective, start, step_rule, exact)
         near = near_kinked(objective, start, step_rule, exact)
         least = max(FEW_ROWS, least)
     point, n_rows = near.point, objective.rows.n_rows
@@ -137,9 +138,21 @@ def reduced(
                 break
         more = max(2 * n_active, 4 * wrong) if result.success else 8 * n_active
         n_active = min(more, n_rows)
-    slopes = objective.loss.gradient(residual)
-    slopes[active] = result.slopes
     settled = point.params is result.x and not wrong
+    return _of_all_rows(point, residual, active, result, iterations, settled)
+
+
+def _of_all_rows(
+    point: Point,
+    residual: Array,
+    active: Index,
+    result: OptimizeResult,
+    iterations: int,
+    settled: bool,
+) -> OptimizeResult:
+    """Return the result for all rows, given that of the active ones."""
+    slopes = point.objective.loss.gradient(residual)
+    slopes[active] = result.slopes
     return result_at(
         point,
         result.gap if settled else np.inf,

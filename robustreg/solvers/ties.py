@@ -40,8 +40,7 @@ def constant_fit(objective: Objective, tol: float) -> OptimizeResult | None:
     tied = np.abs(objective.target[rows] - value) <= AT_KINK * objective.noise
     if share @ tied < TIED_SHARE * share.sum():
         return None
-    params = np.zeros(objective.n_params)
-    params[-1] = value
+    params = np.append(np.zeros(objective.n_params - 1), value)
     point = objective.evaluate(params, objective.target - value)
     slopes = _balanced(objective, point.residual)
     none = np.zeros(objective.n_params - 1)

@@ -145,8 +145,8 @@ def _step(
 
     References
     ----------
-    .. [1] Salahi, M., Peng, J., Terlaky, T. (2008). On Mehrotra-type predictor-corrector
-       algorithms. SIAM Journal on Optimization 18, 1377-1397.
+    .. [1] Salahi, M., Peng, J., Terlaky, T. (2008). On Mehrotra-type
+       predictor-corrector algorithms. SIAM Journal on Optimization 18, 1377-1397.
     """
     spread = state.parts / room
     inverse = 1 / (spread[0] + spread[1])
