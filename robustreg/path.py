@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
-from robustreg.rows import Array, Rows, make_rows
+from robustreg.rows import Array, Rows, make_rows, present, taken
 from robustreg.solvers.null_fit import null_fit
 from robustreg.solvers.warm import WarmFit, warm_fits
 from robustreg.validation import check_path_data, check_path_params
@@ -145,8 +145,9 @@ def robust_path(
     given |= {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
     checked, grid = check_path_params(given, alphas)
     data, target, weight = check_path_data(X, y, sample_weight)
+    data, target, weight = taken(present(weight), data, target, weight)
     # Any centre will do: it saves digits.
-    center = fit_intercept * float(np.median(target[weight > 0]))
+    center = fit_intercept * float(np.median(target))
     centred, share = (target - center) / scale, weight / weight.sum()
 
     def penalties(rows: Rows, strengths: Array) -> list[Penalty]:

@@ -35,6 +35,9 @@ from robustreg.rows import Array
 from robustreg.scale import SCALES
 from robustreg.solvers import SOLVERS
 
+# scikit-learn sums what it checks, and a sum of finite numbers may be none.
+QUIETLY = np.errstate(all="ignore")
+
 
 def _in_order(names: Iterable[str]) -> KeysView[str]:
     """Return names as a set whose order is that of the alphabet, in messages too."""
@@ -169,6 +172,7 @@ def _check_finite(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be finite. Got {value!r}.")
 
 
+@QUIETLY
 def check_fit_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
@@ -191,6 +195,7 @@ def check_fit_data(
     return X, _checked_targets(y), _checked_weight(sample_weight, X)
 
 
+@QUIETLY
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
@@ -207,6 +212,7 @@ def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Arr
     return X, _single_target(y), _checked_weight(sample_weight, X)
 
 
+@QUIETLY
 def check_inference_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
@@ -297,6 +303,7 @@ def _checked_weight(sample_weight: Any, X: Any) -> Array:
     return weight
 
 
+@QUIETLY
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
     _refuse_masked(X=X)
@@ -309,6 +316,7 @@ def check_predict_data(estimator: Any, X: Any) -> Any:
     )
 
 
+@QUIETLY
 def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
     """Return y of new rows, of the shape that goes with that of the coefficients."""
     _refuse_masked(y=y)
@@ -324,6 +332,7 @@ def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
     return y
 
 
+@QUIETLY
 def check_distance_data(X: Any, least_rows: int) -> Array:
     """Return X as a dense float array with enough rows to measure distances."""
     if scipy.sparse.issparse(X):

@@ -14,10 +14,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.fitting import Fit, Problem
+from robustreg.fitting import Fit, Problem, with_absent
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Rows, make_rows, merged
+from robustreg.rows import Array, Rows, make_rows, merged, present, taken
 from robustreg.validation import (
     check_fit_data,
     check_predict_data,
@@ -87,9 +87,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         with unchanged_on_error(self):
             loss = self._checked_loss()
-            data, target, weight = check_fit_data(self, X, y, sample_weight)
-            single = target.ndim == 1
-            targets = target[:, None] if single else target
+            every, target, weight = check_fit_data(self, X, y, sample_weight)
+            single, live = target.ndim == 1, present(weight)
+            every_target = target[:, None] if single else target
+            data, targets, weight = taken(live, every, every_target, weight)
             eps = float(np.finfo(data.dtype).eps)
             few = merged(data, targets, weight)
             rows = make_rows(
@@ -102,7 +103,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                     few.X, few.weight, self.fit_intercept, True, self._farthest_counted
                 )
                 fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
-            fits = [fit.of_all(few) for fit in fits]
+            fits = [
+                with_absent(
+                    fit.of_all(few), loss, every, column, live, self.outlier_threshold
+                )
+                for fit, column in zip(fits, every_target.T, strict=True)
+            ]
             self._store(fits, single, data.dtype)
         self._warn(fits)
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from robustreg.fitting.absent import with_absent
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.scaled import Scaled, estimated_scale
 from robustreg.losses import relative_weight
@@ -14,7 +15,7 @@ from robustreg.rows import Array
 from robustreg.scale import FixedPoint
 from robustreg.solvers.majorised import SOUND
 
-__all__ = ["Fit", "Initial", "Problem", "fit_from", "fit_problem"]
+__all__ = ["Fit", "Initial", "Problem", "fit_from", "fit_problem", "with_absent"]
 
 
 def fit_problem(problem: Problem, start: Array | None = None) -> Fit:

@@ -37,7 +37,7 @@ from robustreg.inference.families import (
     KINDS,
 )
 from robustreg.losses import Loss
-from robustreg.rows import Array
+from robustreg.rows import Array, present, taken
 from robustreg.validation import check_inference_data
 
 
@@ -121,8 +121,11 @@ def _analytic(
     if cov_type == "cluster" and data.groups is None:
         raise ValueError("cov_type='cluster' needs groups, a label for each row.")
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
+    live = present(weight)
     if "groups" in chosen:
-        chosen["groups"] = check_groups(data.groups, len(y), weight)
+        groups = check_groups(data.groups, len(y), weight)
+        (chosen["groups"],) = taken(live, groups)
+    X, y, weight = taken(live, X, y, weight)
     fitted = check_fit(estimator, loss, X, y, weight)
     covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
@@ -139,7 +142,10 @@ def _bootstrap(
             f"n_bootstrap must be a whole number, at least 2. Got {n_bootstrap!r}."
         )
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
-    groups = None if data.groups is None else check_groups(data.groups, len(y), weight)
+    groups, live = None, present(weight)
+    if data.groups is not None:
+        (groups,) = taken(live, check_groups(data.groups, len(y), weight))
+    X, y, weight = taken(live, X, y, weight)
     random = check_random_state(random_state)
     check_counts(weight, groups, coefficients_of(estimator).size)
     check_refit(estimator, X, y, weight)

@@ -24,6 +24,7 @@ from robustreg.rows.dense import near_rows as near_dense
 from robustreg.rows.distinct import Merged, merged
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
+from robustreg.rows.present import present, taken
 from robustreg.rows.rank import design_rank
 from robustreg.rows.sparse import SparseRows, sparse_standard
 from robustreg.rows.sparse import near_rows as near_sparse
@@ -42,10 +43,12 @@ __all__ = [
     "design_rank",
     "make_rows",
     "merged",
+    "present",
     "representatives",
     "signed_gram",
     "strata",
     "stretches",
+    "taken",
     "weighted_gram",
 ]
 
