@@ -1,8 +1,9 @@
-"""What penalised fits cost where many columns are in use, never by the clock."""
+"""What penalised fits and fits of many targets cost, never by the clock."""
 
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
 
 from robustreg import RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.solvers.quadratic import minimize_l1_quadratic
@@ -60,3 +61,21 @@ def test_signs_that_are_mostly_wrong_cost_few_factors(factors, seed):
     slope = hessian @ x + linear
     off = np.where(x == 0, np.maximum(np.abs(slope) - l1, 0), slope + l1 * np.sign(x))
     assert np.abs(off).max() <= 1e-13
+
+
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("penalty", [None, "l2"])
+@pytest.mark.parametrize("p", [5, 30])
+def test_least_squares_of_many_targets_make_one_factor(factors, p, penalty, container):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(300, p)), 10 * rng.normal(size=(300, 7)) ** 3 + 5
+    alpha = 0.1 if penalty else 0.0
+    model = RobustRegressor("l2", scale=1.0, penalty=penalty, alpha=alpha)
+    model.fit(container(X), Y)
+    assert factors == [p + 1]
+    design = np.column_stack([X, np.ones(300)])
+    ridge = np.diag(np.append(np.full(p, 300 * alpha), 0.0))
+    params = np.linalg.solve(design.T @ design + ridge, design.T @ Y)
+    np.testing.assert_allclose(model.coef_, params[:-1].T, rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(model.intercept_, params[-1], rtol=1e-10)
+    assert (model.dual_gap_ <= 1e-10 * (Y**2).mean(axis=0)).all()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from robustreg.estimators.base import RobustLinearModel
-from robustreg.fitting import Fit, fit_problem
+from robustreg.fitting import Fit, fit_targets
 from robustreg.losses import Loss
 from robustreg.rows import Array, Rows
 from robustreg.validation import PARAMETER_CONSTRAINTS, check_params
@@ -36,12 +36,11 @@ class ScaledLossModel(RobustLinearModel):
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
         starts = self._starts(rows, targets.shape[1])
-        return [
-            fit_problem(
-                self._problem(rows, column, weight, loss, self.scale, eps), start
-            )
-            for column, start in zip(targets.T, starts, strict=True)
-        ]
+        problems = (
+            self._problem(rows, column, weight, loss, self.scale, eps)
+            for column in targets.T
+        )
+        return fit_targets(problems, starts)
 
     def _starts(self, rows: Rows, n_targets: int) -> list[Array | None]:
         """Return where each target's fit starts: at the last fit if warm and fitting.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.optimize import OptimizeResult
 
@@ -15,7 +17,15 @@ from robustreg.rows import Array
 from robustreg.scale import FixedPoint
 from robustreg.solvers.majorised import SOUND
 
-__all__ = ["Fit", "Initial", "Problem", "fit_from", "fit_problem", "with_absent"]
+__all__ = [
+    "Fit",
+    "Initial",
+    "Problem",
+    "fit_from",
+    "fit_problem",
+    "fit_targets",
+    "with_absent",
+]
 
 
 def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
@@ -28,7 +38,33 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     start : ndarray of shape (n_params,) or None
         Params in units of y to start from; None starts at the median of y.
     """
-    scaled = Scaled(problem, start)
+    return _fit(Scaled(problem, start))
+
+
+def fit_targets(
+    problems: Iterable[Problem], starts: Iterable[Array | None]
+) -> list[Fit]:
+    """Fit targets that differ in y alone, whose least squares share a Hessian.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        What to fit.
+    starts : iterable of ndarray of shape (n_params,) or None
+        For each as `fit_problem` takes it.
+    """
+    fits: list[Fit] = []
+    shared = None
+    for problem, start in zip(problems, starts, strict=True):
+        scaled = Scaled(problem, start, shared)
+        fits.append(_fit(scaled))
+        shared = scaled.shared_model()
+    return fits
+
+
+def _fit(scaled: Scaled) -> Fit:
+    """Return the fit of a problem from where it starts."""
+    problem = scaled.problem
     if isinstance(problem.scale, str):
         found = estimated_scale(scaled, problem.scale)
     else:

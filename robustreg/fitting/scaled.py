@@ -11,7 +11,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.problem import Problem
 from robustreg.losses import L1, Loss
-from robustreg.objective import Objective
+from robustreg.objective import Model, Objective
 from robustreg.rows import Array, design_rank, representatives
 from robustreg.scale import (
     COUNTED,
@@ -56,7 +56,9 @@ SCALE_SHARE = 1e-3
 class Scaled:
     """The problem at any scale, each fit started from the one before."""
 
-    def __init__(self, problem: Problem, start: Array | None) -> None:
+    def __init__(
+        self, problem: Problem, start: Array | None, shared: Model | None = None
+    ) -> None:
         self.problem = problem
         some, share = representatives(problem.weight, MOST_SORTED)
         constant = problem.rows.standard.constant
@@ -69,6 +71,8 @@ class Scaled:
         self._weight = problem.weight / problem.weight.sum()
         self._scale = 1.0
         self.result: OptimizeResult = OptimizeResult()
+        if shared is not None:
+            self.result = OptimizeResult(x=self._params, last=shared)
 
     @cached_property
     def rank(self) -> int:
@@ -103,6 +107,12 @@ class Scaled:
             self.result.point = refine(objective, self.result.point, exact)
         self._params, self._scale = self.result.point.params * scale, scale
         return np.asarray(self.result.point.residual, dtype=np.float64)
+
+    def shared_model(self) -> Model | None:
+        """Return the Hessian if it is that of every y: where curvature is constant."""
+        constant = self.problem.loss.facts.breakpoints == ()
+        fixed = constant and not isinstance(self.problem.scale, str)
+        return self.result.get("last") if fixed else None
 
     def near_l1(self, scale: float) -> Array:
         """Start from nearly the L1 fit and return its residuals in units of y."""

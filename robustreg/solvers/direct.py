@@ -36,11 +36,13 @@ def direct_step(
     """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular.
 
     One that is not positive semidefinite, which some rows' curvature may make it, has
-    no step. The last step's Gram matrix is brought up to date if few rows changed.
+    no step. The last step's Gram matrix is brought up to date if few rows changed, and
+    its factor stands if none did.
     """
     gram = weighted_gram(objective.rows, curvature, last.gram if last else None)
     hessian = objective.full_hessian(gram)
-    factor = factorise(hessian)
+    same = last is not None and np.array_equal(hessian, last.hessian)
+    factor = last.factor if last is not None and same else factorise(hessian)
     if factor.rcond < SMALLEST_RCOND:
         dependent = dependent_solve(hessian, point.gradient)
         if dependent is not None:
