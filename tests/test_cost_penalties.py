@@ -5,7 +5,8 @@ import pytest
 import scipy.linalg
 import scipy.sparse
 
-from robustreg import RobustRegressor, SmoothL1Regressor, robust_path
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
+from robustreg.solvers import warm
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 
 
@@ -79,3 +80,29 @@ def test_least_squares_of_many_targets_make_one_factor(factors, p, penalty, cont
     np.testing.assert_allclose(model.coef_, params[:-1].T, rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(model.intercept_, params[-1], rtol=1e-10)
     assert (model.dual_gap_ <= 1e-10 * (Y**2).mean(axis=0)).all()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("quantile", [0.5, 0.2])
+def test_a_kinked_path_goes_along_edges(monkeypatch, quantile, fit_intercept):
+    """Where columns enter first another solver starts it. Some rows weigh nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 8)) * np.linspace(0.5, 3, 8) + np.arange(8)
+    y = X[:, :3].sum(axis=1) + rng.standard_t(2, size=200)
+    weight = rng.integers(0, 3, 200) * rng.uniform(0.5, 1.5, 200)
+    calls, solve = [], warm.solve
+
+    def count(*args):
+        calls.append(args)
+        return solve(*args)
+
+    monkeypatch.setattr(warm, "solve", count)
+    shape = {"quantile": quantile, "fit_intercept": fit_intercept}
+    path = robust_path(X, y, sample_weight=weight, loss="l1", n_alphas=40, **shape)
+    assert len(calls) <= 2
+    for place in (10, 25, 39):
+        single = L1Regressor(penalty="l1", alpha=path.alphas[place], **shape)
+        single.fit(X, y, weight)
+        np.testing.assert_allclose(path.coefs[:, place], single.coef_, atol=1e-9)
+        np.testing.assert_allclose(path.intercepts[place], single.intercept_, atol=1e-9)
+    assert path.dual_gaps.max() <= 1e-12

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import Penalty
@@ -18,6 +19,7 @@ from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
+from robustreg.solvers.vertices import Vertex
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
@@ -25,6 +27,8 @@ MEASURED_EVERY = 50
 STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
 # It is worth its cost if rows are so many times more.
 WORTHWHILE = 8
+# Edges are followed on designs of no more entries than this, until so many fits failed.
+MOST_ENTRIES, MOST_FAILURES = 2**18, 3
 # Slopes within this many rounding errors of their bounds are at them.
 FEASIBLE = 64.0
 
@@ -73,11 +77,14 @@ def warm_fits(
         return _valley_fits(objective, penalties, tol, max_iter)
     fits: list[WarmFit] = []
     params, point, shared = null.point.params, null.point, None
+    corners = _Corners(objective, tol)
     for place, penalty in enumerate(penalties):
         fit = _null(null, penalty) if params is null.point.params else None
         if fit is None and _switches(objective, penalty):
             shared = shared or _Switching(objective, point, penalties[place:], tol)
             fit = shared.fit(penalty)
+        if fit is None:
+            fit = corners.fit(penalty)
         if fit is None:
             away = params is null.point.params
             near = None if away else OptimizeResult(x=params)
@@ -85,6 +92,7 @@ def warm_fits(
             result = solve(like, params, "auto", tol, max_iter, near)
             fit = WarmFit(result.x, float(result.gap), bool(result.success))
             point, shared = _without_penalty(objective, penalty, result.point), None
+            corners.restart(fit)
         params = fit.params
         fits.append(fit)
     return fits
@@ -129,6 +137,37 @@ def _switches(objective: Objective, penalty: Penalty) -> bool:
     facts = objective.loss.facts
     smooth = bool(np.isfinite(facts.largest_curvature))
     return smooth and facts.breakpoints is not None and bool(penalty.l1.any())
+
+
+@final
+class _Corners:
+    """Fits of a kinked loss by the edges between them."""
+
+    def __init__(self, objective: Objective, tol: float) -> None:
+        self._objective, self._tol, self._failures = objective, tol, 0
+        entries = objective.rows.n_rows * objective.n_params
+        kinked = objective.loss.facts.piecewise_linear
+        self._suits = kinked and entries <= MOST_ENTRIES
+        self._vertex: Vertex | None = None
+
+    def restart(self, fit: WarmFit) -> None:
+        """Start at a fit that another solver found."""
+        if self._suits and fit.success and self._failures < MOST_FAILURES:
+            self._vertex = Vertex(self._objective, fit.params)
+
+    def fit(self, penalty: Penalty) -> WarmFit | None:
+        """Return the fit for the next penalty, None if it is not found."""
+        if self._vertex is None or np.any(penalty.curvature(penalty.l1)):
+            return None
+        found = self._vertex.fit(np.append(penalty.l1, 0.0))
+        if found is not None:
+            like = self._objective.with_penalty(penalty)
+            point = like.evaluate(found.params)
+            gap = duality_gap(like, point, found.slopes)
+            if gap <= allowed_gap(like, point, self._tol, found.slopes):
+                return WarmFit(found.params, gap, True)
+        self._vertex, self._failures = None, self._failures + 1
+        return None
 
 
 @final
