@@ -40,6 +40,15 @@ def constant_fit(objective: Objective, tol: float) -> OptimizeResult | None:
     tied = np.abs(objective.target[rows] - value) <= AT_KINK * objective.noise
     if share @ tied < TIED_SHARE * share.sum():
         return None
+    # What ties do not hold in a sample they seldom hold in all rows.
+    sampled = rows.size < objective.target.size
+    if sampled and _held(objective.take(rows, share), value, tol) is None:
+        return None
+    return _held(objective, value, tol)
+
+
+def _held(objective: Objective, value: float, tol: float) -> OptimizeResult | None:
+    """Return the fit of an intercept if it is optimal, else None."""
     params = np.append(np.zeros(objective.n_params - 1), value)
     point = objective.evaluate(params, objective.target - value)
     slopes = _balanced(objective, point.residual)
