@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from robustreg.fitting import within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
@@ -143,26 +144,29 @@ def robust_path(
     given = {"loss": loss, "beta": beta, "quantile": quantile, "penalty": penalty}
     given |= {"l1_ratio": l1_ratio, "n_alphas": n_alphas, "eps": eps, "scale": scale}
     given |= {"fit_intercept": fit_intercept, "tol": tol, "max_iter": max_iter}
-    checked, grid = check_path_params(given, alphas)
-    data, target, weight = check_path_data(X, y, sample_weight)
-    data, target, weight = taken(present(weight), data, target, weight)
-    # Any centre will do: it saves digits.
-    center = fit_intercept * float(np.median(target))
-    centred, share = (target - center) / scale, weight / weight.sum()
+    # Underflow is meant wherever it happens: what is too small counts as 0.
+    with np.errstate(under="ignore"):
+        checked, grid = check_path_params(given, alphas)
+        data, target, weight = check_path_data(X, y, sample_weight)
+        data, target, weight = taken(present(weight), data, target, weight)
+        target = within_reach(target, weight, checked, float(scale))
+        # Any centre will do: it saves digits.
+        center = fit_intercept * float(np.median(target))
+        centred, share = (target - center) / scale, weight / weight.sum()
 
-    def penalties(rows: Rows, strengths: Array) -> list[Penalty]:
-        return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
+        def penalties(rows: Rows, strengths: Array) -> list[Penalty]:
+            return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
 
-    for exactly in (False, True):
-        rows = make_rows(data, weight, fit_intercept, exactly)
-        unit = penalties(rows, np.ones(1))[0]
-        objective = Objective(rows, centred, share, checked, unit)
-        null = null_fit(objective, tol, max_iter)
-        strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
-        fits = warm_fits(objective, null, penalties(rows, strengths), tol, max_iter)
-        # A row that the sample of an inexact standard missed may own a column's scale.
-        if rows.standard.exact or all(fit.success for fit in fits):
-            break
+        for exactly in (False, True):
+            rows = make_rows(data, weight, fit_intercept, exactly)
+            unit = penalties(rows, np.ones(1))[0]
+            objective = Objective(rows, centred, share, checked, unit)
+            null = null_fit(objective, tol, max_iter)
+            strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
+            fits = warm_fits(objective, null, penalties(rows, strengths), tol, max_iter)
+            # A row that the sample missed may own a column's scale.
+            if rows.standard.exact or all(fit.success for fit in fits):
+                break
     _warn(fits, strengths, tol)
     coefs, intercepts = _in_original_units(fits, rows, scale, center)
     gaps = np.array([fit.gap for fit in fits])

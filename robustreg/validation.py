@@ -35,6 +35,20 @@ from robustreg.rows import Array
 from robustreg.scale import SCALES
 from robustreg.solvers import SOLVERS
 
+# Of numbers that have no end by their meaning: what squares of them, and products with
+# residuals, leave to floating point. A beta below the rounding errors of a residual of
+# size 1 is no width.
+LARGEST = 1e100
+SIZES = {
+    "beta": (1e-15, LARGEST),
+    "scale": (1e-300, 1e300),
+    "outlier_threshold": (1e-100, LARGEST),
+    "quantile": (1e-12, 1 - 1e-12),
+}
+# Longer numbers are not shown.
+LONGEST_SHOWN = 40
+# Sums of weights outside of this are brought inside, by a power of 2.
+HEAVIEST, LIGHTEST = 2.0**400, 2.0**-400
 # scikit-learn sums what it checks, and a sum of finite numbers may be none.
 QUIETLY = np.errstate(all="ignore")
 
@@ -74,7 +88,8 @@ MOST_MM_PARAMS = 2000
 # Of the estimate with a high breakdown point: a loss of its own.
 MM_CONSTRAINTS: dict[str, list[Any]] = {
     "efficiency": [Interval(Real, 0, 1, closed="neither")],
-    "breakdown": [Interval(Real, 0, 0.5, closed="right")],
+    # With less, S-estimates are least squares for all that anyone could tell.
+    "breakdown": [Interval(Real, 0.01, 0.5, closed="both")],
     "n_subsets": [Interval(Integral, 0, None, closed="left")],
     "random_state": ["random_state"],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
@@ -86,9 +101,9 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
 def check_params(estimator: Any) -> Loss:
     """Check every constructor parameter and return the loss."""
     refuse_other_names(estimator.loss)
+    _check_sizes(estimator.get_params(deep=False))
     estimator._validate_params()
-    for name in ("beta", "alpha", "scale", "tol", "max_iter", "outlier_threshold"):
-        _check_finite(name, getattr(estimator, name))
+    _check_size("quantile", estimator.quantile)
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
 
 
@@ -97,9 +112,8 @@ def check_mm_params(estimator: Any) -> tuple[float, float]:
 
     The second loss may nowhere exceed the first, or the breakdown is lost.
     """
+    _check_sizes(estimator.get_params(deep=False))
     estimator._validate_params()
-    for name in ("alpha", "tol", "max_iter", "outlier_threshold"):
-        _check_finite(name, getattr(estimator, name))
     first = tukey_for_breakdown(float(estimator.breakdown))
     least = efficiency_of(first)
     if estimator.efficiency < least:
@@ -136,9 +150,9 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
             f"RobustRegressor(scale={params['scale']!r}).fit(X, y).scale_."
         )
     refuse_other_names(params["loss"])
+    _check_sizes(params)
     validate_parameter_constraints(PATH_CONSTRAINTS, params, "robust_path")
-    for name in ("beta", "scale", "tol"):
-        _check_finite(name, params[name])
+    _check_size("quantile", params["quantile"])
     loss = make_loss(params["loss"], params["beta"], params["quantile"])
     if alphas is not None:
         return loss, _checked_alphas(alphas)
@@ -158,18 +172,34 @@ def _checked_alphas(alphas: Any) -> Array:
         grid = check_array(alphas, ensure_2d=False, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"alphas must hold finite numbers. {error}") from error
-    if grid.ndim != 1 or (grid < 0).any():
+    if grid.ndim != 1 or ((grid < 0) | (grid > LARGEST)).any():
         raise ValueError(
-            "alphas must be None or a one-dimensional array of numbers, at least 0. "
-            f"Got {alphas!r}."
+            "alphas must be None or a one-dimensional array of numbers, at least 0 and "
+            f"at most {LARGEST:g}. Got {alphas!r}."
         )
     return np.asarray(np.sort(grid)[::-1])
 
 
-def _check_finite(name: str, value: Any) -> None:
-    """Refuse infinity, which an interval without an end lets pass."""
-    if isinstance(value, Real) and not math.isfinite(value):
+def _check_sizes(params: dict[str, Any]) -> None:
+    """Refuse numbers of a size that no fit can use."""
+    for name in ("beta", "alpha", "scale", "tol", "outlier_threshold"):
+        _check_size(name, params.get(name))
+
+
+def _check_size(name: str, value: Any) -> None:
+    """Refuse numbers that an interval without an end lets pass and no fit can use."""
+    if not isinstance(value, Real):
+        return
+    number: Any = value
+    low, high = SIZES.get(name, (0.0, LARGEST))
+    if number != number or abs(number) == math.inf:
         raise ValueError(f"{name} must be finite. Got {value!r}.")
+    if number > high or 0 < number < low:
+        got = repr(value) if len(repr(value)) < LONGEST_SHOWN else "a larger number"
+        zero = " or 0" if name in ("alpha", "beta") else ""
+        raise ValueError(
+            f"{name} must be in the range [{low:g}, {high:.13g}]{zero}. Got {got}."
+        )
 
 
 @QUIETLY
@@ -269,6 +299,12 @@ def _checked_targets(y: Array) -> Array:
     """Return the targets in float64, a single column of them as one dimension."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    if y.dtype.itemsize > 8 and not np.isfinite(y.astype(np.float64)).all():
+        raise ValueError(
+            f"y has values beyond {np.finfo(np.float64).max:.2g}, the largest number "
+            f"in double precision. Got an array of dtype {y.dtype}. Divide it by a "
+            "power of ten."
+        )
     if y.dtype.kind not in "biuf":
         raise ValueError(
             f"y must hold real numbers. Got an array of dtype {y.dtype}. "
@@ -300,7 +336,17 @@ def _checked_weight(sample_weight: Any, X: Any) -> Array:
             "Sample weights are all zero: no row is left to fit. "
             "Pass at least one positive weight."
         )
-    return weight
+    return _in_range(weight)
+
+
+def _in_range(weight: Array) -> Array:
+    """Return weights whose sum is a number far from the largest and the smallest."""
+    largest, n = float(weight.max()), weight.size
+    if LIGHTEST <= largest <= HEAVIEST / n:
+        return weight
+    _, exponent = np.frexp(largest)
+    aim = HEAVIEST / (2 * n) if largest > 1 else LIGHTEST
+    return np.ldexp(weight, int(np.frexp(aim)[1]) - int(exponent))
 
 
 @QUIETLY

@@ -100,7 +100,8 @@ def _excess(
     size: Array, x: Array, weight: Array, constant: float, share: float
 ) -> tuple[Array, Array]:
     """Return ``mean(rho) - share`` at log scale x, and minus its derivative."""
-    t = size * (np.exp(-x) / constant)[:, None]
+    with np.errstate(over="ignore"):
+        t = size * (np.exp(-x) / constant)[:, None]
     np.minimum(t, 1.0, out=t)
     t *= t
     room = 1 - t

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.fitting import Fit, Problem, with_absent
+from robustreg.fitting import Fit, Problem, with_absent, within_reach
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Rows, make_rows, merged, present, taken
@@ -85,7 +85,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             For a parameter out of its range, a solver that cannot minimise the
             objective, and data that is not finite and real or of the wrong shape.
         """
-        with unchanged_on_error(self):
+        # Underflow is meant wherever it happens: what is too small counts as 0.
+        with np.errstate(under="ignore"), unchanged_on_error(self):
             loss = self._checked_loss()
             every, target, weight = check_fit_data(self, X, y, sample_weight)
             single, live = target.ndim == 1, present(weight)
@@ -113,6 +114,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         self._warn(fits)
         return self
 
+    @np.errstate(under="ignore")
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the targets.
 
@@ -171,8 +173,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         target = check_score_data(X, y, np.shape(self.coef_))
-        residual = np.abs(target - self.predict(X))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
+            residual = np.abs(target - self.predict(X))
             return np.asarray(residual / self.residual_scale_)
 
     def to_linear_regression(self) -> LinearRegression:
@@ -212,6 +214,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
 
+    @property
+    @abstractmethod
+    def _scale_is_estimated(self) -> bool:
+        """Whether the scale comes from the data."""
+
     @abstractmethod
     def _collapse(self) -> tuple[str, str]:
         """Return what a collapsed scale is called, and the way out."""
@@ -229,9 +236,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         penalty = make_penalty(
             self.penalty, self.alpha, self.l1_ratio, rows.n_params - 1
         )
+        unit = None if self._scale_is_estimated else float(scale)
         return Problem(
             rows=rows,
-            y=np.ascontiguousarray(target),
+            y=within_reach(np.ascontiguousarray(target), weight, loss, unit),
             weight=weight,
             loss=loss,
             penalty=penalty,

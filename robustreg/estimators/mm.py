@@ -233,6 +233,11 @@ class MMRegressor(RobustLinearModel):
             for column in targets.T
         ]
 
+    @property
+    def _scale_is_estimated(self) -> bool:
+        """The S-scale is."""
+        return True
+
     def _collapse(self) -> tuple[str, str]:
         """Return what a collapsed scale is called, and the way out."""
         return (

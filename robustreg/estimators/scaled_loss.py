@@ -59,6 +59,11 @@ class ScaledLossModel(RobustLinearModel):
             for c, b in zip(coef, intercept, strict=True)
         ]
 
+    @property
+    def _scale_is_estimated(self) -> bool:
+        """Whether the scale has a name."""
+        return isinstance(self.scale, str)
+
     def _collapse(self) -> tuple[str, str]:
         """Return what a collapsed scale is called, and the way out."""
         return (

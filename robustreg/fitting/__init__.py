@@ -9,6 +9,7 @@ from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.absent import with_absent
 from robustreg.fitting.problem import Fit, Initial, Problem
+from robustreg.fitting.reach import within_reach
 from robustreg.fitting.scaled import Scaled, estimated_scale
 from robustreg.losses import relative_weight
 from robustreg.objective import Point
@@ -25,6 +26,7 @@ __all__ = [
     "fit_problem",
     "fit_targets",
     "with_absent",
+    "within_reach",
 ]
 
 

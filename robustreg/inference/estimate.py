@@ -88,15 +88,17 @@ def estimate(
     random_state: Any,
 ) -> Estimate:
     """Return coefficients and their covariance, by the family of ``cov_type``."""
-    check_fitted(estimator)
-    check_choice("cov_type", cov_type, EVERY_NAME)
-    check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)
-    check_choice("kernel", options["kernel"], KERNELS)
-    if cov_type == BOOTSTRAP:
-        check_options(BOOTSTRAP, {}, options)
-        return _bootstrap(estimator, data, n_bootstrap, random_state)
-    loss = check_analytic(estimator, cov_type)
-    return _analytic(estimator, loss, data, cov_type, options)
+    # Underflow is meant wherever it happens: what is too small counts as 0.
+    with np.errstate(under="ignore"):
+        check_fitted(estimator)
+        check_choice("cov_type", cov_type, EVERY_NAME)
+        check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)
+        check_choice("kernel", options["kernel"], KERNELS)
+        if cov_type == BOOTSTRAP:
+            check_options(BOOTSTRAP, {}, options)
+            return _bootstrap(estimator, data, n_bootstrap, random_state)
+        loss = check_analytic(estimator, cov_type)
+        return _analytic(estimator, loss, data, cov_type, options)
 
 
 def _analytic(

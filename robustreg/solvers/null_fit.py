@@ -29,6 +29,8 @@ from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
 
 TINY = float(np.finfo(float).tiny)
+# Halvings from the largest distance between targets to the smallest.
+MOST_HALVINGS = 1000
 # Tolerances of the linear program, which are absolute: it is posed in shares.
 LP_TOLERANCE = 1e-10
 
@@ -127,7 +129,8 @@ def _root(objective: Objective) -> float:
     low, high = float(target[live].min()), float(target[live].max())
     if low == high:
         return low
-    return float(brentq(slope, low, high, xtol=objective.noise + TINY, rtol=4 * EPS))
+    tolerances = {"xtol": objective.noise + TINY, "rtol": 4 * EPS}
+    return float(brentq(slope, low, high, **tolerances, maxiter=MOST_HALVINGS))
 
 
 def _without_columns(objective: Objective) -> Objective:

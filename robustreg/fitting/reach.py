@@ -1,0 +1,87 @@
+"""Targets of any size, brought within what floating point numbers can square."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustreg.losses import Loss
+from robustreg.rows import Array
+from robustreg.scale import spread, weighted_median
+
+# So many units away from the median of y, or so little, squares and their sums are
+# floating point numbers still, with room for leverage and for the curvature of a loss.
+REACH = 1e100
+# Beyond these, differences of targets and coefficients may be no numbers, or have lost
+# digits.
+LARGEST_SPREAD, SMALLEST_SPREAD = 1e290, 1e-290
+# Differences of targets up to the largest float overflow; those of an eighth do not.
+EIGHTH = 0.125
+
+
+def within_reach(y: Array, weight: Array, loss: Loss, unit: float | None) -> Array:
+    """Return targets that pull as those given do, none of them out of reach.
+
+    A loss with bounded slopes is a line, or flatter, so far out that where on it a
+    target lies moves no coefficient; any other loss has no finite value there.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+        Targets, finite.
+    weight : ndarray of shape (n_rows,)
+        Their weights.
+    loss : Loss
+        The loss.
+    unit : float or None
+        The scale; None if it is estimated.
+
+    Raises
+    ------
+    ValueError
+        If the targets are too large or too small for the scale.
+    """
+    largest = max(float(y.max()), -float(y.min()))
+    if largest == 0 or (unit is not None and 1 / REACH <= largest / unit <= REACH):
+        return y
+    typical = spread(y * EIGHTH, weight) / EIGHTH if largest > 1 else spread(y, weight)
+    if unit is None:
+        _check_spread(typical, largest)
+        unit = typical if typical > 0 else largest
+    elif typical > REACH * unit or 0 < largest < unit / REACH:
+        raise ValueError(
+            f"y has a typical distance of {typical:.2g} from its median, of which "
+            f"scale={unit:.3g} is no measure: they may differ by a factor of "
+            f"{REACH:g}. Choose another scale, or scale='mad'."
+        )
+    return y if largest <= REACH * unit else _clipped(y, weight, loss, unit)
+
+
+def _check_spread(typical: float, largest: float) -> None:
+    """Refuse targets whose differences are no numbers, or have lost their digits."""
+    if typical > LARGEST_SPREAD or 0 < largest < SMALLEST_SPREAD:
+        size = typical if typical > LARGEST_SPREAD else largest
+        raise ValueError(
+            f"y is of the size {size:.2g}, but must be between {SMALLEST_SPREAD:g} and "
+            f"{LARGEST_SPREAD:g}. Multiply it by a power of ten, and divide the "
+            "coefficients by it."
+        )
+
+
+def _clipped(y: Array, weight: Array, loss: Loss, unit: float) -> Array:
+    """Return targets of which those far out are as far as the reach."""
+    center = weighted_median(y * EIGHTH, weight)
+    distance = y * EIGHTH - center
+    limit = REACH * unit * EIGHTH
+    far = np.abs(distance) > limit
+    if not far.any():
+        return y
+    if not loss.facts.bounded_slope:
+        raise ValueError(
+            f"y has values {np.abs(distance / unit).max() / EIGHTH:.2g} scales away "
+            f"from its median, in rows {np.flatnonzero(far)[:5].tolist()}: the limit "
+            f"of {loss!r} is {REACH:g}. Drop these rows, or choose a loss with bounded "
+            "slopes, such as 'smooth_l1'."
+        )
+    reached = y.copy()
+    reached[far] = (center + np.sign(distance[far]) * limit) / EIGHTH
+    return reached

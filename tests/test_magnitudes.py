@@ -1,0 +1,218 @@
+"""Of any size the right answer, or an error that names what is too large or small."""
+
+import re
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from oracles import assert_same_fit
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import (
+    MMRegressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+    robust_path,
+)
+from robustreg.inference import coef_covariance
+from robustreg.losses import LOSSES, make_loss
+from robustreg.validation import SIZES
+
+N = 40
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 3))
+Y = X @ [1.0, -2.0, 0.5] + RNG.standard_t(2, size=N)
+HUGE = 1.79e308
+
+
+def spoiled(value, count=3):
+    y = Y.copy()
+    y[:count] = value
+    return y
+
+
+MODELS = [
+    RobustRegressor(loss, scale=scale, penalty=penalty, alpha=alpha)
+    for loss in LOSSES
+    for scale in ("mad", "proposal2", 1.0)
+    for penalty, alpha in ((None, 0.0), ("l1", 0.01), ("l2", 0.01))
+]
+MODELS += [MMRegressor(n_subsets=20)]
+TARGETS = {
+    "nodata": spoiled(-HUGE),
+    "one of the largest": spoiled(HUGE, 1),
+    "1e300": spoiled(1e300),
+    "1e6": spoiled(1e6),
+    "both ends": np.append([HUGE, -HUGE], Y[2:]),
+    "half": spoiled(1.5e308, N // 2),
+    "most": spoiled(1.5e308, 30),
+    "all, either sign": np.where(Y > 0, HUGE, -HUGE),
+    "all the same": np.full(N, 1e308),
+    "far away": 1e290 * Y + 1e300,
+    "0": 0 * Y,
+    **{f"times {c:g}": c * Y for c in (1e170, 1e200, 1e300, 1e-170, 1e-300, 1e-320)},
+}
+FEATURES = {f"times {c:g}": c * X for c in (1e150, 1e200, 1e-150, 1e-200, 1e-310)} | {
+    "a row of 1e300": np.vstack([1e300 * X[:1], X[1:]]),
+    "a row of 1e150": np.vstack([1e150 * X[:1], X[1:]]),
+    "units": X * [1e-140, 1.0, 1e140],
+}
+WEIGHTS = {f"{w:g}": np.full(N, w) for w in (1.7e308, 1e-308, 1e-320)} | {
+    "one": np.append([1.7e308], np.ones(N - 1)),
+    "from 1e-300 to 1e300": np.append([1e-300], np.full(N - 1, 1e300)),
+}
+DATA = {f"y: {name}": (X, y, None) for name, y in TARGETS.items()}
+DATA |= {f"X: {name}": (values, Y, None) for name, values in FEATURES.items()}
+DATA |= {f"weights: {name}": (X, Y, weight) for name, weight in WEIGHTS.items()}
+every_model = pytest.mark.parametrize("model", MODELS, ids=str)
+
+
+def fitted(model, X, y, weight=None):
+    """Return a fit or the sentence of its refusal; nothing else may be heard."""
+    model = clone(model)
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        for ours in (ConvergenceWarning, ScaleCollapseWarning):
+            warnings.simplefilter("ignore", ours)
+        try:
+            model.fit(X, y, sample_weight=weight)
+        except ValueError as error:
+            return str(error)
+        model.predict(X)
+        model.outlier_score(X, y)
+    return model
+
+
+@pytest.mark.parametrize("what", DATA)
+@every_model
+def test_a_fit_is_finite_or_refused_by_name(model, what):
+    found = fitted(model, *DATA[what])
+    if isinstance(found, str):
+        named = {"X": "X has", "y": "y (has|is)", "w": "sample_weight must count"}
+        assert re.match(named[what[0]], found), found
+    else:
+        for name in ("coef_", "intercept_", "scale_", "residual_scale_"):
+            assert np.isfinite(vars(found)[name]).all(), name
+
+
+BOUNDED = [m for m in MODELS if getattr(m, "loss", "mm") != "l2"]
+
+
+@pytest.mark.parametrize("model", BOUNDED, ids=str)
+def test_how_far_away_an_outlier_is_does_not_matter(model):
+    far, farther = spoiled(-1e90), spoiled(-HUGE)
+    near, found = (fitted(model, X, y) for y in (far, farther))
+    assert_same_fit(found, near, rtol=1e-8)
+    assert found.outliers_[:3].all()
+    assert_allclose(found.scale_, near.scale_, rtol=1e-8)
+
+
+def test_least_squares_of_an_outlier_that_large_has_no_value():
+    for scale in ("mad", 1.0):
+        found = fitted(RobustRegressor("l2", scale=scale), X, spoiled(HUGE))
+        assert re.search(r"y has values .* rows \[0, 1, 2\].*limit.*smooth_l1", found)
+
+
+@pytest.mark.parametrize("power", [-900, -300, 300, 900])
+@every_model
+def test_a_unit_of_y_is_a_factor(model, power):
+    factor = 2.0**power
+    own = clone(model)
+    if not isinstance(own.get_params().get("scale", "s"), str):
+        own.set_params(scale=factor)
+    assert_same_fit(fitted(own, X, factor * Y), fitted(model, X, Y), 1e-12, factor)
+
+
+@pytest.mark.parametrize("factor", [2.0**1019, 2.0**-1060, 2.0**-1000])
+@every_model
+def test_weights_have_no_unit(model, factor):
+    if "proposal2" in str(model) or "MM" in str(model):
+        return
+    weight = np.arange(1.0, N + 1) % 4 + 1
+    plain, other = (fitted(model, X, Y, w) for w in (weight, factor * weight))
+    assert_same_fit(other, plain, 1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-165, 1e165, 1e-299])
+@every_model
+def test_a_scale_is_a_measure_of_the_targets_or_refused(model, scale):
+    if "scale" not in model.get_params():
+        return
+    found = fitted(clone(model).set_params(scale=scale), X, Y)
+    assert re.match(r"y has a typical distance of .* scale=.*'mad'", found)
+
+
+TOO_LARGE = [10**400, Fraction(10) ** 400, 1e300, np.longdouble("1e4000")]
+PARAMETERS = ["beta", "alpha", "scale", "tol", "outlier_threshold"]
+
+
+@pytest.mark.parametrize("value", TOO_LARGE, ids=lambda value: str(value)[:12])
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_that_no_fit_can_use(name, value):
+    model = RobustRegressor("tukey", penalty="l2", alpha=1.0)
+    found = fitted(model.set_params(**{name: value}), X, Y)
+    assert name in found or (name == "scale" and value == 1e300)
+    if name != "scale":
+        assert re.search(r"range \[.*1e\+100\]|finite", found), found
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_parameters_that_are_too_small(name):
+    low, high = SIZES[name]
+    match = re.escape(f"{name} must be in the range [{low:g}, {high:.13g}]")
+    with pytest.raises(ValueError, match=match):
+        RobustRegressor("huber").set_params(**{name: low / 2}).fit(X, Y)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("beta", [1e-15, 1e-12, 1e-6, 1e6, 1e100])
+def test_a_beta_of_any_size_is_a_fit_with_a_certificate(loss, beta):
+    model = fitted(RobustRegressor(loss, beta=beta, scale=1.0), X, Y)
+    if make_loss(loss).facts.convex:
+        parts = np.abs(make_loss(loss, beta).value(Y - model.predict(X)))
+        assert model.dual_gap_ <= 1e-9 * parts.mean()
+
+
+@pytest.mark.parametrize("breakdown", [1e-300, 1e-6, 0.0099])
+def test_a_breakdown_too_small_to_tell(breakdown):
+    with pytest.raises(ValueError, match=r"breakdown.*0\.01.*0\.5"):
+        MMRegressor(breakdown=breakdown).fit(X, Y)
+    least = MMRegressor(breakdown=0.01, efficiency=0.9999, n_subsets=20)
+    assert np.isfinite(least.fit(X, Y).coef_).all()
+
+
+def test_numbers_of_more_digits_than_double_precision():
+    y = Y.astype(np.longdouble)
+    assert_same_fit(fitted(RobustRegressor(), X, y), fitted(RobustRegressor(), X, Y))
+    if np.finfo(np.longdouble).max > np.finfo(np.float64).max:
+        found = fitted(RobustRegressor(), X, y * np.longdouble("1e4000"))
+        assert re.match(r"y has values beyond 1\.8e\+308", found)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_callers_error_state_is_not_ours(loss):
+    y = spoiled(1e6)
+    model = RobustRegressor(loss).fit(X, y)
+    assert_same_fit(fitted(RobustRegressor(loss), X, y), model, rtol=1e-12)
+    with np.errstate(all="raise"):
+        path = robust_path(X, y, loss=loss, beta=None, n_alphas=4)
+        coef_covariance(model, X, y)
+    plain = robust_path(X, y, loss=loss, beta=None, n_alphas=4)
+    assert_allclose(path.coefs, plain.coefs)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("y", [spoiled(HUGE), spoiled(-1e300), 1e170 * Y, 1e-320 * Y])
+def test_paths_are_fits_or_refused_as_they_are(loss, y):
+    with np.errstate(all="raise"):
+        try:
+            path = robust_path(X, y, loss=loss, beta=None, alphas=[0.1, 0.01])
+        except ValueError as error:
+            assert re.match("y (has|is)", str(error))
+            return
+    single = fitted(SmoothL1Regressor(loss, beta=None, penalty="l1", alpha=0.1), X, y)
+    assert_allclose(path.coefs[:, 0], single.coef_, atol=1e-6)
