@@ -125,8 +125,12 @@ def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
     inside = 1.0 * _inside(objective, slopes)
     rank = _rank(objective.rows.gram(inside, free))
     if rank is not None:
+        if rank == free.size:
+            return True
+        # What no row tells apart has least norm by itself, but under an l1 penalty.
         every = 1.0 * (objective.weight > 0)
-        if rank == free.size or rank == _rank(objective.rows.gram(every, free)):
+        same = rank == _rank(objective.rows.gram(every, free))
+        if same and not objective.l1[free].any():
             return True
     held = objective.rows.root(inside, free)
     size = scipy.linalg.svdvals(held) if held.size else np.zeros(0)

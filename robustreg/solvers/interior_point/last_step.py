@@ -7,7 +7,13 @@ import scipy.linalg
 from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import EPS, SMALLEST_RCOND, Square, least_norm_solve
+from robustreg.linalg import (
+    EPS,
+    SMALLEST_RCOND,
+    Square,
+    least_norm_fit,
+    least_norm_solve,
+)
 from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.interior_point.equations import Equations, State
@@ -80,7 +86,10 @@ def _last_step(
             return *step, True
     if active.size > 2 * params.size:
         return _held_step(equations, params, slopes, active)
-    return _joint_step(equations, params, slopes, active)
+    rows = equations.design(active)
+    distance = equations.target[active] - rows @ params
+    missing = _missing(equations, params, slopes)
+    return _joint_step(equations, params, missing, rows, distance)
 
 
 def _vertex_step(
@@ -103,20 +112,26 @@ def _vertex_step(
 
 
 def _joint_step(
-    equations: Equations, params: Array, slopes: Array, active: Index
+    equations: Equations,
+    params: Array,
+    missing: Array,
+    rows: Array,
+    distance: Array,
 ) -> tuple[Array, Array, bool]:
-    """Return what `_last_step` does, params and slopes from one symmetric system."""
-    rows, p = equations.design(active), params.size
+    """Return what `_last_step` does, params and slopes from one symmetric system.
+
+    ``missing`` is by how much the slopes fail their condition, ``distance`` how far
+    rows are from their kink.
+    """
+    p, n_active = params.size, len(rows)
     # Unknowns in units of residuals and of slopes, so that neither outweighs the other.
     unit = equations.objective.noise / (4 * EPS) or 1.0
     pull = float(equations.high.mean())
-    system = np.zeros((p + active.size, p + active.size))
+    system = np.zeros((p + n_active, p + n_active))
     curvature = equations.curvature * (unit / pull)
-    system.flat[: p * (p + active.size) : p + active.size + 1] = curvature
+    system.flat[: p * (p + n_active) : p + n_active + 1] = curvature
     system[:p, p:], system[p:, :p] = rows.T, rows
-    gradient = equations.curvature * params + equations.objective.linear
-    missing = (equations.adjoint(slopes) - gradient) / pull
-    right = np.append(missing, (equations.target[active] - rows @ params) / unit)
+    right = np.append(missing / pull, distance / unit)
     absent = np.flatnonzero(~equations.varies)
     system[absent, absent] = 1.0
     right[absent] = 0.0
@@ -129,13 +144,26 @@ def _held_step(
 ) -> tuple[Array, Array, bool]:
     """Return what `_last_step` does where more kinks are active than hold the fit.
 
-    They determine the params alone; then the slopes change least.
+    They determine the params alone; then the slopes change least. If they do not, as
+    equal rows, a triangular factor stands for them.
     """
     rows = equations.design(active)
-    missing = equations.target[active] - rows @ params
-    change, _, rank, _ = scipy.linalg.lstsq(rows, missing, lapack_driver="gelsy")
+    distance = equations.target[active] - rows @ params
+    change, rank = least_norm_fit(rows, distance, SMALLEST_RCOND)
+    if rank < np.count_nonzero(equations.varies):
+        basis, root = scipy.linalg.qr(rows, mode="economic")
+        missing = _missing(equations, params, slopes)
+        moved, turn, _ = _joint_step(
+            equations, params, missing, root, basis.T @ distance
+        )
+        return moved, basis @ turn, False
     moved = params + change
-    gradient = equations.curvature * moved + equations.objective.linear
-    right = gradient - equations.adjoint(slopes)
-    turn = scipy.linalg.lstsq(rows.T, right, lapack_driver="gelsy")[0]
-    return moved, turn, rank == np.count_nonzero(equations.varies)
+    right = -_missing(equations, moved, slopes)
+    turn = least_norm_fit(rows.T, right, EPS * max(rows.shape))[0]
+    return moved, turn, True
+
+
+def _missing(equations: Equations, params: Array, slopes: Array) -> Array:
+    """Return the adjoint of slopes minus what it is at the optimum."""
+    gradient = equations.curvature * params + equations.objective.linear
+    return np.asarray(equations.adjoint(slopes) - gradient)

@@ -1,0 +1,78 @@
+"""One answer for every order of the rows, and for rows that are repeated or weighted.
+
+Samples of a few small whole numbers, where most optima are not the only one.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from robustreg import L1Regressor
+
+BLOCKS = range(0, 120, 20)
+# Each for a reason of its own: rounding errors that pass for a rank,
+# coefficients that only an l1 penalty holds, kinks of equal rows under a ridge, and a
+# ridge fit whose gap was small before its kinks were right.
+HARD = [122, 123, 377, 461, 551, 561, 573, 679, 700, 1036, 1118, 1433]
+
+
+def draw(seed):
+    """Return a sample, counts of its rows, parameters and a generator."""
+    rng = np.random.default_rng(seed)
+    n, p = rng.integers(3, 12), rng.integers(1, 4)
+    X = rng.integers(0, rng.integers(2, 6), (n, p)).astype(float)
+    y = rng.integers(0, rng.integers(2, 8), n).astype(float)
+    count = rng.integers(1, 4, n)
+    params = {"quantile": [0.5, 0.5, 0.25, 0.9, 1 / 3][rng.integers(5)]}
+    none, weak = (None, 0.0), ("l1", 0.05)
+    others = [("l1", 0.25), ("l2", 0.1), ("elasticnet", 0.1)]
+    kind = [none, none, weak, *others][rng.integers(6)]
+    params |= {"penalty": kind[0], "alpha": kind[1]}
+    return X, y, count, params | {"fit_intercept": bool(rng.integers(4))}, rng
+
+
+def answer(X, y, count, params):
+    """Return the params of a fit that is free of warnings, as all must be."""
+    model = L1Regressor(**params).fit(X, y, count)
+    return np.append(model.coef_, model.intercept_)
+
+
+def check_one_answer(X, y, count, params, rng):
+    weighted = answer(X, y, count, params)
+    order = rng.permutation(count.sum())
+    repeated = answer(X.repeat(count, 0)[order], y.repeat(count)[order], None, params)
+    assert_allclose(repeated, weighted, rtol=0, atol=1e-7)
+    order = rng.permutation(y.size)
+    permuted = answer(X[order], y[order], count[order], params)
+    assert_allclose(permuted, weighted, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("first", BLOCKS)
+def test_samples_of_whole_numbers(first):
+    for seed in range(first, first + BLOCKS.step):
+        check_one_answer(*draw(seed))
+
+
+@pytest.mark.parametrize("seed", HARD)
+def test_hard_samples_of_whole_numbers(seed):
+    check_one_answer(*draw(seed))
+
+
+def test_rows_that_leave_an_edge_of_fits_open():
+    X = [[1, 3], [1, 3], [1, 1], [1, 1], [3, 1], [1, 0], [2, 0], [1, 1]]
+    y, count = [3, 0, 3, 6, 4, 3, 6, 4], [2, 1, 3, 2, 1, 3, 2, 2]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        for params in ({}, {"quantile": 0.25}, {"penalty": "l1", "alpha": 0.05}):
+            data = (np.array(values, dtype=float) for values in (X, y))
+            check_one_answer(*data, np.array(count), params, rng)
+
+
+def test_dependent_columns_share_a_coefficient_under_an_l1_penalty():
+    # Either column would do, and any mixture; half of each has the least norm.
+    flag = np.array([0.0, 1.0, 1.0, 1.0, 0.0, 1.0])
+    y = 3 * flag + np.array([0.0, 0.0, 1.0, -1.0, 0.0, 0.0])
+    model = L1Regressor(penalty="l1", alpha=0.01).fit(
+        np.column_stack([flag, 1 - flag]), y
+    )
+    assert model.coef_[0] == pytest.approx(-model.coef_[1], rel=1e-7)
