@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg.fitting import within_reach
+from robustreg.fitting import answer, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
@@ -168,22 +168,43 @@ def robust_path(
             if rows.standard.exact or all(fit.success for fit in fits):
                 break
     _warn(fits, strengths, tol)
-    coefs, intercepts = _in_original_units(fits, rows, scale, center)
-    gaps = np.array([fit.gap for fit in fits])
+    objectives = [objective.with_penalty(one) for one in penalties(rows, strengths)]
+    precision = float(np.finfo(data.dtype).eps)
+    return _as_path(strengths, fits, objectives, scale, center, precision)
+
+
+def _as_path(
+    strengths: Array,
+    fits: list[WarmFit],
+    objectives: list[Objective],
+    scale: float,
+    center: float,
+    eps: float,
+) -> RobustPath:
+    """Return a path in original units, each fit with its objective."""
+    found = [
+        _in_original_units(fit, objective, scale, center, eps)
+        for fit, objective in zip(fits, objectives, strict=True)
+    ]
+    coefs, intercepts, gaps = zip(*found, strict=True)
     return RobustPath(
-        strengths, coefs.astype(data.dtype), intercepts.astype(data.dtype), gaps
+        strengths, np.column_stack(coefs), np.array(intercepts), np.array(gaps)
     )
 
 
 def _in_original_units(
-    fits: list[WarmFit], rows: Rows, scale: float, center: float
-) -> tuple[Array, Array]:
-    """Return coefficients, a column for each fit, and intercepts."""
-    params = scale * np.array([fit.params for fit in fits])
-    params[:, -1] += center
-    original = [rows.standard.to_original(each) for each in params]
-    coefs, intercepts = zip(*original, strict=True)
-    return np.column_stack(coefs), np.array(intercepts)
+    fit: WarmFit, objective: Objective, scale: float, center: float, eps: float
+) -> tuple[Array, Any, float]:
+    """Return coefficients, intercept and gap, with what rounding costs."""
+    standard, params = objective.rows.standard, scale * fit.params
+    params[-1] += center
+    coef, intercept = answer(standard, params, scale, eps)
+    if coef.dtype == np.float64:
+        return coef, intercept, fit.gap
+    rounded = standard.from_original(coef.astype(np.float64), float(intercept))
+    rounded[-1] -= center
+    before, after = (objective.evaluate(p).value for p in (fit.params, rounded / scale))
+    return coef, intercept, fit.gap + max(after - before, 0.0)
 
 
 def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> Penalty:

@@ -80,7 +80,8 @@ def test_passes_over_many_rows(model, most, form, spent):
     forms = {"F": np.asfortranarray(X), "float32": X.astype(np.float32)}
     model.fit(forms.get(form, X), y, sample_weight=weight)
     (rows,) = spent["rows"]
-    assert 2 <= rows.passes <= most
+    # One more pass certifies what is stored in single precision.
+    assert 2 <= rows.passes <= most + (form == "float32")
     # No Gram matrix has all rows: those of a smooth fit are a sample's.
     if isinstance(model, L1Regressor):
         assert len(spent["held"]) == 1

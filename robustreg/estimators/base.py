@@ -110,7 +110,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                 )
                 for fit, column in zip(fits, every_target.T, strict=True)
             ]
-            self._store(fits, single, data.dtype)
+            self._store(fits, single)
         self._warn(fits)
         return self
 
@@ -129,8 +129,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
-        checked = check_predict_data(self, X)
-        return np.asarray(checked @ self.coef_.T + self.intercept_)
+        return self._predicted(X, self.coef_.dtype)
+
+    def _predicted(self, X: ArrayLike, dtype: Any) -> NDArray[Any]:
+        """Return predictions, made with coefficients in a precision."""
+        coef = self.coef_.astype(dtype, copy=False)
+        return np.asarray(check_predict_data(self, X) @ coef.T + self.intercept_)
 
     def outlier_score(self, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Say how many robust scales each target is away from its prediction.
@@ -174,7 +178,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         target = check_score_data(X, y, np.shape(self.coef_))
         with np.errstate(over="ignore", under="ignore"):
-            residual = np.abs(target - self.predict(X))
+            residual = np.abs(target - self._predicted(X, np.float64))
             return np.asarray(residual / self.residual_scale_)
 
     def to_linear_regression(self) -> LinearRegression:
@@ -251,10 +255,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             eps=eps,
         )
 
-    def _store(self, fits: list[Fit], single: bool, dtype: Any) -> None:
+    def _store(self, fits: list[Fit], single: bool) -> None:
         """Set the fitted attributes, without the target axis for a y of one column."""
-        coef = np.array([fit.coef for fit in fits]).astype(dtype)
-        intercept = np.array([fit.intercept for fit in fits]).astype(dtype)
+        coef = np.array([fit.coef for fit in fits])
+        intercept = np.array([fit.intercept for fit in fits])
         scale = np.array([fit.scale for fit in fits])
         gap = np.array([fit.dual_gap for fit in fits])
         stationarity = np.array([fit.stationarity for fit in fits])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.absent import with_absent
+from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.scaled import Scaled, estimated_scale
@@ -15,13 +16,14 @@ from robustreg.losses import relative_weight
 from robustreg.objective import Point
 from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.rows import Array
-from robustreg.scale import FixedPoint
+from robustreg.scale import EPS, FixedPoint
 from robustreg.solvers.majorised import SOUND
 
 __all__ = [
     "Fit",
     "Initial",
     "Problem",
+    "answer",
     "fit_from",
     "fit_problem",
     "fit_targets",
@@ -100,10 +102,14 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
     problem, result = scaled.problem, scaled.result
     # A sample's rows are memory, and no further fit starts here.
     result.pop("preconditioner", None)
-    coef, intercept = problem.rows.standard.to_original(scaled.params())
+    coef, intercept = answer(
+        problem.rows.standard, scaled.params(), found.scale, problem.eps
+    )
+    if coef.dtype != np.float64:
+        scaled.take_rounded(coef, intercept)
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
-    scale = _residual_scale(problem, found, residual, estimated)
+    scale = _residual_scale(scaled, found, residual, estimated)
     scale = max(
         scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
     )
@@ -112,8 +118,8 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
     lost = bool(np.isnan(result.gap)) and stationarity > SOUND
     trouble = "rounding errors are too large" if result.success else result.message
     return Fit(
-        coef=coef.astype(np.float64),
-        intercept=float(intercept),
+        coef=coef,
+        intercept=intercept,
         scale=found.scale,
         objective=float(result.point.value),
         dual_gap=float(result.gap),
@@ -142,9 +148,15 @@ def _stationarity(point: Point) -> float:
 
 
 def _residual_scale(
-    problem: Problem, found: FixedPoint, residual: Array, estimated: bool
+    scaled: Scaled, found: FixedPoint, residual: Array, estimated: bool
 ) -> float:
-    """Return the scale of the residuals: the fit's own, if estimated and positive."""
+    """Return the scale of the residuals: the fit's own, if estimated and positive.
+
+    Of a rounded answer that has changed.
+    """
+    problem = scaled.problem
     if estimated and not found.collapsed:
+        if problem.eps > EPS and isinstance(problem.scale, str):
+            return found.scale * scaled.measure(problem.scale, residual)
         return found.scale
     return measured_scale(residual, found.scale, problem.y, problem.weight)

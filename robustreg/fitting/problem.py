@@ -69,7 +69,7 @@ class Fit:
     Parameters
     ----------
     coef : ndarray of shape (n_features,)
-        Coefficients.
+        Coefficients, in the precision that they are stored in.
     intercept, scale : float
         Intercept and scale, in units of y.
     objective, dual_gap : float

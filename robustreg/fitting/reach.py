@@ -10,7 +10,7 @@ from robustreg.scale import spread, weighted_median
 
 # So many units away from the median of y, or so little, squares and their sums are
 # floating point numbers still, with room for leverage and for the curvature of a loss.
-REACH = 1e100
+REACH = 1e140
 # Beyond these, differences of targets and coefficients may be no numbers, or have lost
 # digits.
 LARGEST_SPREAD, SMALLEST_SPREAD = 1e290, 1e-290

@@ -194,6 +194,17 @@ class Scaled:
         self._params = result.x * result.scale
         return replace(near, scale=result.scale)
 
+    def take_rounded(self, coef: Array, intercept: float) -> None:
+        """Take a rounded answer for the fit; the gap grows by what rounding costs."""
+        params = self.problem.rows.standard.from_original(
+            coef.astype(np.float64), float(intercept)
+        )
+        params[-1] -= self._center
+        objective = self.objective(self._scale, self.problem.loss)
+        point = objective.evaluate(params / self._scale)
+        self.result.gap += max(point.value - self.result.point.value, 0.0)
+        self.result.point = point
+
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""
         params = self._params.copy()

@@ -1,0 +1,71 @@
+"""Answers in a precision that holds them: single for float32 data, if it can."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustreg.rows import Array, Standard
+
+# Numbers that change by more when they are rounded have left the range of a precision.
+ROUNDED = 1e-6
+# A column that moves predictions by less than this share of the scale is of no account.
+OF_NO_ACCOUNT = 1e-10
+
+
+def answer(
+    standard: Standard, params: Array, scale: float, eps: float
+) -> tuple[Array, Any]:
+    """Return coefficients and intercept as they are stored.
+
+    Parameters
+    ----------
+    standard : Standard
+        The standardisation.
+    params : ndarray of shape (n_params,)
+        The params, in units of y.
+    scale : float
+        The scale, in units of y.
+    eps : float
+        Relative rounding error of the data's precision.
+
+    Raises
+    ------
+    ValueError
+        If a coefficient that counts is no floating point number.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        coef, intercept = standard.to_original(params)
+        coef, intercept = coef.astype(np.float64), np.float64(intercept)
+        coef[np.abs(coef) < np.finfo(np.float64).tiny] = 0.0
+        _check_range(coef, params[:-1] / scale, intercept)
+    if eps <= np.finfo(np.float64).eps:
+        return coef, intercept
+    return _in_single(standard, coef, intercept)
+
+
+def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
+    """Refuse coefficients that are no floating point numbers."""
+    vanished = (coef == 0) & (np.abs(effect) > OF_NO_ACCOUNT)
+    lost = np.flatnonzero(vanished | ~np.isfinite(coef))
+    if lost.size or not np.isfinite(intercept):
+        raise ValueError(
+            f"X and y are of sizes whose ratio is no floating point number, in columns "
+            f"{lost[:10].tolist()}. Multiply these columns, or y, by a power of ten, "
+            "and the coefficients accordingly."
+        )
+
+
+def _in_single(standard: Standard, coef: Array, intercept: Any) -> tuple[Array, Any]:
+    """Return the answer in single precision, in double if single does not hold it.
+
+    What rounding takes from the coefficients, the intercept makes up for at the mean.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        single = coef.astype(np.float32)
+        moved = intercept + standard.constant * (standard.shift @ (coef - single))
+        near = np.float32(moved)
+        holds = np.abs(single - coef) <= ROUNDED * np.abs(coef)
+        holds = np.append(holds, abs(near - moved) <= ROUNDED * abs(moved))
+    return (single, near) if holds.all() else (coef, intercept)
