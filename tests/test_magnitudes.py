@@ -216,3 +216,15 @@ def test_paths_are_fits_or_refused_as_they_are(loss, y):
             return
     single = fitted(SmoothL1Regressor(loss, beta=None, penalty="l1", alpha=0.1), X, y)
     assert_allclose(path.coefs[:, 0], single.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", BOUNDED, ids=str)
+def test_answers_that_are_no_numbers_are_refused(model):
+    y = 1e-200 * Y
+    if not isinstance(model.get_params().get("scale", "s"), str):
+        model = clone(model).set_params(scale=1e-200)
+    found = fitted(model, X * [1.0, 1e150, 1.0], y)
+    penalised = model.get_params()["penalty"] is not None
+    assert penalised or re.match(r"X and y .* columns \[1\].*power of ten", found)
+    constant = np.column_stack([np.full(N, 3.0), X])
+    assert fitted(model, constant, y).coef_[0] == 0

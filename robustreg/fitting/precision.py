@@ -39,7 +39,9 @@ def answer(
         coef, intercept = standard.to_original(params)
         coef, intercept = coef.astype(np.float64), np.float64(intercept)
         coef[np.abs(coef) < np.finfo(np.float64).tiny] = 0.0
-        _check_range(coef, params[:-1] / scale, intercept)
+        # A constant column has no effect, whatever its param.
+        effect = np.where(standard.unit > 0, params[:-1] / scale, 0.0)
+        _check_range(coef, effect, intercept)
     if eps <= np.finfo(np.float64).eps:
         return coef, intercept
     return _in_single(standard, coef, intercept)
