@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ PROPOSAL2_CLIP = 1.345
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
 MOST_FITS = 60
+# Where rounding errors or a kink in the fit keep it from that, this is agreement too.
+AGREES = 1e-8
 # So many fits in a row that do not halve the disagreement end the search.
 MOST_STALLED = 15
 # Of more values only those near the median are sorted.
@@ -33,6 +35,9 @@ MOST_PARTITIONED = 2**17
 RESOLUTION = 1e-10
 ROUNDING = 16.0
 EPS = float(np.finfo(np.float64).eps)
+# Between two scales whose disagreements differ by so many times more than they do, the
+# fit jumps. The scale of residuals that move with the fit changes a few times as fast.
+STEEPEST = 200.0
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.
 FLATTEST = -1e-12
 
@@ -52,12 +57,15 @@ class FixedPoint:
     slope : float
         Derivative of the logarithm of measured over assumed scale by that of the
         assumed one, near the fixed point.
+    disagreement : float
+        Logarithm of measured over assumed scale, if that is not 0 but for rounding.
     """
 
     scale: float
     collapsed: bool
     converged: bool
     slope: float = -1.0
+    disagreement: float = 0.0
 
 
 def weighted_median(
@@ -255,18 +263,23 @@ def find_fixed_point(
     floor: float,
     slope: float = -1.0,
     rtol: float = SCALE_RTOL,
+    jumps: bool = False,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
     ``measure_at(s)`` fits at scale s and returns the scale of the residuals; ``slope``
-    is a guess of the derivative.
+    is a guess of the derivative. If the fit may jump as the scale moves, steps that do
+    not gain are replaced by halving the interval that the disagreement changes its sign
+    in, until it is so short that the fit does jump there. What does not converge ends
+    at the scale that agreed best.
     """
     x, f = _log_excess(measure_at, start, floor)
+    search = _Interval(x, f, jumps)
     reach, least, stalled = 2.0, np.inf, 0
     for _ in range(MOST_FITS):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
         least = min(abs(f), least)
-        if stalled > MOST_STALLED:
+        if stalled > MOST_STALLED or search.torn:
             break
         if abs(f) <= rtol:
             return FixedPoint(float(np.exp(x)), False, True, slope)
@@ -277,13 +290,48 @@ def find_fixed_point(
         # the scale falls on and on, as it does towards a collapse.
         step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
         # Below the floor nothing is measured: residuals are rounding errors there.
-        new = max(float(np.exp(x + step)), floor)
+        new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
         new_x, new_f = _log_excess(measure_at, new, floor)
         reach = 2 * reach if new_f * f > 0 else 2.0
         if new_f > -np.inf and new_x != x:
             slope = min((new_f - f) / (new_x - x), FLATTEST)
         x, f = new_x, new_f
-    return FixedPoint(float(np.exp(x)), False, False)
+        search.add(x, f)
+    x, f = search.best
+    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= AGREES), slope, f)
+
+
+@final
+class _Interval:
+    """The log scales between which the disagreement changes its sign."""
+
+    def __init__(self, x: float, f: float, jumps: bool) -> None:
+        self._low = self._high = (np.nan, np.nan)
+        self.best, self._jumps = (x, f), jumps
+        self.add(x, f)
+
+    def add(self, x: float, f: float) -> None:
+        """Take note of a disagreement f at x."""
+        if self._jumps and f > 0:
+            self._low = (x, f)
+        elif self._jumps:
+            self._high = (x, f)
+        if abs(f) <= abs(self.best[1]):
+            self.best = (x, f)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the disagreement is so steep there that it jumps."""
+        (low, above), (high, below) = self._low, self._high
+        return bool(above - below > STEEPEST * abs(high - low))
+
+    def inside(self, x: float, halve: bool) -> float:
+        """Return x, or the middle of the interval if x is outside or does not gain."""
+        low, high = self._low[0], self._high[0]
+        if np.isnan(low) or np.isnan(high):
+            return x
+        outside = not min(low, high) < x < max(low, high)
+        return 0.5 * (low + high) if halve or outside else x
 
 
 def _log_excess(

@@ -25,6 +25,9 @@ from robustreg.validation import (
     unchanged_on_error,
 )
 
+# A fit whose robustness weights have a smaller mean is not one of the data.
+FEWEST_COUNTED = 0.01
+
 
 class ScaleCollapseWarning(UserWarning):
     """More than half of the rows are fitted exactly, so that their scale is 0."""
@@ -98,7 +101,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                 few.X, few.weight, self.fit_intercept, farthest=self._farthest_counted
             )
             fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
-            if not (rows.standard.exact or all(fit.success for fit in fits)):
+            solved = all(fit.success or fit.disagreement for fit in fits)
+            if not (rows.standard.exact or solved):
                 # A row that the sample missed may own a column's scale.
                 rows = make_rows(
                     few.X, few.weight, self.fit_intercept, True, self._farthest_counted
@@ -290,7 +294,19 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         At a collapsed scale rounding errors bound the gap, and one warning says all.
         """
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
-        if failed:
+        unsettled = [fit for fit in failed if fit.disagreement]
+        if unsettled:
+            worst = max(unsettled, key=lambda fit: abs(fit.disagreement))
+            warnings.warn(
+                f"{type(self).__name__} found no scale that agrees with its own fit "
+                f"near s = {worst.scale:.6g}: the residuals of the fit there have the "
+                f"scale {worst.scale * np.exp(worst.disagreement):.6g}, and the fit "
+                "jumps where s moves on. The fit that agreed best is kept. Pass a "
+                "number as scale, a larger beta, or a convex and smooth loss.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif failed:
             worst = max(failed, key=_doubt)
             warnings.warn(
                 f"{type(self).__name__} stopped before tol={self.tol:g} was met: "
@@ -298,6 +314,16 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                 f"iterations: {worst.message}). The best fit found is kept. "
                 f"{_way_out(worst, self.max_iter)}, or try another solver.",
                 ConvergenceWarning,
+                stacklevel=3,
+            )
+        least = min(fits, key=lambda fit: fit.counted)
+        if least.counted < FEWEST_COUNTED and not least.collapsed:
+            warnings.warn(
+                f"{type(self).__name__} rejects nearly all rows: their weights_ have a "
+                f"mean of {least.counted:.2g}. At the scale {least.scale:.3g} the loss "
+                "takes them for outliers. Raise the scale or beta, or let "
+                "scale='mad' be estimated.",
+                UserWarning,
                 stacklevel=3,
             )
         if any(fit.collapsed for fit in fits):

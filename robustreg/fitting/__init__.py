@@ -117,6 +117,10 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
     # A canonical or refined point may have lost to rounding what the solver found.
     lost = bool(np.isnan(result.gap)) and stationarity > SOUND
     trouble = "rounding errors are too large" if result.success else result.message
+    weights = relative_weight(problem.loss, residual) if smooth else None
+    counted = 1.0
+    if weights is not None and not problem.loss.facts.convex:
+        counted = float(problem.weight @ weights) / float(problem.weight.sum())
     return Fit(
         coef=coef,
         intercept=intercept,
@@ -125,12 +129,14 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
         dual_gap=float(result.gap),
         stationarity=stationarity,
         n_iter=max(int(result.nit), 1),
-        weights=relative_weight(problem.loss, residual) if smooth else None,
+        weights=weights,
         residual_scale=scale,
         outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
         success=bool(result.success) and found.converged and not lost,
         collapsed=found.collapsed,
         message=trouble if found.converged else "the scale did not settle",
+        disagreement=0.0 if found.converged else found.disagreement,
+        counted=counted,
     )
 
 

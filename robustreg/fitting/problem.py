@@ -91,6 +91,11 @@ class Fit:
         Whether the scale was held at its floor.
     message : str
         The solver's account.
+    disagreement : float
+        Logarithm of the residuals' scale over the scale of the fit, where no scale was
+        found at which these agree; else 0.
+    counted : float
+        Mean robustness weight of the rows; 1 for a convex loss, which rejects none.
     initial : Initial or None
         The fit that it started from, where that is an estimate of its own.
     """
@@ -108,6 +113,8 @@ class Fit:
     success: bool
     collapsed: bool
     message: str
+    disagreement: float
+    counted: float
     initial: Initial | None = None
 
     def of_all(self, rows: Merged) -> Fit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import final
@@ -14,6 +15,7 @@ from robustreg.losses import L1, Loss
 from robustreg.objective import Model, Objective
 from robustreg.rows import Array, design_rank, representatives
 from robustreg.scale import (
+    AGREES,
     COUNTED,
     LINES,
     MOST_SORTED,
@@ -28,10 +30,11 @@ from robustreg.scale import (
 )
 from robustreg.solvers import near_start, solve
 from robustreg.solvers.direct import direct_step
-from robustreg.solvers.facts import step_rule_for
+from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.majorised import convex_start
 from robustreg.solvers.profiled import profiled_newton
 from robustreg.solvers.refinement import refine
+from robustreg.solvers.reweighted import Reweighting
 from robustreg.solvers.sampling import Sample, default_size, sample
 from robustreg.solvers.subsampled import preconditioner_at
 
@@ -50,6 +53,8 @@ TOGETHER = ("auto", "newton")
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
+# So many steps a fit on the way to the scale of a redescending loss may take.
+STEPS_OF_A_VALLEY = 30
 
 
 @final
@@ -69,7 +74,7 @@ class Scaled:
             self._params[-1] -= self._center
         self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
         self._weight = problem.weight / problem.weight.sum()
-        self._scale = 1.0
+        self.scale = 1.0
         self.result: OptimizeResult = OptimizeResult()
         if shared is not None:
             self.result = OptimizeResult(x=self._params, last=shared)
@@ -90,22 +95,23 @@ class Scaled:
         target /= scale
         return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
 
-    def fit(self, scale: float, tol: float) -> Array:
+    def fit(self, scale: float, tol: float, max_iter: int | None = None) -> Array:
         """Fit at a scale, from the last fit if any; return residuals in its units."""
         p = self.problem
+        most = p.max_iter if max_iter is None else min(max_iter, p.max_iter)
         objective = self.objective(scale, p.loss)
         start = self._params.astype(np.float64) / scale
         previous = self.result if self.result else None
         if previous is not None and "point" in previous:
-            previous.residual = previous.point.residual * (self._scale / scale)
-        self.result = solve(objective, start, p.solver, tol, p.max_iter, previous)
+            previous.residual = previous.point.residual * (self.scale / scale)
+        self.result = solve(objective, start, p.solver, tol, most, previous)
         entries = p.rows.n_rows * p.rows.n_params
         rcond = self.result.get("rcond")
         delicate = rcond is not None and rcond < REFINED_RCOND
         if delicate and self.result.success and entries < MOST_ENTRIES:
             exact = (p.y.astype(np.longdouble) - self._center) / scale
             self.result.point = refine(objective, self.result.point, exact)
-        self._params, self._scale = self.result.point.params * scale, scale
+        self._params, self.scale = self.result.point.params * scale, scale
         return np.asarray(self.result.point.residual, dtype=np.float64)
 
     def shared_model(self) -> Model | None:
@@ -123,15 +129,76 @@ class Scaled:
         self.result = OptimizeResult(x=params)
         return np.asarray(objective.residual(params) * scale)
 
-    def near_convex(self, name: str) -> FixedPoint:
-        """Start from the fit of a convex loss; return its scale."""
-        convex = replace(self.problem, loss=convex_start(self.problem.loss))
-        other = Scaled(replace(convex, solver="auto"), self.params())
+    def near_convex(self, name: str, floor: float) -> FixedPoint:
+        """Start from the L1 fit and return its MAD, or from that of a convex loss.
+
+        Where the L1 fit passes through half of the rows, which says nothing of their
+        scale, the start is the L1 fit at the scale of a convex loss. Of many rows or
+        columns it is the fit of that loss itself: it is nearly L1's and costs less.
+        """
+        problem = self.problem
+        whole = self.objective(1.0, problem.loss)
+        many = sample(whole, default_size(whole)) is not None
+        few = facts_of(whole)["few params"] and not many
+        if few:
+            start = self._at_l1(max(spread(problem.y, problem.weight), floor))
+            if start > floor:
+                return FixedPoint(start, False, False)
+        convex = replace(problem, loss=convex_start(problem.loss), solver="auto")
+        other = Scaled(convex, self.params())
         found = estimated_scale(other, name, ROUGH_RTOL)
-        self._params = other.params()
+        self._adopt(other)
+        if few and not found.collapsed:
+            self._at_l1(found.scale)
+        return replace(found, converged=False)
+
+    def _at_l1(self, scale: float) -> float:
+        """Start from the L1 fit at a scale; return its MAD."""
+        l1 = replace(self.problem, loss=L1(), solver="auto")
+        other = Scaled(l1, self.params())
+        residual = other.fit(scale, ROUGH_TOL) * scale
+        self._adopt(other)
+        return mad(residual, self.problem.weight, 0)
+
+    def _adopt(self, other: Scaled) -> None:
+        """Start from the params of another fit."""
+        self._params = other.params().astype(np.float64)
         self._params[-1] -= self._center
         self.result = OptimizeResult(x=self._params)
-        return replace(found, converged=False)
+
+    def settle(self, near: FixedPoint, name: str, floor: float) -> FixedPoint:
+        """Move to where fit and scale settle together, from the start; return it.
+
+        Where they do not, to the nearest; nowhere if the scale vanishes.
+        """
+        weight, loss = self.problem.weight, self.problem.loss
+
+        def line(residual: Array, change: Array, reach: float) -> Callable[..., float]:
+            if name in LINES and weight.size > MOST_SORTED:
+                return LINES[name](weight, residual, change, reach)
+            return lambda t: self.measure(name, residual + t * change)
+
+        reweighting = Reweighting(
+            lambda scale: self.objective(scale, loss),
+            partial(self.measure, name),
+            line,
+            step_rule_for(self.objective(1.0, loss)),
+            floor,
+        )
+        settled = reweighting.settle(self._params, self.problem.tol)
+        if settled is None:
+            return near
+        self._params, self.scale = settled.params, settled.scale
+        self.result = OptimizeResult(x=self._params, residual=settled.residual)
+        return replace(near, scale=settled.scale)
+
+    def kept(self) -> tuple[Array, float, OptimizeResult]:
+        """Return the last fit, for `restore`."""
+        return self._params, self.scale, self.result
+
+    def restore(self, kept: tuple[Array, float, OptimizeResult]) -> None:
+        """Make a fit the last one again."""
+        self._params, self.scale, self.result = kept
 
     def near_sample(self, name: str) -> FixedPoint | None:
         """Start from the fit of a sample of rows; return its scale.
@@ -155,9 +222,7 @@ class Scaled:
         found = estimated_scale(few, name, ROUGH_RTOL)
         if found.collapsed or not (found.converged and few.result.success):
             return None
-        self._params = few.params()
-        self._params[-1] -= self._center
-        self.result = OptimizeResult(x=self._params)
+        self._adopt(few)
         # Around the centre of all rows, as are the params.
         target = drawn.objective.target / found.scale
         at_scale = drawn.objective.with_loss(self.problem.loss, target)
@@ -190,7 +255,7 @@ class Scaled:
         measured = self.measure(name, result.point.residual)
         if not abs(measured - 1) <= SCALE_RTOL:
             return None
-        self.result, self._scale = result, result.scale
+        self.result, self.scale = result, result.scale
         self._params = result.x * result.scale
         return replace(near, scale=result.scale)
 
@@ -200,8 +265,8 @@ class Scaled:
             coef.astype(np.float64), float(intercept)
         )
         params[-1] -= self._center
-        objective = self.objective(self._scale, self.problem.loss)
-        point = objective.evaluate(params / self._scale)
+        objective = self.objective(self.scale, self.problem.loss)
+        point = objective.evaluate(params / self.scale)
         self.result.gap += max(point.value - self.result.point.value, 0.0)
         self.result.point = point
 
@@ -227,37 +292,85 @@ def _of_sample(problem: Problem, drawn: Sample) -> Problem:
 def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> FixedPoint:
     """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
 
-    For a loss that is not convex from that of a convex one, whose valley it follows.
-    Fits far from the fixed point are made roughly.
+    For a loss that is not convex from the fit of a convex one, in whose valley fit and
+    scale settle together. Fits far from the fixed point are made roughly.
     """
-    problem = scaled.problem
+    problem, convex = scaled.problem, scaled.problem.loss.facts.convex
     floor = scale_floor(problem.y, problem.weight)
     near = scaled.near_sample(name)
-    if not problem.loss.facts.convex:
-        near = scaled.near_convex(name)
+    if not convex:
+        near = scaled.near_convex(name, floor)
+        if not near.collapsed:
+            near = scaled.settle(near, name, floor)
     elif near is None:
         unit = max(spread(problem.y, problem.weight), floor)
         start = mad(scaled.near_l1(unit), problem.weight, 0)
         near = FixedPoint(start if start > floor else unit, False, False)
-    # A kinked fit is exact in any case.
-    kinked = problem.loss.facts.piecewise_linear
-    away, tol = (0.0 if kinked else 1.0), problem.tol
-
-    def measure_at(scale: float) -> float:
-        nonlocal away, tol
-        tol = max(problem.tol, SCALE_SHARE * away**2)
-        residual = scaled.fit(scale, tol)
-        ratio = scaled.measure(name, residual)
-        away = 0.0 if kinked or ratio <= 0 else min(abs(float(np.log(ratio))), 1.0)
-        return ratio * scale
-
     if near.converged and (together := scaled.fit_with_scale(near, name)) is not None:
         return together
     if near.converged:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
-    found = find_fixed_point(measure_at, near.scale, floor, near.slope, rtol)
-    if tol > problem.tol:
-        scaled.fit(found.scale, problem.tol)
+    fits = _Fits(scaled, name)
+    # The side that a rough fit is on is known only if the scale is not looked for to
+    # more digits than it has.
+    sides = not fits.rough or rtol >= ROUGH_RTOL
+    found = find_fixed_point(
+        fits.measure_at, near.scale, floor, near.slope, rtol, sides
+    )
+    if found.disagreement:
+        fits.back_to_best()
+    if fits.tol > problem.tol or not scaled.result.success:
+        residual = scaled.fit(found.scale, problem.tol)
+        if not convex and not found.collapsed:
+            found = _measured(found, scaled.measure(name, residual))
     return found
+
+
+def _measured(found: FixedPoint, ratio: float) -> FixedPoint:
+    """Return a fixed point as the fit that was made there afterwards measures it."""
+    disagreement = float(np.log(ratio)) if ratio > 0 else -np.inf
+    agrees = abs(disagreement) <= AGREES
+    return replace(
+        found, converged=agrees, disagreement=0.0 if agrees else disagreement
+    )
+
+
+@final
+class _Fits:
+    """Fits at one scale after the other on the way to the one that agrees.
+
+    Of a loss that is not convex each starts in the valley of the fit that agreed best:
+    the valley of a scale that was much too small, where the loss rejects every row,
+    would hold all fits after it.
+    """
+
+    def __init__(self, scaled: Scaled, name: str) -> None:
+        facts = scaled.problem.loss.facts
+        self._convex = facts.convex
+        # A kinked fit is exact in any case, and one that starts with its scale near is
+        # made so. These two may jump as the scale moves.
+        self.rough = facts.convex and not facts.piecewise_linear
+        self._away = 1.0 if self.rough else 0.0
+        self._scaled, self._name = scaled, name
+        self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
+
+    def measure_at(self, scale: float) -> float:
+        """Return the scale of the residuals of the fit at a scale."""
+        if not self._convex:
+            self._scaled.restore(self._best)
+        self.tol = max(self._scaled.problem.tol, SCALE_SHARE * self._away**2)
+        # A fit that needs many steps left its valley, which is all that it has to tell.
+        most = self._scaled.problem.max_iter if self._convex else STEPS_OF_A_VALLEY
+        residual = self._scaled.fit(scale, self.tol, most)
+        ratio = self._scaled.measure(self._name, residual)
+        away = abs(float(np.log(ratio))) if ratio > 0 else np.inf
+        self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
+        if away <= self._least:
+            self._least, self._best = away, self._scaled.kept()
+        return ratio * scale
+
+    def back_to_best(self) -> None:
+        """Make the fit that agreed best the last one."""
+        self._scaled.restore(self._best)

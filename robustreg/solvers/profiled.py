@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import OptimizeResult, brentq
 
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import result_at
@@ -80,7 +80,8 @@ def profiled_newton(
         without success if the sample's Hessian will not do.
     """
     model, unit = preconditioner.model, objective_at(1.0)
-    drift = _drift(preconditioner.sample.objective, start / scale)
+    few = preconditioner.sample.objective
+    drift = drift_at(few, few.evaluate(start / scale))
     tangent = -scale * model.factor.solve(drift)
     change = -unit.rows.predict(tangent)
     unit.rows.passes += 1
@@ -121,14 +122,13 @@ def profiled_newton(
     )
 
 
-def _drift(few: Objective, params: Array) -> Array:
+def drift_at(objective: Objective, point: Point) -> Array:
     """Return the derivative of the gradient by the logarithm of the scale.
 
     In units of the scale, at params that stay as they are in units of y.
     """
-    point = few.evaluate(params)
-    pulled = few.rows.adjoint(few.curvature(point) * point.residual)
-    return np.asarray(pulled - few.penalty_curvature() * params)
+    pulled = objective.rows.adjoint(objective.curvature(point) * point.residual)
+    return np.asarray(pulled - objective.penalty_curvature() * point.params)
 
 
 def _length(
@@ -137,21 +137,23 @@ def _length(
     """Return by how much the logarithm of the scale changes; None if too much."""
     while reach <= LONGEST_REACH:
         scale_at = line(residual, change, reach)
-        excess = partial(_excess, scale_at, scale)
+        excess = partial(excess_at, scale_at, scale)
         if excess(-reach) > 0 > excess(reach):
-            return _root(excess, reach)
+            return root_between(excess, -reach, reach)
         reach *= AHEAD
     return None
 
 
-def _root(excess: Callable[[float], float], reach: float) -> float | None:
-    """Return the root within a reach, None if the function is not known there."""
+def root_between(
+    excess: Callable[[float], float], low: float, high: float
+) -> float | None:
+    """Return the root between two ends, None if the function is not known there."""
     try:
-        return float(brentq(excess, -reach, reach, xtol=XTOL))
+        return float(brentq(excess, low, high, xtol=XTOL))
     except ValueError:
         return None
 
 
-def _excess(scale_at: Callable[[float], float], scale: float, length: float) -> float:
+def excess_at(scale_at: Callable[[float], float], scale: float, length: float) -> float:
     """Return by how much the logarithm of the scale exceeds that of the fit's."""
     return float(np.log(scale_at(length) / scale)) - length

@@ -1,0 +1,202 @@
+"""A fit of a redescending loss and the scale of its residuals at once.
+
+The scale is profiled out: it is always that of the residuals at hand, and what is
+solved is ``gradient(params, scale(params)) = 0``. From far each step is the weighted
+least-squares problem of the parabolas that touch the loss from above at that scale, as
+programs of robust regression have always alternated the two [1]_: small steps, that
+stay in the valley they start in, while a whole fit at a scale that overshoots leaves
+it. Near, Newton's method on both at once converges quadratically: the scale moves along
+the line on which the fit follows it, as in `profiled_newton`.
+
+Cost: a pass and a half and a Gram matrix for each of ten to forty steps.
+
+References
+----------
+.. [1] Huber, P. J. (1981). Robust Statistics, section 7.8. Wiley.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from robustreg.linalg import least_norm_solve
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array
+from robustreg.solvers.direct import direct_step
+from robustreg.solvers.newton import StepRule
+from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
+
+# Newton's method is tried at a violation below this: from farther it ends in other
+# fixed points than reweighting more often.
+NEAR = 0.01
+# A Newton step must leave no more than this share of the violation; after one that does
+# not, the next is tried at this share of it.
+PROGRESS, LATER = 0.5, 0.3
+# How far the logarithm of the scale is looked for, from near: where the Hessian is all
+# but singular, the line leads far away.
+REACHES = (1e-8, 1e-6, 1e-4, 0.01, 0.2)
+# So many steps in a row that do not halve the violation end it, and so many in all.
+MOST_STALLED, MOST_STEPS = 60, 300
+
+
+@final
+@dataclass(frozen=True)
+class Settled:
+    """Where reweighting ended.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        The fit, in units of y.
+    scale : float
+        The scale of its residuals.
+    violation : float
+        Relative violation of the optimality condition at that scale.
+    residual : ndarray of shape (n_rows,)
+        Residuals, in units of the scale.
+    """
+
+    params: Array
+    scale: float
+    violation: float
+    residual: Array
+
+
+@final
+@dataclass(frozen=True)
+class _State:
+    """Params and residuals in units of y, and the point at their scale."""
+
+    params: Array
+    residual: Array
+    scale: float
+    point: Point
+    violation: float
+
+
+@final
+class Reweighting:
+    """Steps of fit and scale at once.
+
+    Parameters
+    ----------
+    objective_at : callable
+        ``objective_at(scale)`` returns the objective in units of a scale.
+    measure : callable
+        The scale of residuals.
+    line : callable
+        How it changes along a line.
+    step_rule : callable
+        As for `newton`.
+    floor : float
+        Scales no larger count as 0.
+    """
+
+    def __init__(
+        self,
+        objective_at: Callable[[float], Objective],
+        measure: Callable[[Array], float],
+        line: Line,
+        step_rule: StepRule,
+        floor: float,
+    ) -> None:
+        self._objective_at, self._measure, self._line = objective_at, measure, line
+        self._step_rule, self._floor = step_rule, floor
+        self._rows = objective_at(1.0).rows
+
+    def settle(self, start: Array, tol: float) -> Settled | None:
+        """Return where steps from a start end; None if the scale vanishes.
+
+        Before the violation is below ``tol`` if they do not settle, or if the rule's
+        steps have no Hessian for Newton's method on both: whole fits go on from there.
+        """
+        residual = self._objective_at(1.0).residual(start)
+        now = best = self._state(start, residual)
+        goal, least, stalled = NEAR, np.inf, 0
+        for _ in range(MOST_STEPS):
+            if now is None or now.violation <= tol or stalled > MOST_STALLED:
+                break
+            trial = None
+            if now.violation <= goal:
+                if self._step_rule is not direct_step:
+                    break
+                trial, goal = self._newton(now), LATER * now.violation
+            if trial is not None and trial.violation <= PROGRESS * now.violation:
+                now, goal = trial, NEAR
+            else:
+                now = self._majorised(now)
+            if now is None or best is None:
+                break
+            stalled = 0 if now.violation <= 0.5 * least else stalled + 1
+            least = min(least, now.violation)
+            best = now if now.violation <= best.violation else best
+        if now is None or best is None:
+            return None
+        return Settled(best.params, best.scale, best.violation, best.point.residual)
+
+    def _state(self, params: Array, residual: Array) -> _State | None:
+        """Return the point at the scale of residuals in units of y."""
+        scale = self._measure(residual)
+        if not scale > self._floor:
+            return None
+        objective = self._objective_at(scale)
+        point = objective.evaluate(params / scale, residual / scale)
+        violation = objective.stationarity(point)
+        return _State(params, residual, scale, point, violation)
+
+    def _change(self, direction: Array) -> Array:
+        """Return by how much residuals change along a direction."""
+        self._rows.passes += 1
+        return -self._rows.predict(direction)
+
+    def _majorised(self, now: _State) -> _State | None:
+        """Return the minimum of the parabolas that touch the loss from above."""
+        objective = now.point.objective
+        curvature = objective.curvature(now.point, 1.0)
+        step = self._step_rule(objective, now.point, curvature, None)
+        direction = now.scale * step.direction
+        residual = now.residual + self._change(direction)
+        return self._state(now.params + direction, residual)
+
+    def _newton(self, now: _State) -> _State | None:
+        """Return where Newton's step for fit and scale leads to; None if it has none.
+
+        The Hessian at a fixed scale need not be positive definite where the two settle.
+        """
+        objective, columns = now.point.objective, np.flatnonzero(self._rows.varies)
+        self._rows.passes += 0.5
+        drift = drift_at(objective, now.point)
+        hessian = objective.hessian(objective.curvature(now.point), columns)
+        right = np.column_stack([now.point.gradient, drift])[columns]
+        step = np.zeros((now.params.size, 2))
+        step[columns] = -now.scale * least_norm_solve(hessian, right)[0]
+        direction, tangent = step.T
+        residual = now.residual + self._change(direction)
+        change = self._change(tangent)
+        length = self._length(residual, change, now.scale)
+        if length is None:
+            return None
+        params = now.params + direction + length * tangent
+        return self._state(params, residual + length * change)
+
+    def _length(self, residual: Array, change: Array, scale: float) -> float | None:
+        """Return by how much the log scale changes, on the line that the fit takes.
+
+        None if that is too much. Where the scale moves faster than the one it is
+        measured at, it changes against the disagreement.
+        """
+        scale_at = self._line(residual, change, REACHES[-1])
+        excess = partial(excess_at, scale_at, scale)
+        # Residuals whose scale vanishes on the line have a logarithm of -inf.
+        with np.errstate(divide="ignore"):
+            here = excess(0.0)
+            for reach in REACHES:
+                for end in (reach, -reach):
+                    if excess(end) * here <= 0:
+                        return root_between(excess, 0.0, end)
+        return None

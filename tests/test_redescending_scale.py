@@ -1,0 +1,166 @@
+"""The scale of a redescending loss: it agrees with its fit, or a warning says so."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import L1Regressor, RobustRegressor
+from robustreg.fitting import scaled
+from robustreg.losses import make_loss, relative_weight
+from robustreg.rows import FormedRows
+from robustreg.scale import MAD_FACTOR, find_fixed_point
+
+LOSSES = "tukey", "welsch", "cauchy"
+ALPHAS = 5e-5, 1e-4, 1e-3, 1e-2, 0.1
+
+
+def far_rows(seed=0):
+    """Return little noise, two rows for a param, and a tenth of the rows wrong in X."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(50, 20))
+    y = X @ rng.normal(0, 50, 20) + 0.05 * rng.normal(size=50)
+    X[rng.choice(50, 5, replace=False)] = 2 * rng.normal(size=(5, 20))
+    return X, y
+
+
+def heavy_tails(n, p, seed, df=2.0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p))
+    return X, X.sum(axis=1) + rng.standard_t(df, size=n)
+
+
+def mad_of(model, X, y):
+    return MAD_FACTOR * np.median(np.abs(y - model.predict(X)))
+
+
+def reweighted(X, y, loss, alpha, most=5000):
+    """Return the scale at which fit and scale settle by turns, from the L1 fit.
+
+    And by how much the last turn changed the fit.
+    """
+    start = L1Regressor().fit(X, y)
+    params = np.append(start.coef_, start.intercept_)
+    design = np.column_stack([X, np.ones(len(y))])
+    ridge = np.sqrt(alpha) * np.eye(design.shape[1])
+    ridge[-1, -1] = 0.0
+    for _ in range(most):
+        residual = y - design @ params
+        scale = MAD_FACTOR * np.median(np.abs(residual))
+        root = np.sqrt(
+            relative_weight(make_loss(loss, None), residual / scale) / len(y)
+        )
+        rows = np.vstack([root[:, None] * design, ridge])
+        last, target = params, np.append(root * y, 0 * params)
+        params = np.linalg.lstsq(rows, target, rcond=None)[0]
+        moved = np.abs(design @ (params - last)).max() / scale
+        if moved < 1e-10:
+            break
+    return scale, moved
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_a_good_fit_is_not_lost_on_the_way_to_its_scale(loss, alpha):
+    X, y = far_rows(1)
+    model = RobustRegressor(loss, alpha=alpha).fit(X, y)
+    assert mad_of(model, X, y) == pytest.approx(model.scale_, rel=1e-7)
+    assert np.linalg.norm(model.coef_) > 100 and model.outliers_.sum() < 25
+    scale, moved = reweighted(X, y, loss, alpha)
+    assert moved > 1e-6 or model.scale_ == pytest.approx(scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("shape", [(40, 16), (60, 20)])
+def test_few_rows_a_param_settle_where_reweighting_does(loss, shape):
+    same = 0
+    for seed in range(12):
+        X, y = heavy_tails(*shape, seed)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = RobustRegressor(loss).fit(X, y)
+        agrees = mad_of(model, X, y) == pytest.approx(model.scale_, rel=1e-7)
+        assert agrees or caught
+        scale, moved = reweighted(X, y, loss, 0.0, most=1000)
+        same += moved > 1e-8 or model.scale_ == pytest.approx(scale, rel=1e-6)
+    # Of two fixed points as near as each other, Newton's method may take the other.
+    assert same >= 11
+
+
+# Samples whose fit jumps where its scale would agree.
+JUMPS = [(1, "tukey", 0.3), (2, "welsch", 0.3), (8, "tukey", 0.5)]
+
+
+@pytest.mark.parametrize(("seed", "loss", "beta"), JUMPS)
+def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypatch):
+    X, y = heavy_tails(200, 10, seed, df=1.5)
+    fits, fit = [], scaled.Scaled.fit
+
+    def counted(self, *args):
+        fits.append(self.problem.loss)
+        return fit(self, *args)
+
+    monkeypatch.setattr(scaled.Scaled, "fit", counted)
+    model = RobustRegressor(loss, beta=beta, alpha=0.01)
+    with pytest.warns(ConvergenceWarning, match=r"no scale .* near s = \d") as caught:
+        model.fit(X, y)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert f"the scale {mad_of(model, X, y):.4g}"[:-1] in message
+    for way_out in ("a number as scale", "a larger beta", "a convex and smooth loss"):
+        assert way_out in message
+    redescending = [one for one in fits if not one.facts.convex]
+    assert len(redescending) <= 16
+    assert abs(mad_of(model, X, y) / model.scale_ - 1) < 0.15
+    assert model.outliers_.mean() < 0.5
+
+
+@pytest.mark.parametrize("below", [1.01, 1.3, 5.0])
+@pytest.mark.parametrize("above", [0.99, 0.6])
+@pytest.mark.parametrize("start", [0.2, 3.0])
+def test_a_jump_is_noticed(below, above, start):
+    seen = []
+
+    def measure_at(scale):
+        seen.append(scale)
+        return scale * (below if scale < 1 else above)
+
+    found = find_fixed_point(measure_at, start, 1e-9, jumps=True)
+    assert not found.converged and len(seen) <= 40
+    # The side that agrees better.
+    off = below if found.scale < 1 else above
+    assert found.disagreement == pytest.approx(np.log(off))
+    assert abs(found.disagreement) <= min(np.log(below), -np.log(above)) + 1e-12
+    assert found.scale in seen
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.2, -3.0, -30.0])
+def test_a_continuous_scale_is_found(rate):
+    def measure_at(scale):
+        return scale**rate * 2.0 ** (1 - rate)
+
+    found = find_fixed_point(measure_at, 3.0, 1e-9, jumps=True)
+    assert found.converged and found.scale == pytest.approx(2.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["tukey", "welsch", "talwar", "hampel"])
+def test_a_fit_that_rejects_all_rows_warns(loss):
+    X, y = heavy_tails(100, 3, 0)
+    model = RobustRegressor(loss, scale=1e-3, alpha=0.1)
+    with pytest.warns(UserWarning, match="rejects nearly all rows: .* mean of") as seen:
+        model.fit(X, y)
+    assert len(seen) == 1 and model.weights_.mean() < 0.01
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_few_rows_a_column_take_few_gram_matrices(loss, monkeypatch):
+    X, y = heavy_tails(300, 90, 1)
+    made, gram = [], FormedRows.gram
+    monkeypatch.setattr(
+        FormedRows, "gram", lambda self, *a: made.append(1) or gram(self, *a)
+    )
+    RobustRegressor("smooth_l1").fit(X, y)
+    convex = len(made)
+    RobustRegressor(loss).fit(X, y)
+    assert len(made) - convex <= 4 * convex
