@@ -31,6 +31,7 @@ from scipy.optimize import OptimizeResult
 from robustreg.linalg import EPS
 from robustreg.objective import Objective
 from robustreg.rows import Array
+from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.interior_point.last_step import active_kinks, finished
 
@@ -43,8 +44,9 @@ NEARLY, AGAIN = 1e-5, 1e-2
 CERTAIN = 1e-9
 # Under a curved penalty params are only as close as the root of the gap, until the
 # kinks are the right ones: a fit that has converged goes on for so many iterations,
-# unless its gap is within this share of the tolerance.
-EXTRA_ITERATIONS, EXACT = 6, 1e-6
+# unless its gap is within this share of the tolerance. Not if params are so many, or the
+# tolerance so loose, that one answer is not promised.
+EXTRA_ITERATIONS, EXACT, CLOSE = 6, 1e-6, 1e-8
 # So many iterations in a row that do not halve the complementarity ask for care, and so
 # many end the search.
 FEW_STALLED, MOST_STALLED = 3, 30
@@ -82,7 +84,9 @@ def interior_point(
     state = _central(equations, start, width)
     best: OptimizeResult | None = None
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
-    exactly = EXACT * tol if equations.curvature.any() else np.inf
+    few = start.size <= MOST_DIRECT_PARAMS
+    promised = few and tol <= CLOSE and equations.curvature.any()
+    exactly = EXACT * tol if promised else np.inf
     first_state, iteration = state, 0
     first = scale = _size(equations, state)
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
