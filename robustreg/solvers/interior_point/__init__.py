@@ -44,8 +44,8 @@ NEARLY, AGAIN = 1e-5, 1e-2
 CERTAIN = 1e-9
 # Under a curved penalty params are only as close as the root of the gap, until the
 # kinks are the right ones: a fit that has converged goes on for so many iterations,
-# unless its gap is within this share of the tolerance. Not if params are so many, or the
-# tolerance so loose, that one answer is not promised.
+# unless its gap is within this share of the tolerance. Not where one answer is not
+# promised: if params are many, or the tolerance is looser than the last number.
 EXTRA_ITERATIONS, EXACT, CLOSE = 6, 1e-6, 1e-8
 # So many iterations in a row that do not halve the complementarity ask for care, and so
 # many end the search.
