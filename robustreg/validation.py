@@ -85,12 +85,14 @@ PATH_CONSTRAINTS: dict[str, list[Any]] = {
 }
 # More params would need more subsets than anyone can wait for.
 MOST_MM_PARAMS = 2000
+# Subsets of a small fit take about a minute for each half million.
+MOST_SUBSETS = 10**7
 # Of the estimate with a high breakdown point: a loss of its own.
 MM_CONSTRAINTS: dict[str, list[Any]] = {
     "efficiency": [Interval(Real, 0, 1, closed="neither")],
     # With less, S-estimates are least squares for all that anyone could tell.
     "breakdown": [Interval(Real, 0.01, 0.5, closed="both")],
-    "n_subsets": [Interval(Integral, 0, None, closed="left")],
+    "n_subsets": [Interval(Integral, 0, MOST_SUBSETS, closed="both")],
     "random_state": ["random_state"],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ ROUGH = 1e-3
 RIDGE = 1e-12
 # Steps of reweighting from least squares to nearly least absolute deviations.
 L1_STEPS = 20
+# So many residuals of candidates are held at once, or those of so many candidates.
+MOST_RESIDUALS, LEAST_AT_ONCE = 2**20, 500
 # Products of columns are formed for so many entries at a time.
 MOST_ENTRIES = 2**20
 
@@ -147,32 +150,71 @@ def _search(
     cloud: Cloud, criterion: SCriterion, n_subsets: int, rng: np.random.Generator
 ) -> Array:
     """Return the coordinates of the best few candidates."""
-    coords = _candidates(cloud, n_subsets, rng)
-    for steps, kept in TOURNAMENT:
-        coords = _refined(cloud, coords, criterion, steps)
-        residual = cloud.target - coords @ cloud.design.T
-        scales = criterion.scales(residual, cloud.weight, ROUGH**2)
-        missed = criterion.missed(residual, cloud.weight, scales)
-        coords = _distinct(coords, scales, missed, kept)
-    return coords
+    (steps, kept), *rounds = TOURNAMENT
+    best = np.empty((0, cloud.design.shape[1]))
+    for coords in _candidates(cloud, n_subsets, rng):
+        refined = _refined(cloud, coords, criterion, steps)
+        if len(best) == kept:
+            refined = _rivals(cloud, criterion, refined, best[-1])
+        best = _winners(cloud, criterion, np.vstack([best, refined]), kept)
+    for steps, kept in rounds:
+        refined = _refined(cloud, best, criterion, steps)
+        best = _winners(cloud, criterion, refined, kept)
+    return best
 
 
-def _candidates(cloud: Cloud, n_subsets: int, rng: np.random.Generator) -> Array:
-    """Return the coordinates that the search starts from.
+def _rivals(cloud: Cloud, criterion: SCriterion, coords: Array, worst: Array) -> Array:
+    """Return the candidates whose scale is no larger than that of the worst winner.
+
+    Their mean loss at its scale tells, without their own [1]_.
+
+    References
+    ----------
+    .. [1] Salibian-Barrera, M., Yohai, V. J. (2006), section 2; as in `s_estimate`.
+    """
+    residual = cloud.target - np.vstack([worst, coords]) @ cloud.design.T
+    scale = criterion.scales(residual[:1], cloud.weight, ROUGH**2)
+    mean = criterion.missed(residual[1:], cloud.weight, np.repeat(scale, len(coords)))
+    return coords[mean <= criterion.share]
+
+
+def _winners(cloud: Cloud, criterion: SCriterion, coords: Array, most: int) -> Array:
+    """Return the candidates of smallest scale."""
+    residual = cloud.target - coords @ cloud.design.T
+    scales = criterion.scales(residual, cloud.weight, ROUGH**2)
+    missed = criterion.missed(residual, cloud.weight, scales)
+    return _distinct(coords, scales, missed, most)
+
+
+def _candidates(
+    cloud: Cloud, n_subsets: int, rng: np.random.Generator
+) -> Iterator[Array]:
+    """Yield the coordinates that the search starts from, no more than memory holds.
 
     Without subsets those of the central rows only: a fit of all rows might lead into
     a valley that far rows have made, and its scale might be smaller.
     """
     if not n_subsets:
-        return _by_reweighting(cloud, cloud.central)
-    subsets = nonsingular_subsets(cloud.directions, cloud.weight, n_subsets, rng)
-    size = np.linalg.norm(cloud.design[subsets], axis=2)
-    left = cloud.design[subsets] / size[:, :, None]
-    exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
+        yield _by_reweighting(cloud, cloud.central)
+        return
+    side = max(LEAST_AT_ONCE, MOST_RESIDUALS // len(cloud.design))
+    for first in range(0, n_subsets, side):
+        yield _exact_fits(cloud, min(side, n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)
     nearest = distance <= weighted_median(distance, cloud.weight) * (1 + TIE)
     halves = np.vstack([np.ones_like(nearest), nearest, cloud.central])
-    return np.vstack([exact[:, :, 0], _by_reweighting(cloud, halves)])
+    yield _by_reweighting(cloud, halves)
+
+
+def _exact_fits(cloud: Cloud, n_subsets: int, rng: np.random.Generator) -> Array:
+    """Return the fits of random subsets, once of each that is drawn."""
+    drawn = nonsingular_subsets(cloud.directions, cloud.weight, n_subsets, rng)
+    _, first = np.unique(np.sort(drawn, axis=1), axis=0, return_index=True)
+    subsets = drawn[np.sort(first)]
+    size = np.linalg.norm(cloud.design[subsets], axis=2)
+    left = cloud.design[subsets] / size[:, :, None]
+    exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
+    return np.asarray(exact[:, :, 0])
 
 
 def _distinct(coords: Array, scales: Array, missed: Array, most: int) -> Array:
