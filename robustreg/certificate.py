@@ -18,16 +18,19 @@ References
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 from robustreg.linalg import (
     EPS,
     SMALLEST_RCOND,
+    cholesky_solve,
     conjugate_gradients,
     factorise,
+    jacobi,
     solve_symmetric,
 )
 from robustreg.objective import Model, Objective, Point
-from robustreg.rows import Array
+from robustreg.rows import Array, Index
 
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
 # of its terms are feasible in floating point.
@@ -35,6 +38,8 @@ ROUNDING = 64.0
 PROJECTIONS = 6
 # Beyond this many constraints the projection does not form their Gram matrix.
 MOST_COLUMNS = 2000
+# An orthogonal decomposition of more entries costs too much.
+MOST_ROOT_ENTRIES = 10**6
 # A row this close to where its loss becomes linear, in units of that breakpoint, counts
 # as being there: its curvature shows no optimum to be the only one.
 AT_END = 1e-7
@@ -171,12 +176,28 @@ def _projected(objective: Objective, slopes: Array, excess: Array) -> Array:
     columns = np.flatnonzero(excess)
     step = np.zeros_like(excess)
     if columns.size <= MOST_COLUMNS:
-        gram = objective.rows.gram(objective.weight * room, columns)
-        step[columns] = solve_symmetric(gram, excess[columns])
+        weight = objective.weight * room
+        step[columns] = _solved(objective, weight, columns, excess[columns])
     else:
         step = _krylov_projection(objective, objective.weight * room, excess)
     objective.rows.passes += 1
     return slopes - room * objective.rows.predict(step)
+
+
+def _solved(objective: Objective, c: Array, columns: Index, right: Array) -> Array:
+    """Return ``gram(c)^-1 right``, by a root of it where it has lost its digits."""
+    gram = objective.rows.gram(c, columns)
+    solution, rcond = cholesky_solve(gram, right)
+    if rcond > SMALLEST_RCOND:
+        return solution
+    if objective.rows.n_rows * columns.size > MOST_ROOT_ENTRIES:
+        return solve_symmetric(gram, right)
+    scale = jacobi(gram.diagonal())
+    root = objective.rows.root(c, columns) * scale
+    _, size, basis = scipy.linalg.svd(root, full_matrices=False)
+    kept = size > EPS * max(root.shape) * size.max(initial=0.0)
+    size, basis = size[kept], basis[kept]
+    return np.asarray(scale * (((basis @ (scale * right)) / size**2) @ basis))
 
 
 def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:

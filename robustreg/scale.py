@@ -17,6 +17,8 @@ Array = NDArray[Any]
 
 # 1 / Phi^-1(3/4) makes the median absolute residual consistent at the Gaussian.
 MAD_FACTOR = float(1 / norm.ppf(0.75))
+# No residual is so small, in logarithms, beside the largest.
+SMALLEST_LOG = -1500.0
 # Huber's proposal 2 clips at this many scales, as MASS does.
 PROPOSAL2_CLIP = 1.345
 # A fit at one scale is repeated until the scale it gives agrees to this.
@@ -198,9 +200,8 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     weight = weight / total
     size = np.abs(residual)
     largest = float(size[weight > 0].max())
-    if k * k * float(weight @ (size > 0)) <= share:
+    if largest == 0:
         return 0.0
-
     with np.errstate(divide="ignore"):
         log_size = np.log(size / largest)
 
@@ -209,7 +210,10 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
         clipped = np.exp(np.minimum(log_size - log_scale, np.log(k)))
         return float(weight @ (clipped * clipped)) - share
 
-    root = brentq(excess, -1500.0, 40.0, xtol=1e-14, rtol=1e-14)
+    # Too many residuals are 0, if those that are not cannot make up the share.
+    if excess(SMALLEST_LOG) <= 0:
+        return 0.0
+    root = brentq(excess, SMALLEST_LOG, 40.0, xtol=1e-14, rtol=1e-14)
     return float(largest * np.exp(root))
 
 

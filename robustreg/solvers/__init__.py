@@ -40,6 +40,9 @@ SHARE_OF_REDUCED = 0.1
 # A tie among optimal fits is broken by a fit that is solved this closely, in no more
 # than so many multiplier updates.
 TIGHT_TOL, TIE_ITERATIONS = 1e-12, 100
+# A fit that failed with a gap of this share of its objective is tried by another solver
+# if data has no more entries: of more the other one costs too much.
+LOST, MOST_RESCUED_ENTRIES = 0.1, 10**5
 
 
 class UnsuitableSolverError(ValueError):
@@ -60,10 +63,14 @@ class Solver:
         ``previous`` may be that of a like problem, or None.
     needs : dict
         Facts of the objective, by name, and the value that each must have.
+    rescues : bool
+        Whether it is tried where the solver of choice fails: because it is of another
+        kind, and sees what that one does not.
     """
 
     run: Run
     needs: dict[str, bool]
+    rescues: bool = False
 
     def mismatches(self, facts: dict[str, bool]) -> list[str]:
         """Return the names of the facts that do not match."""
@@ -98,6 +105,8 @@ def solve(
     if name not in suitable:
         raise UnsuitableSolverError(_explanation(solver, facts, suitable))
     result = SOLVERS[name].run(objective, start, tol, max_iter, previous)
+    if solver == "auto" and _is_lost(result, objective, max_iter):
+        result = _rescued(objective, result, suitable, tol, max_iter)
     if result.success and not result.get("unique") and facts["few params"]:
         slopes = _slopes(objective, result)
         allowed = allowed_gap(objective, result.point, tol, slopes)
@@ -112,6 +121,28 @@ def solve(
         if point.value <= result.fun + allowed + objective.exact_value:
             result.gap += max(point.value - result.fun, 0.0)
             result.point, result.x, result.fun = point, point.params, point.value
+    return result
+
+
+def _is_lost(result: OptimizeResult, objective: Objective, max_iter: int) -> bool:
+    """Return whether a solver that had steps left knows nothing of the optimum."""
+    stopped = not result.success and result.nit < max_iter
+    small = objective.rows.n_rows * objective.n_params <= MOST_RESCUED_ENTRIES
+    return bool(stopped and small and result.gap > LOST * abs(result.fun))
+
+
+def _rescued(
+    objective: Objective,
+    result: OptimizeResult,
+    suitable: list[str],
+    tol: float,
+    max_iter: int,
+) -> OptimizeResult:
+    """Return the result of a solver of another kind, if it knows more."""
+    for name in suitable[1:]:
+        if SOLVERS[name].rescues:
+            other = SOLVERS[name].run(objective, result.x, tol, max_iter, None)
+            result = other if other.gap < result.gap else result
     return result
 
 
@@ -316,6 +347,7 @@ SOLVERS: dict[str, Solver] = {
     "proximal-newton": Solver(
         partial(_run_newton, step_rule=proximal_step),
         {"convex loss": True, "smooth loss": True},
+        rescues=True,
     ),
     "l-bfgs-b": Solver(
         partial(_afresh, method=l_bfgs_b),
@@ -339,5 +371,6 @@ SOLVERS: dict[str, Solver] = {
     "linprog": Solver(
         partial(_afresh, method=linear_program),
         {"piecewise linear loss": True, "l2 part in the penalty": False},
+        rescues=True,
     ),
 }
