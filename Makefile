@@ -5,7 +5,7 @@ OLDEST_BIN := .venv-oldest/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 
-.PHONY: demo test lint types bench docs oldest clean
+.PHONY: demo test lint types bench fuzz docs oldest clean
 # Two targets may install into the same environment.
 .NOTPARALLEL:
 
@@ -35,6 +35,11 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/interval_coverage.py
 	$(BIN)/python benchmarks/efficiency.py
 	$(BIN)/python benchmarks/robustness.py --again
+
+# A hundred thousand random hard problems, each fit judged from its own coefficients; more
+# than an hour.
+fuzz: .venv/.test
+	$(BIN)/python benchmarks/fuzz.py
 
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

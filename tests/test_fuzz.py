@@ -1,0 +1,42 @@
+"""Random hard problems: each fit is judged from its own coefficients.
+
+`benchmarks/fuzz.py` draws many more of them, and larger ones.
+"""
+
+import numpy as np
+import pytest
+from fuzz_checks import Around, contradictions, faults, improvement, run
+from fuzz_problems import draw
+
+ROWS = 1_000
+BLOCKS = [range(start, start + 25) for start in range(0, 400, 25)]
+
+
+@pytest.mark.parametrize("numbers", BLOCKS, ids=lambda block: f"from {block[0]}")
+def test_random_problems_have_no_faults(numbers):
+    found = []
+    for number in numbers:
+        problem = draw(number, ROWS)
+        outcome = run(problem)
+        wrong = faults(problem, outcome) + contradictions(problem, outcome, number)
+        found += [f"{problem.describe()}: {sentence}" for sentence in wrong]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("number", range(0, 400, 4))
+def test_the_checks_see_a_fit_that_is_a_little_off(number):
+    problem = draw(number, ROWS)
+    outcome = run(problem)
+    around = Around(problem, outcome.model)
+    sure = not (outcome.unconverged or outcome.collapsed) and around.typical > 0
+    if not (sure and around.varies.any()):
+        return
+    # One column's share of the prediction moves by a hundredth of the scale.
+    model, column = outcome.model, int(np.flatnonzero(around.varies)[0])
+    model.coef_ = model.coef_.copy()
+    model.coef_[column] += 0.01 * model.scale_ * around.unit[0]
+    moved = Around(problem, model)
+    still = np.zeros(moved.design.shape[1])
+    higher = moved.value(still) - around.value(still)
+    if higher > 100 * (moved.slack + 1e-9 * around.typical):
+        assert improvement(moved) > 0.5 * higher
