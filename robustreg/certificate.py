@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from robustreg.linalg import (
     EPS,
@@ -43,6 +44,8 @@ MOST_ROOT_ENTRIES = 10**6
 # A row this close to where its loss becomes linear, in units of that breakpoint, counts
 # as being there: its curvature shows no optimum to be the only one.
 AT_END = 1e-7
+# A charge of this share of the value is of no account.
+NEGLIGIBLE = 1e-14
 # Near the point rows keep this share of their curvature, or count as having none, and
 # leaving those out may let the squared norm of the gradient grow by this factor.
 KEPT, MAY_GROW = 0.9, 2.0
@@ -70,19 +73,24 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     # No objective is below 0, unless rows are held on their linear side.
     trivial = np.inf if objective.linear.any() else point.value
     low, high = objective.loss.facts.slopes
+    bound, flat = trivial, objective.penalty_curvature() == 0
     for _ in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
         adjoint = objective.adjoint(slopes)
-        excess = _excess(objective, point, adjoint)
         rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
-        if np.abs(excess).max(initial=0.0) <= rounding:
+        stiff = flat | _is_faint(objective, point, slopes, rounding)
+        excess = _excess(objective, point, adjoint, stiff)
+        missed = np.abs(excess) > rounding
+        if not missed[flat].any():
             share = _feasible_share(objective, adjoint, rounding)
-            slopes = share * slopes
-            adjoint = share * adjoint - (1 - share) * objective.linear
-            bound = _fenchel_young(objective, point, slopes, adjoint, rounding)
-            return float(min(bound, trivial))
+            feasible = share * adjoint - (1 - share) * objective.linear
+            trial = share * slopes
+            found = _fenchel_young(objective, point, trial, feasible, stiff, rounding)
+            bound = min(bound, found)
+        if not missed.any():
+            break
         slopes = _projected(objective, slopes, excess)
-    return float(trivial)
+    return float(bound)
 
 
 def local_gap(
@@ -143,14 +151,31 @@ def local_gap(
     return 0.5 * (np.sqrt(square) + np.sqrt(rounding)) ** 2 / (KEPT * share)
 
 
-def _excess(objective: Objective, point: Point, adjoint: Array) -> Array:
+def _is_faint(
+    objective: Objective, point: Point, slopes: Array, rounding: float
+) -> NDArray[np.bool_]:
+    """Return which params have so little curvature of the penalty that noise counts.
+
+    The conjugate charges the square of an excess over the curvature, and the excess
+    holds the rounding errors of the adjoint and of the residuals that slopes are of.
+    """
+    curvature = objective.penalty_curvature()
+    steepest = objective.loss.facts.largest_curvature
+    noise = objective.noise * steepest if np.isfinite(steepest) else 0.0
+    charge = objective.n_params * (rounding + noise) ** 2
+    allowed = NEGLIGIBLE * abs(point.value)
+    return (curvature > 0) & (charge > 2 * curvature * allowed)
+
+
+def _excess(
+    objective: Objective, point: Point, adjoint: Array, stiff: NDArray[np.bool_]
+) -> Array:
     """Return the adjoint minus its prescribed value, 0 where none is prescribed.
 
     A param that is 0 and has a kink there leaves an interval, and where the penalty
-    is curved the conjugate pays for an excess.
+    is curved the conjugate pays for an excess, unless the param is stiff.
     """
-    flat = objective.penalty_curvature() == 0
-    pinned = flat & ((objective.l1 == 0) | (point.params != 0))
+    pinned = stiff & ((objective.l1 == 0) | (point.params != 0))
     return np.where(pinned, adjoint - _wanted(objective, point), 0.0)
 
 
@@ -224,7 +249,12 @@ def _feasible_share(objective: Objective, adjoint: Array, rounding: float) -> fl
 
 
 def _fenchel_young(
-    objective: Objective, point: Point, slopes: Array, adjoint: Array, rounding: float
+    objective: Objective,
+    point: Point,
+    slopes: Array,
+    adjoint: Array,
+    stiff: NDArray[np.bool_],
+    rounding: float,
 ) -> float:
     """Return the bound of the module's formula for feasible slopes.
 
@@ -235,9 +265,10 @@ def _fenchel_young(
     wanted = _wanted(objective, point)
     flat = objective.penalty_curvature() == 0
     limited = np.where(flat, np.clip(adjoint, -l1, l1), adjoint)
-    # Where the penalty is curved the conjugate's charge, a square, is the smaller.
-    pinned = flat & ((l1 == 0) | (point.params != 0))
-    limited = np.where(pinned & (np.abs(adjoint - wanted) <= rounding), wanted, limited)
+    # Elsewhere the conjugate's charge, a square over the curvature, is the smaller.
+    at_zero = (l1 > 0) & (point.params == 0)
+    target = np.where(at_zero, np.clip(adjoint, -l1, l1), wanted)
+    limited = np.where(stiff & (np.abs(adjoint - target) <= rounding), target, limited)
     missed = float(np.abs(adjoint - limited).sum())
     pairing = limited[:-1] * coef
     conjugate = objective.penalty.conjugate(limited[:-1])

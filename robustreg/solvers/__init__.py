@@ -294,7 +294,8 @@ def _run_row_space(
     options = ("auto", SHARE_OF_REDUCED * tol, max_iter)
     inner = solve(space.objective, space.reduced(objective, start), *options)
     point = objective.evaluate(space.restored(inner.x))
-    slopes = _slopes(space.objective, inner)
+    slopes = inner.get("slopes")
+    slopes = space.slopes(inner.point) if slopes is None else slopes
     gap = duality_gap(objective, point, slopes)
     if gap > allowed_gap(objective, point, tol, slopes):
         others = [

@@ -44,9 +44,11 @@ def direct_step(
     same = last is not None and np.array_equal(hessian, last.hessian)
     factor = last.factor if last is not None and same else factorise(hessian)
     if factor.rcond < SMALLEST_RCOND:
-        dependent = dependent_solve(hessian, point.gradient)
-        if dependent is not None:
-            return _dependent_step(hessian, point.gradient, dependent)
+        # A ridge too faint for the Gram matrix to show is one all the same.
+        if not objective.penalty_curvature().any():
+            dependent = dependent_solve(hessian, point.gradient)
+            if dependent is not None:
+                return _dependent_step(hessian, point.gradient, dependent)
         if curvature.min(initial=0.0) < 0:
             return Step(np.zeros_like(point.params), 0.0, singular=True)
         root = objective.hessian_root(curvature, np.arange(objective.n_params))

@@ -23,6 +23,8 @@ from robustreg.solvers.quadratic import minimize_l1_quadratic
 SMALLEST_GROWTH = 10
 # A ridge of this share of the diagonal makes the model of duplicate columns definite.
 RIDGE = 1e-11
+# The penalty's own curvature does so above this share, which rounding leaves standing.
+DEFINITE = 1e-14
 
 
 def proximal_step(
@@ -33,7 +35,8 @@ def proximal_step(
     columns = working_set(objective, point)
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
-    hessian[diagonal] += RIDGE * hessian[diagonal]
+    definite = objective.penalty_curvature(columns) > DEFINITE * hessian[diagonal]
+    hessian[diagonal] += np.where(definite, 0.0, RIDGE * hessian[diagonal])
     l1, start = objective.l1[columns], point.params[columns]
     if curvature.min(initial=0.0) < 0 and factorise(hessian).rcond == 0:
         return Step(np.zeros_like(point.params), 0.0, singular=True)

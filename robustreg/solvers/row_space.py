@@ -26,7 +26,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.linalg import EPS, SMALLEST_RCOND
-from robustreg.objective import Objective
+from robustreg.objective import RESOLVED, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Standard
 
@@ -51,6 +51,22 @@ class RowSpace:
     objective: Objective
     inverse: Array
     lift: Callable[[Array], Array]
+
+    def slopes(self, point: Point) -> Array:
+        """Return the slopes at a reduced point; their adjoint is that of its z.
+
+        They are the representer's numbers u over the weights wherever those cannot be
+        told from the loss's slopes at residuals with their rounding errors: where the
+        fit all but interpolates, such slopes are rounding errors themselves.
+        """
+        objective, z = self.objective, point.params[:-1]
+        weight, loss = objective.weight, objective.loss
+        own = loss.gradient(point.residual)
+        every = np.arange(own.size)
+        error = RESOLVED * objective.residual_error(point, every)
+        u = np.divide(self.inverse.T @ z, weight, where=weight > 0, out=own.copy())
+        near = np.abs(u - own) <= error * loss.curvature(point.residual)
+        return np.where(near, u, own)
 
     def reduced(self, full: Objective, params: Array) -> Array:
         """Return the reduced params of the projection of params on the row space."""
