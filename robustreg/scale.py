@@ -38,8 +38,9 @@ RESOLUTION = 1e-10
 ROUNDING = 16.0
 EPS = float(np.finfo(np.float64).eps)
 # Between two scales whose disagreements differ by so many times more than they do, the
-# fit jumps. The scale of residuals that move with the fit changes a few times as fast.
-STEEPEST = 200.0
+# fit jumps. The scale of residuals that move with the fit changes a few times as fast,
+# seldom thirty times.
+STEEPEST = 40.0
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.
 FLATTEST = -1e-12
 
