@@ -85,7 +85,14 @@ def names_of(estimator: Any) -> list[str]:
     fallback = [f"x{j}" for j in range(np.size(estimator.coef_))]
     names = [str(name) for name in vars(estimator).get("feature_names_in_", fallback)]
     fitted = estimator.get_params(deep=False).get("fit_intercept", True)
-    return [*names, "intercept"] if fitted else names
+    return [*names, _free_name("intercept", names)] if fitted else names
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    """Return a name in as many parentheses as make it no column's."""
+    while name in taken:
+        name = f"({name})"
+    return name
 
 
 def coefficients_of(estimator: Any) -> Array:
@@ -231,7 +238,7 @@ def _check_columns(fitted: Fitted) -> None:
         )
     if fitted.df <= 0:
         raise ValueError(
-            f"Standard errors need more rows than the {fitted.columns.size} "
+            f"Standard errors need more rows than the {fitted.rank} "
             f"coefficients. Got {fitted.n_obs:g}, the sum of the weights, which count "
             "rows. Multiply weights that do not until their sum is the number of rows."
         )
@@ -256,7 +263,7 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
                 f"{exact_share:.0%} of the rows are fitted {exactly}, so that the "
                 f"errors have no density at the fit. {way_out} cov_type='bootstrap'."
             )
-        most = min(fitted.columns.size, size.size - 1)
+        most = min(fitted.rank, size.size - 1)
         free = fitted.weight * (size <= np.partition(size, most)[most])
         room = max(-low, high)
     left = np.abs(fitted.rows.adjoint(fitted.weight * slopes * (free == 0)))

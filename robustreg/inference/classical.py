@@ -75,4 +75,4 @@ def _correction(fitted: Fitted, divisor: float) -> float:
     """Return Huber's k, from the variance of psi' with a divisor."""
     m = _positive_mean(fitted)
     square = float(fitted.weight @ (fitted.curvature - m) ** 2) / divisor
-    return 1 + fitted.columns.size * square / (fitted.n_obs * m**2)
+    return 1 + fitted.rank * square / (fitted.n_obs * m**2)

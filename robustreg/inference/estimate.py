@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.bootstrap import (
     check_refit,
     resampled_coefficients,
@@ -25,6 +26,7 @@ from robustreg.inference.checks import (
     check_groups,
     check_options,
     coefficients_of,
+    is_mm,
     kind_of,
     names_of,
 )
@@ -36,9 +38,12 @@ from robustreg.inference.families import (
     EVERY_NAME,
     KINDS,
 )
-from robustreg.losses import Loss
+from robustreg.losses import Loss, make_loss
 from robustreg.rows import Array, present, taken
 from robustreg.validation import check_inference_data
+
+# With fewer rows expected beyond a quantile, no normal distribution describes it.
+FEWEST_BEYOND = 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Estimate:
         Their covariance.
     df : float
         Degrees of freedom of the t distribution; infinite for the normal one.
+    n_obs : float
+        How many rows the weights count.
     draws : ndarray of shape (n_resamples, n_coefs) or None
         The coefficients of the bootstrap's resamples.
     """
@@ -66,6 +73,7 @@ class Estimate:
     coef: Array
     covariance: Array
     df: float
+    n_obs: float
     draws: Array | None = None
 
 
@@ -96,9 +104,33 @@ def estimate(
         check_choice("kernel", options["kernel"], KERNELS)
         if cov_type == BOOTSTRAP:
             check_options(BOOTSTRAP, {}, options)
-            return _bootstrap(estimator, data, n_bootstrap, random_state)
-        loss = check_analytic(estimator, cov_type)
-        return _analytic(estimator, loss, data, cov_type, options)
+            found = _bootstrap(estimator, data, n_bootstrap, random_state)
+        else:
+            loss = check_analytic(estimator, cov_type)
+            found = _analytic(estimator, loss, data, cov_type, options)
+    _warn_if_extreme(estimator, found.n_obs)
+    return found
+
+
+def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
+    """Warn of a quantile beyond which too few rows lie to tell where it is."""
+    if not isinstance(estimator, RobustLinearModel) or is_mm(estimator):
+        return
+    loss = make_loss(estimator.loss, estimator.beta, estimator.quantile)
+    low, high = loss.facts.slopes
+    tilted = loss.facts.piecewise_linear or low + high != 0
+    if not (loss.facts.bounded_slope and tilted):
+        return
+    beyond = n_obs * min(-low, high) / (high - low)
+    if beyond < FEWEST_BEYOND * (1 - 1e-9):
+        warnings.warn(
+            f"About {beyond:.2g} of {n_obs:g} rows lie beyond quantile "
+            f"{high / (high - low):.4g}, and at least {FEWEST_BEYOND} should: standard "
+            "errors and intervals say too little. Use a quantile nearer to 0.5, or "
+            "more rows.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _analytic(
@@ -132,7 +164,7 @@ def _analytic(
     covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
     coef = coefficients_of(estimator)
-    return Estimate(cov_type, fitted.names, coef, covariance, float(df))
+    return Estimate(cov_type, fitted.names, coef, covariance, float(df), fitted.n_obs)
 
 
 def _bootstrap(
@@ -163,5 +195,6 @@ def _bootstrap(
             RuntimeWarning,
             stacklevel=4,
         )
+    n_obs = float(weight.sum())
     covariance = np.atleast_2d(np.cov(draws, rowvar=False))
-    return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, draws)
+    return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)

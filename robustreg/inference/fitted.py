@@ -13,7 +13,7 @@ from robustreg.inference.density import at_width, deviation, spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Index, Rows, signed_gram
+from robustreg.rows import Array, Index, Rows, design_rank, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
@@ -25,6 +25,8 @@ DEPENDENT = 1e-12
 # The residual of a row that a kinked loss passes through is 0 up to this share of a
 # typical one, as in quantreg, and this many rounding errors.
 ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
+# A variance this small beside its largest possible one has lost half of its digits.
+LOST = 1e-8
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -65,9 +67,10 @@ class Inverse:
         """The inverse."""
         return np.asarray(self.outer @ self.outer.T)
 
-    def around(self, middle: Array) -> Array:
-        """Return ``outer @ middle @ outer.T``."""
-        return np.asarray(self.outer @ middle @ self.outer.T)
+    def around(self, root: Array) -> Array:
+        """Return ``outer @ root.T @ root @ outer.T``, whose diagonal is never < 0."""
+        image = root @ self.outer.T
+        return np.asarray(image.T @ image)
 
 
 @dataclass(frozen=True)
@@ -139,8 +142,13 @@ class Fitted:
 
     @property
     def df(self) -> float:
-        """Rows less params."""
-        return self.n_obs - self.columns.size
+        """Rows less what they determine."""
+        return self.n_obs - self.rank
+
+    @cached_property
+    def rank(self) -> int:
+        """How many params the design determines."""
+        return design_rank(self.rows, self.weight)
 
     @cached_property
     def slopes(self) -> Array:
@@ -230,13 +238,18 @@ class Fitted:
     def sandwich(self, bread: Inverse, meat: Array) -> Array:
         """Return ``bread @ gram(meat) @ bread``, for a meat that is not negative.
 
-        The product with the bread's half cancels: where columns all but depend on each
-        other it is made of the rows, not of their Gram matrix.
+        Products with a Gram matrix cancel where columns all but depend on each other,
+        and where rows without errors hold a coefficient: there it is made of the rows.
         """
-        if bread.delicate:
-            image = self.rows.root(self.weight * meat, self.columns) @ bread.half
-            return bread.around(image.T @ image)
-        return bread.around(bread.half.T @ self.gram(meat) @ bread.half)
+        if not bread.delicate:
+            middle = bread.half.T @ self.gram(meat) @ bread.half
+            result = np.asarray(bread.outer @ middle @ bread.outer.T)
+            most = np.linalg.norm(bread.outer, axis=1) ** 2 * np.trace(middle)
+            if (result.diagonal() > LOST * most).all():
+                return result
+        return bread.around(
+            self.rows.root(self.weight * meat, self.columns) @ bread.half
+        )
 
     def _refuse_dependent(self, null: Array) -> None:
         """Refuse null directions by the names of the columns that they move."""

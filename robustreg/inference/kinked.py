@@ -37,7 +37,7 @@ def iid(fitted: Fitted, bandwidth: str) -> Array:
     .. [1] Koenker, R., Bassett, G. (1982). Tests of linear hypotheses and L1
        estimation. Econometrica 50, 1577-1583.
     """
-    q, n, p = fitted.quantile, fitted.n_obs, fitted.columns.size
+    q, n, p = fitted.quantile, fitted.n_obs, fitted.rank
     residual, size = fitted.snapped, np.abs(fitted.snapped)
     zero = np.ceil(fitted.weight @ (size == 0))
     width = max(p + 1, int(np.ceil(n * BANDWIDTHS[bandwidth](n, q))))
@@ -50,7 +50,9 @@ def iid(fitted: Fitted, bandwidth: str) -> Array:
         )
     nearest = np.sort(Ranked(residual, fitted.weight, size).at(ranks))
     slope = L1Regressor().fit((ranks / fitted.df)[:, None], nearest).coef_[0]
-    return q * (1 - q) * _positive(slope) ** 2 * fitted.inverse_gram(_ones(fitted))
+    return (
+        q * (1 - q) * _positive(fitted, slope) ** 2 * fitted.inverse_gram(_ones(fitted))
+    )
 
 
 def nid(fitted: Fitted, bandwidth: str) -> Array:
@@ -62,7 +64,7 @@ def nid(fitted: Fitted, bandwidth: str) -> Array:
         above.coef - below.coef, above.intercept - below.intercept
     )
     gap = fitted.predict(between[fitted.columns])
-    noise = 1e-8 * _positive(fitted.mean(np.abs(gap)))
+    noise = 1e-8 * _positive(fitted, fitted.mean(np.abs(gap)))
     crossed = float(fitted.weight @ (gap <= noise)) / n
     if not (above.success and below.success):
         warnings.warn(
@@ -135,7 +137,7 @@ def _kernel_density(fitted: Fitted, bandwidth: str, kernel: str) -> float:
     """Return the mean of ``K(r / h) / h``, with statsmodels' h."""
     size = deviation(fitted.target, fitted.weight, fitted.n_obs)
     h = _width(fitted, bandwidth, size)
-    return _positive(fitted.mean(at_width(kernel, fitted.residual, h)))
+    return _positive(fitted, fitted.mean(at_width(kernel, fitted.residual, h)))
 
 
 def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
@@ -143,7 +145,7 @@ def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
     q = fitted.quantile
     h = inside(q, BANDWIDTHS[bandwidth](fitted.n_obs, q))
     distance = float(norm.ppf(q + h) - norm.ppf(q - h))
-    return distance * _positive(spread(fitted.residual, fitted.weight, size))
+    return distance * _positive(fitted, spread(fitted.residual, fitted.weight, size))
 
 
 def _ones(fitted: Fitted) -> Array:
@@ -151,12 +153,19 @@ def _ones(fitted: Fitted) -> Array:
     return np.ones_like(fitted.residual)
 
 
-def _positive(spread: float) -> float:
+def _positive(fitted: Fitted, spread: float) -> float:
     """Return a spread of residuals or a density; refuse what is not positive."""
-    if not spread > 0:
+    if spread > 0:
+        return float(spread)
+    if float(fitted.weight @ (fitted.snapped == 0)) > fitted.rank:
         raise ValueError(
             "The residuals next to the fit are all equal, so that their density has "
             "no finite estimate: too many rows are fitted exactly. "
             "Use cov_type='bootstrap'."
         )
-    return float(spread)
+    raise ValueError(
+        f"{fitted.n_obs:g} rows are too few for quantile {fitted.quantile:.4g}: none "
+        "lies between the fits of the quantiles next to it, so that the errors' "
+        "density has no finite estimate. Use a quantile nearer to 0.5, or "
+        "cov_type='bootstrap'."
+    )

@@ -49,8 +49,8 @@ def clustered(fitted: Fitted, groups: Index, bread: Inverse, slopes: Array) -> A
     """Return the clustered sandwich of a bread and the rows' slopes."""
     n_groups, n = int(groups.max()) + 1, fitted.n_obs
     correction = n_groups / (n_groups - 1) * (n - 1) / fitted.df
-    meat = _gram_of_groups(fitted, groups, bread.half, fitted.weight * slopes)
-    return correction * bread.around(meat)
+    root = _root_of_groups(fitted, groups, bread.half, fitted.weight * slopes)
+    return correction * bread.around(root)
 
 
 def _by_leverage(fitted: Fitted, power: int) -> Array:
@@ -76,15 +76,16 @@ def _leverage(fitted: Fitted, bread: Inverse) -> Array:
     return fitted.curvature * square
 
 
-def _gram_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Array:
-    """Return ``sum_g s_g s_g'``, ``s_g`` half's product with a group's adjoint of v.
+def _root_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Array:
+    """Return a root of ``sum_g s_g s_g'``, ``s_g = half' X_g' v_g`` of each group.
 
+    A sum that is 0 but for rounding stays so, which its square among others would not.
     Rows are worked through in the order of their groups, so that only the last group
     of a stretch is carried to the next.
     """
     order = np.argsort(groups, kind="stable")
     size = max(1, FORMED_ENTRIES // fitted.rows.n_params)
-    result = np.zeros((fitted.columns.size, fitted.columns.size))
+    root = np.zeros((0, fitted.columns.size))
     carry, last = np.zeros(fitted.columns.size), -1
     for place in stretches(order.size, size):
         index = order[place]
@@ -95,8 +96,8 @@ def _gram_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Arr
         if code[0] == last:
             sums[0] += carry
         else:
-            result += np.outer(carry, carry)
-        result += sums[:-1].T @ sums[:-1]
+            root = np.vstack([root, carry])
+        root = np.asarray(np.linalg.qr(np.vstack([root, sums[:-1]]), mode="r"))
         carry, last = sums[-1], int(code[-1])
     fitted.rows.passes += 1
-    return result + np.outer(carry, carry)
+    return np.vstack([root, carry])

@@ -99,7 +99,8 @@ def coef_table(
     -------
     pandas.DataFrame
         A row for each feature, named by ``feature_names_in_`` or ``x0, x1, ...``, and
-        then ``"intercept"`` if one was fitted. Columns ``coef``, ``std_err``,
+        then ``"intercept"`` if one was fitted (``"(intercept)"`` if a feature has that
+        name). Columns ``coef``, ``std_err``,
         ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
         ``upper``. Its ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
         the normal distribution.
