@@ -37,6 +37,8 @@ MOST_PARTITIONED = 2**17
 RESOLUTION = 1e-10
 ROUNDING = 16.0
 EPS = float(np.finfo(np.float64).eps)
+# Sums of weights carry rounding errors of this share; a tie is a tie up to them.
+TIE = 1e-12
 # Between two scales whose disagreements differ by so many times more than they do, the
 # fit jumps. The scale of residuals that move with the fit changes a few times as fast,
 # seldom thirty times.
@@ -111,8 +113,7 @@ def _equal_median(values: Array) -> float:
 
 def _middle(values: Array, sums: Array, total: float) -> float:
     """Return the middle of the two candidates at which sums pass half of the total."""
-    # Sums of weights carry rounding errors; a tie is a tie up to them.
-    slack = 1e-12 * total
+    slack = TIE * total
     lower = values[np.searchsorted(sums, total / 2 - slack)]
     upper = values[np.searchsorted(sums, total / 2 + slack)]
     return float(lower + (upper - lower) / 2)
@@ -181,6 +182,26 @@ def mad_along(
     return along
 
 
+def mad_of_each(residual: Array, weights: Array) -> tuple[Array, Array]:
+    """Return the MAD of each row of residuals, and its gradient by these.
+
+    Parameters
+    ----------
+    residual, weights : ndarray of shape (n_fits, n_rows)
+        Residuals, and how often each stands.
+    """
+    size, each = np.abs(residual), np.arange(len(residual))
+    order = np.argsort(size, axis=1)
+    sums = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    total = sums[:, -1:]
+    median, gradient = np.zeros(len(size)), np.zeros_like(size)
+    for slack in (-TIE * total, TIE * total):
+        row = order[each, np.argmax(sums >= total / 2 + slack, axis=1)]
+        median += size[each, row] / 2
+        gradient[each, row] += np.sign(residual[each, row]) / 2
+    return MAD_FACTOR * median, MAD_FACTOR * gradient
+
+
 def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     """Return Huber's proposal 2 [1]_ for given residuals.
 
@@ -226,6 +247,8 @@ SCALES: dict[str, Callable[[Array, Array, int], float]] = {
 COUNTED = frozenset({"proposal2"})
 # Those that few rows determine, for residuals that move along a line.
 LINES = {"mad": mad_along}
+# Those that are measured of many fits at once, with their gradients.
+OF_EACH = {"mad": mad_of_each}
 
 
 def spread(y: Array, weight: Array) -> float:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.linear_model import HuberRegressor
 
 from robustreg import (
@@ -12,6 +13,7 @@ from robustreg import (
     RobustRegressor,
     SmoothL1Regressor,
 )
+from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference import coef_covariance, coef_table
 
 RNG = np.random.default_rng(3)
@@ -169,3 +171,93 @@ def test_bootstrap_says_how_many_fits_warned():
 
 def test_bootstrap_refuses_groups_of_another_shape():
     refused(f"shape ({N},)", cov_type="bootstrap", groups=GROUPS[:5])
+
+
+def convex(loss, n=60, **params):
+    """Return a model of one of the losses, its rows and the counts of 40 resamples."""
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(n, 2))
+    y = 1 + rows @ [1.0, -1.0] + rng.standard_t(3, size=n)
+    counts = np.random.RandomState(0).multinomial(n, np.full(n, 1 / n), size=40)
+    return RobustRegressor(loss, **params).fit(rows, y), rows, y, counts
+
+
+CONVEX = ["l2", "l1", "quantile", "smooth_l1", "huber", "pseudo_huber", "log_cosh"]
+
+
+@pytest.mark.parametrize("scale", [1.0, "mad"])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"quantile": 0.8}, {"fit_intercept": False}, {"alpha": 0.1}],
+    ids=["plain", "quantile", "no intercept", "l2"],
+)
+@pytest.mark.parametrize("loss", CONVEX)
+def test_resamples_are_the_fits_of_their_counts(loss, params, scale):
+    model, rows, y, counts = convex(loss, scale=scale, **params)
+    found = coef_covariance(
+        model, rows, y, cov_type="bootstrap", n_bootstrap=40, random_state=0
+    )
+    fits = [clone(model).fit(rows, y, weight) for weight in counts]
+    draws = np.array([[*fit.coef_, fit.intercept_] for fit in fits])
+    if not model.fit_intercept:
+        draws = draws[:, :-1]
+    np.testing.assert_allclose(found, np.cov(draws, rowvar=False), rtol=1e-6)
+
+
+def counted_fits(monkeypatch, model, rows, y, **options):
+    """Return how many fits a bootstrap makes one by one, and its table."""
+    fit, made = RobustLinearModel.fit, []
+
+    def counted(self, *args, **kwargs):
+        made.append(self)
+        return fit(self, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RobustLinearModel, "fit", counted)
+        options = {"cov_type": "bootstrap", "random_state": 0, **options}
+        table = coef_table(model, rows, y, **options)
+    return len(made), table
+
+
+@pytest.mark.parametrize("loss", CONVEX)
+def test_resamples_of_few_rows_are_fitted_together(monkeypatch, loss):
+    """One by one only the fit that compares the data, and a few that do not settle."""
+    model, rows, y, _ = convex(loss, n=200)
+    made, _ = counted_fits(monkeypatch, model, rows, y, n_bootstrap=200)
+    assert 1 <= made <= 4
+
+
+def test_resamples_that_leave_the_fit_open_are_fitted_one_by_one(monkeypatch):
+    """Two groups' medians: even counts have many, of which one is documented."""
+    rng = np.random.default_rng(0)
+    group = np.repeat([[0.0], [1.0]], 15, axis=0)
+    y = rng.normal(size=30) + group[:, 0]
+    model = L1Regressor().fit(group, y)
+    made, table = counted_fits(monkeypatch, model, group, y, n_bootstrap=100)
+    assert 20 < made < 101
+    counts = np.random.RandomState(0).multinomial(30, np.full(30, 1 / 30), size=100)
+    medians = [np.median(np.repeat(y[15:], c[15:])) for c in counts]
+    medians = medians - np.array([np.median(np.repeat(y[:15], c[:15])) for c in counts])
+    np.testing.assert_allclose(table.loc["x0", "std_err"], np.std(medians, ddof=1))
+
+
+def test_processes_change_nothing():
+    for model in (KINKED, RobustRegressor("tukey").fit(X, Y)):
+        one, two = (resampled(model, 60, random_state=0, n_jobs=k) for k in (None, 2))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_number_of_processes_is_none_or_whole():
+    for n_jobs in (0, 1.5, "all"):
+        refused("n_jobs must be None or a whole number", n_jobs=n_jobs)
+
+
+@pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
+def test_resamples_whose_scale_collapses_are_counted():
+    """Four rows of ten are not on the line, and many resamples hold fewer."""
+    x = np.arange(10.0).reshape(-1, 1)
+    y = x[:, 0] + np.where(np.arange(10) < 4, [3.0, -2, 5, -7, 0, 0, 0, 0, 0, 0], 0)
+    for y_of in (y + 1e-3 * np.arange(10) ** 2 * (np.arange(10) == 9), np.zeros(10)):
+        model = RobustRegressor().fit(x, y_of)
+        with pytest.warns(RuntimeWarning, match=r"\d+ of 30 resampled fits warned"):
+            coef_covariance(model, x, y_of, cov_type="bootstrap", n_bootstrap=30)

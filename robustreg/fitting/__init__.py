@@ -11,6 +11,7 @@ from robustreg.fitting.absent import with_absent
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
+from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.scaled import Scaled, estimated_scale
 from robustreg.losses import relative_weight
 from robustreg.objective import Point
@@ -23,10 +24,12 @@ __all__ = [
     "Fit",
     "Initial",
     "Problem",
+    "Resampling",
     "answer",
     "fit_from",
     "fit_problem",
     "fit_targets",
+    "resampling",
     "with_absent",
     "within_reach",
 ]

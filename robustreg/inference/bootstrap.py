@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.scaled_loss import ScaledLossModel
+from robustreg.fitting import Resampling, resampling
 from robustreg.inference.checks import coefficients_of, is_penalised
 from robustreg.rows import Array, Index, make_rows
 from robustreg.scale import weighted_median
@@ -19,6 +25,42 @@ from robustreg.scale import weighted_median
 FOREIGN_PREDICTION = 1e-4
 # With more resamples lost than this share, those left say too little.
 MOST_LOST = 0.5
+# Resamples are drawn, and shared out, so many at a time, or with so many weights.
+PORTION, MOST_DRAWN = 50, 2**19
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many resamples are drawn, by what, and how many processes fit them.
+
+    Parameters
+    ----------
+    n_resamples : int
+        How many.
+    random : RandomState
+        Draws them.
+    n_jobs : int or None
+        As `coef_table` documents it.
+    """
+
+    n_resamples: int
+    random: np.random.RandomState
+    n_jobs: int | None
+
+
+def check_plan(n_bootstrap: Any, random_state: Any, n_jobs: Any) -> Plan:
+    """Return the plan of a bootstrap; refuse numbers that are none of resamples."""
+    if not isinstance(n_bootstrap, Integral) or n_bootstrap < 2:
+        raise ValueError(
+            f"n_bootstrap must be a whole number, at least 2. Got {n_bootstrap!r}."
+        )
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise ValueError(
+            "n_jobs must be None or a whole number other than 0; -1 takes all "
+            f"processors. Got {n_jobs!r}."
+        )
+    jobs = None if n_jobs is None else int(n_jobs)
+    return Plan(int(n_bootstrap), check_random_state(random_state), jobs)
 
 
 def check_refit(estimator: Any, X: Any, y: Array, weight: Array) -> None:
@@ -66,29 +108,85 @@ class Resamples:
 
 
 def resampled_coefficients(
-    estimator: Any,
-    X: Any,
-    y: Array,
-    weight: Array,
-    groups: Index | None,
-    n_bootstrap: int,
-    random: np.random.RandomState,
+    estimator: Any, X: Any, y: Array, weight: Array, groups: Index | None, plan: Plan
 ) -> Resamples:
     """Return the fits of resamples.
 
-    X is never copied: a resample is a weight for each row, how often it was drawn.
+    X is never copied: a resample is a weight for each row, how often it was drawn. All
+    are drawn here, and shared out in portions that do not depend on ``n_jobs``.
     """
-    draws, absent, warned = [], [], 0
     estimable = _estimable(estimator, X, weight)
-    for _ in range(n_bootstrap):
-        counts = _draw(weight, groups, random)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            model = clone(estimator).fit(X, y, sample_weight=counts)
-        warned += bool(caught)
-        draws.append(coefficients_of(model))
-        absent.append(_absent(model, X, counts, estimable))
-    return Resamples(np.array(draws), np.array(absent), warned)
+    fits = _Fits(estimator, X, y, estimable, _together(estimator, X, y, weight))
+    portions = Parallel(n_jobs=plan.n_jobs)(
+        delayed(fits.of)(counts) for counts in _drawn(weight, groups, plan)
+    )
+    return Resamples(
+        np.concatenate([found.draws for found in portions]),
+        np.concatenate([found.absent for found in portions]),
+        sum(found.n_warned for found in portions),
+    )
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """The fits of some data under weights: together where they can be, or clones.
+
+    Parameters
+    ----------
+    estimator, X, y
+        What is fitted to what.
+    estimable : ndarray of bool of shape (n_coefs,)
+        Coefficients that have no estimate but by a column that varies.
+    together : Resampling or None
+        How fits are found together.
+    """
+
+    estimator: Any
+    X: Any
+    y: Array
+    estimable: NDArray[np.bool_]
+    together: Resampling | None
+
+    @np.errstate(under="ignore")
+    def of(self, counts: Array) -> Resamples:
+        """Return the fits of some resamples, an array of shape (n, n_rows)."""
+        shape, warned = (len(counts), self.estimable.size), 0
+        draws, absent = np.zeros(shape), np.zeros(shape, dtype=bool)
+        left = np.ones(len(counts), dtype=bool)
+        if self.together is not None:
+            found = self.together.fit(counts)
+            every = np.column_stack([found.coef, found.intercept])
+            draws, left = every[:, : shape[1]], ~found.done
+        for i in np.flatnonzero(left):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                model = clone(self.estimator).fit(
+                    self.X, self.y, sample_weight=counts[i]
+                )
+            warned += bool(caught)
+            draws[i] = coefficients_of(model)
+            absent[i] = _absent(model, self.X, counts[i], self.estimable)
+        return Resamples(draws, absent, warned)
+
+
+def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | None:
+    """Return how the fits of resamples are found together, None if they are not."""
+    if not isinstance(estimator, ScaledLossModel):
+        return None
+    problem = estimator._problem(
+        make_rows(X, weight, estimator.fit_intercept),
+        y,
+        weight,
+        estimator._checked_loss(),
+        estimator.scale,
+        float(np.finfo(X.dtype).eps),
+    )
+    return resampling(
+        problem,
+        estimator.coef_,
+        estimator.intercept_,
+        float(estimator.scale_),
+    )
 
 
 def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
@@ -113,6 +211,14 @@ def _absent(
     """
     zero = (coefficients_of(model) == 0) & estimable
     return zero & ~_estimable(model, X, counts) if zero.any() else zero
+
+
+def _drawn(weight: Array, groups: Index | None, plan: Plan) -> Iterator[Array]:
+    """Yield portions of resamples: how often each row stands in each."""
+    size = min(max(MOST_DRAWN // weight.size, 1), PORTION)
+    for start in range(0, plan.n_resamples, size):
+        n = min(size, plan.n_resamples - start)
+        yield np.array([_draw(weight, groups, plan.random) for _ in range(n)])
 
 
 def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) -> Array:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.bootstrap import (
+    Plan,
     check_refit,
     resampled_coefficients,
     without_lost,
@@ -92,8 +91,7 @@ def estimate(
     data: Data,
     cov_type: str | None,
     options: Mapping[str, Any],
-    n_bootstrap: int,
-    random_state: Any,
+    plan: Plan,
 ) -> Estimate:
     """Return coefficients and their covariance, by the family of ``cov_type``."""
     # Underflow is meant wherever it happens: what is too small counts as 0.
@@ -104,7 +102,7 @@ def estimate(
         check_choice("kernel", options["kernel"], KERNELS)
         if cov_type == BOOTSTRAP:
             check_options(BOOTSTRAP, {}, options)
-            found = _bootstrap(estimator, data, n_bootstrap, random_state)
+            found = _bootstrap(estimator, data, plan)
         else:
             loss = check_analytic(estimator, cov_type)
             found = _analytic(estimator, loss, data, cov_type, options)
@@ -167,31 +165,23 @@ def _analytic(
     return Estimate(cov_type, fitted.names, coef, covariance, float(df), fitted.n_obs)
 
 
-def _bootstrap(
-    estimator: Any, data: Data, n_bootstrap: int, random_state: Any
-) -> Estimate:
+def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
     """Return the covariance of the coefficients of resamples."""
-    if not isinstance(n_bootstrap, Integral) or n_bootstrap < 2:
-        raise ValueError(
-            f"n_bootstrap must be a whole number, at least 2. Got {n_bootstrap!r}."
-        )
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups, live = None, present(weight)
     if data.groups is not None:
         (groups,) = taken(live, check_groups(data.groups, len(y), weight))
     X, y, weight = taken(live, X, y, weight)
-    random = check_random_state(random_state)
     check_counts(weight, groups, coefficients_of(estimator).size)
     check_refit(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
-    found = resampled_coefficients(
-        estimator, X, y, weight, groups, int(n_bootstrap), random
-    )
+    found = resampled_coefficients(estimator, X, y, weight, groups, plan)
     draws = without_lost(found, names)
     if found.n_warned:
         warnings.warn(
-            f"{found.n_warned} of {n_bootstrap} resampled fits warned, of a tolerance "
-            "that was not met or a scale that collapsed. They are counted as they are.",
+            f"{found.n_warned} of {plan.n_resamples} resampled fits warned, of a "
+            "tolerance that was not met or a scale that collapsed. They are counted as "
+            "they are.",
             RuntimeWarning,
             stacklevel=4,
         )

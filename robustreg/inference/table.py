@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
+from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.rows import Array
@@ -34,6 +35,7 @@ def coef_table(
     n_bootstrap: int = 1000,
     interval: str | None = None,
     random_state: Any = None,
+    n_jobs: int | None = None,
 ) -> pandas.DataFrame:
     """Return coefficients, standard errors, tests and confidence intervals.
 
@@ -94,6 +96,9 @@ def coef_table(
         standard error. None takes percentiles. P-values agree with it.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
+    n_jobs : int or None, default=None
+        How many processes share the fits of the resamples; None is one, and -1 as many
+        as there are processors. The resamples do not depend on it.
 
     Returns
     -------
@@ -186,8 +191,7 @@ def coef_table(
         Data(X, y, sample_weight, groups),
         cov_type,
         {"bandwidth": bandwidth, "kernel": kernel},
-        n_bootstrap,
-        random_state,
+        check_plan(n_bootstrap, random_state, n_jobs),
     )
     percentile = found.draws is not None and interval != "normal"
     df = found.df if use_t else np.inf
@@ -209,6 +213,7 @@ def coef_covariance(
     kernel: str | None = None,
     n_bootstrap: int = 1000,
     random_state: Any = None,
+    n_jobs: int | None = None,
 ) -> Array:
     """Return the covariance matrix of the coefficients; needs no pandas.
 
@@ -216,7 +221,7 @@ def coef_covariance(
     ----------
     estimator, X, y, sample_weight, cov_type, groups
         As for `coef_table`.
-    bandwidth, kernel, n_bootstrap, random_state
+    bandwidth, kernel, n_bootstrap, random_state, n_jobs
         As for `coef_table`.
 
     Returns
@@ -245,8 +250,7 @@ def coef_covariance(
         Data(X, y, sample_weight, groups),
         cov_type,
         {"bandwidth": bandwidth, "kernel": kernel},
-        n_bootstrap,
-        random_state,
+        check_plan(n_bootstrap, random_state, n_jobs),
     )
     return found.covariance
 

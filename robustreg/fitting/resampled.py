@@ -1,0 +1,171 @@
+"""Fits of the same few rows under many weights, at little more than their arithmetic.
+
+Most of what a small fit costs is Python's. Of a convex loss whose fit is the only one,
+it does not matter how that is found: from the fit of all rows, the fits of many weights
+go there together. Those that do not arrive, or may not be the only ones, are left to
+`fit_problem`. Of the few weights for which several scales agree with their own fits,
+the one that is found is the one that leads there from the scale of all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustreg.fitting.precision import answer
+from robustreg.fitting.problem import Problem
+from robustreg.rows import Array
+from robustreg.scale import OF_EACH, spread, weighted_median
+from robustreg.solvers.many_newton import Measure, Smooth, many_newton
+from robustreg.solvers.many_vertices import ManyFits, many_vertices
+
+# Of more rows times params, or of more params, the arithmetic outweighs the rest.
+MOST_ENTRIES, MOST_PARAMS = 2**16, 30
+# Scales below this share of the spread of y may have collapsed.
+MAY_COLLAPSE = 1e-6
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The fits of many weights, in original units.
+
+    Parameters
+    ----------
+    coef : ndarray of shape (n_weights, n_features)
+        Coefficients.
+    intercept : ndarray of shape (n_weights,)
+        Intercepts.
+    done : ndarray of bool of shape (n_weights,)
+        Which fits were found; the others are of no account.
+    """
+
+    coef: Array
+    intercept: Array
+    done: NDArray[np.bool_]
+
+
+@final
+class Resampling:
+    """A problem whose fits under other weights are looked for together.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem with the weights of the fit that is known.
+    coef : ndarray of shape (n_features,)
+        The coefficients of that.
+    intercept, scale : float
+        Its intercept and scale, in units of y.
+    """
+
+    def __init__(
+        self, problem: Problem, coef: Array, intercept: float, scale: float
+    ) -> None:
+        self._problem, self._scale = problem, scale
+        self._center = problem.rows.standard.constant * weighted_median(
+            problem.y, problem.weight
+        )
+        params = problem.rows.standard.from_original(
+            coef.astype(np.float64), float(intercept)
+        )
+        params[-1] -= self._center
+        self._columns = np.flatnonzero(problem.rows.varies)
+        self._near = params[self._columns]
+
+    def fit(self, weights: Array) -> Resampled:
+        """Return the fits of many weights, an array of shape (n_weights, n_rows)."""
+        # What overflows does not arrive.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = self._found(weights)
+        rows = self._problem.rows
+        params = np.zeros((len(weights), rows.n_params))
+        params[:, self._columns] = found.params
+        params[:, -1] += self._center
+        coef = np.zeros((len(weights), rows.n_params - 1))
+        intercept = np.zeros(len(weights))
+        for i in np.flatnonzero(found.done):
+            coef[i], intercept[i] = answer(
+                rows.standard, params[i], self._scale, self._problem.eps
+            )
+        return Resampled(coef, intercept, found.done)
+
+    def _found(self, weights: Array) -> ManyFits:
+        """Return params of the columns that vary, around the centre of y."""
+        problem, measure = self._problem, self._measure
+        if not problem.loss.facts.piecewise_linear:
+            smooth = Smooth(self._design, self._target, problem.loss, self._l2)
+            found, scales = many_newton(
+                smooth, weights, self._near, self._scale, measure, problem.max_iter
+            )
+        else:
+            ends = problem.loss.facts.slopes
+            found = many_vertices(self._design, self._target, weights, ends, self._near)
+            scales = np.full(len(weights), self._scale)
+            if measure is not None:
+                residual = self._target - found.params @ self._design.T
+                scales, _ = measure(residual, weights)
+        return ManyFits(found.params, found.done & (scales > self._least_scale))
+
+    @cached_property
+    def _measure(self) -> Measure | None:
+        """What measures the scale, None if it is given."""
+        name = self._problem.scale
+        return OF_EACH[name] if isinstance(name, str) else None
+
+    @cached_property
+    def _least_scale(self) -> float:
+        """The scale from which none has collapsed."""
+        if self._measure is None:
+            return 0.0
+        typical = spread(self._problem.y, self._problem.weight)
+        return MAY_COLLAPSE * typical if typical > 0 else np.inf
+
+    @cached_property
+    def _design(self) -> Array:
+        """The columns of the design that vary."""
+        rows = self._problem.rows
+        return rows.few(np.arange(rows.n_rows))[:, self._columns]
+
+    @cached_property
+    def _target(self) -> Array:
+        """The targets around their centre."""
+        return self._problem.y - self._center
+
+    @cached_property
+    def _l2(self) -> Array:
+        """The penalty's curvature of params of the columns that vary."""
+        rows = self._problem.rows
+        penalty = self._problem.penalty.rescaled(rows.standard.unit)
+        curvature = penalty.curvature(np.zeros(rows.n_params - 1))
+        return np.append(curvature, 0.0)[self._columns]
+
+
+def resampling(
+    problem: Problem, coef: Array, intercept: float, scale: float
+) -> Resampling | None:
+    """Return how the fits of other weights are found together, None if one by one.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem with the weights of the fit that is known.
+    coef : ndarray of shape (n_features,)
+        The coefficients of that.
+    intercept, scale : float
+        Its intercept and scale, in units of y.
+    """
+    rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
+    few = rows.n_params <= MOST_PARAMS and rows.n_rows * rows.n_params <= MOST_ENTRIES
+    curved = bool(penalty.curvature(np.zeros(rows.n_params - 1)).any())
+    smooth = bool(np.isfinite(facts.largest_curvature))
+    suits = facts.convex and (smooth or (facts.piecewise_linear and not curved))
+    measured = not isinstance(problem.scale, str) or problem.scale in OF_EACH
+    if not (few and suits and measured) or penalty.l1.any() or not rows.varies.any():
+        return None
+    if problem.solver != "auto":
+        return None
+    return Resampling(problem, coef, intercept, scale)

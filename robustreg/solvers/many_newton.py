@@ -1,0 +1,219 @@
+"""Newton's method for many weights of the same few rows at once.
+
+For a convex and smooth loss at a scale that is given, or jointly with the scale that a
+function of the residuals measures,
+
+    F(b, s) = sum_i w_i loss'(r_i / s) x_i - l2 b / s = 0,     log measure(r) = log s.
+
+Each fit takes full steps from one that is near. Those that do not settle are left to
+methods with line searches. What a step costs in Python, the fits of all weights share.
+
+Cost: n k^2 for each step of each fit, with k params.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustreg.losses import Loss
+from robustreg.rows import Array
+from robustreg.solvers.many_vertices import ManyFits
+
+# A fit is done when a Newton step promises this share of the objective, and its scale
+# agrees with that of its residuals to this.
+PROMISE, SCALE_RTOL = 1e-20, 1e-12
+# Fits that take more steps than this go another way.
+MOST_STEPS = 30
+# A Hessian whose eigenvalues spread by more leaves open which fit is optimal.
+SMALLEST_RCOND = 1e-8
+# Residuals this close to a breakpoint, relatively, are at it.
+AT_BREAKPOINT = 1e-6
+# A step changes the logarithm of the scale by no more than this.
+LONGEST = 0.7
+# Where the measured scale answers a change of the assumed one by nearly as much, or
+# more, Newton's method does not apply, and the measured scale is the next one.
+LEAST_SLOPE = 0.05
+
+# ``measure(residual, weights)`` returns the scale of each fit's residuals and its
+# gradient by these.
+Measure = Callable[[Array, Array], tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Rows, a loss and the l2 part of a penalty.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_rows, n_params)
+        The rows.
+    target : ndarray of shape (n_rows,)
+        Their targets, in units of y.
+    loss : Loss
+        A convex and smooth loss.
+    l2 : ndarray of shape (n_params,)
+        Curvature of the penalty of the params over the scale.
+    """
+
+    design: Array
+    target: Array
+    loss: Loss
+    l2: Array
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The equations of many fits at a point, and their derivatives.
+
+    ``step`` is the Newton step at this scale, ``turn`` what it loses as the logarithm
+    of the scale grows, ``promise`` the share of the objective that the step promises;
+    ``regular`` says of which fits the Hessian is positive definite.
+    """
+
+    step: Array
+    turn: Array
+    promise: Array
+    regular: NDArray[np.bool_]
+
+
+def many_newton(
+    problem: Smooth,
+    weights: Array,
+    near: Array,
+    scale: float,
+    measure: Measure | None,
+    max_iter: int,
+) -> tuple[ManyFits, Array]:
+    """Fit a smooth loss for many weights.
+
+    Parameters
+    ----------
+    problem : Smooth
+        What is fitted.
+    weights : ndarray of shape (n_weights, n_rows)
+        Non-negative, and of a positive sum each.
+    near : ndarray of shape (n_params,)
+        A fit near the others, in units of y.
+    scale : float
+        Its scale.
+    measure : callable or None
+        Measures the scale of residuals; None keeps the scale.
+    max_iter : int
+        Largest number of steps.
+
+    Returns
+    -------
+    ManyFits
+        The fits that were found.
+    ndarray of shape (n_weights,)
+        Their scales.
+    """
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    params = np.tile(near, (len(weights), 1))
+    scales = np.full(len(weights), scale)
+    done, left = np.zeros(len(weights), dtype=bool), np.arange(len(weights))
+    for _ in range(min(max_iter, MOST_STEPS) + 1):
+        residual = problem.target - params[left] @ problem.design.T
+        model = _model(problem, params[left], scales[left], shares[left], residual)
+        step, log_step = model.step, np.zeros(left.size)
+        agrees, moves = np.ones(left.size, dtype=bool), model.regular
+        if measure is not None:
+            found, gradient = measure(residual, weights[left])
+            pull = gradient @ problem.design
+            excess, log_step = _scale_step(model, scales[left], found, pull)
+            moves = moves & (found > 0)
+            step = step - log_step[:, None] * model.turn
+            agrees = np.abs(excess) <= SCALE_RTOL
+        settled = model.regular & (model.promise <= PROMISE) & agrees
+        some = left[settled]
+        done[some] = _only(problem, residual[settled], scales[some], shares[some])
+        goes = moves & ~settled
+        params[left[goes]] += step[goes]
+        scales[left[goes]] *= np.exp(log_step[goes])
+        left = left[goes]
+        if not left.size:
+            break
+    return ManyFits(params, done), scales
+
+
+def _model(
+    problem: Smooth, params: Array, scale: Array, shares: Array, residual: Array
+) -> _Model:
+    """Return the equations of some fits and their derivatives."""
+    design, l2 = problem.design, problem.l2
+    size = residual / scale[:, None]
+    scaled = params / scale[:, None]
+    force = (shares * _each(problem.loss.gradient, size)) @ design - l2 * scaled
+    curved = shares * _each(problem.loss.curvature, size)
+    hessian = _grams(design, curved) + np.diag(l2)
+    hessian[~np.isfinite(hessian).all(axis=(1, 2))] = 0.0
+    turn = (curved * size) @ design - l2 * scaled
+    eigenvalues, basis = np.linalg.eigh(hessian)
+    regular = eigenvalues[:, 0] > SMALLEST_RCOND * eigenvalues[:, -1]
+    safe = np.where(regular[:, None], eigenvalues, 1.0)
+    along = _turned(basis.transpose(0, 2, 1), force)
+    step = _turned(basis, along / safe)
+    moved = _turned(basis, _turned(basis.transpose(0, 2, 1), turn) / safe)
+    value = np.sum(shares * _each(problem.loss.value, size), axis=1)
+    value += np.sum(l2 * scaled**2, axis=1) / 2
+    promise = np.sum(along**2 / safe, axis=1) / np.where(value > 0, value, 1.0)
+    each = scale[:, None]
+    return _Model(each * step, each * moved, promise, regular)
+
+
+def _scale_step(
+    model: _Model, scale: Array, found: Array, pull: Array
+) -> tuple[Array, Array]:
+    """Return by how much logarithms of scales disagree, and their step.
+
+    ``pull`` is how much the measured scale falls as the params grow.
+    """
+    found = np.where(found > 0, found, scale)
+    pull = pull / found[:, None]
+    excess = np.log(found / scale)
+    slope = 1 - np.sum(pull * model.turn, axis=1)
+    steep = slope > LEAST_SLOPE
+    wanted = excess - np.where(steep, np.sum(pull * model.step, axis=1), 0.0)
+    step = wanted / np.where(steep, slope, 1.0)
+    return excess, np.clip(step, -LONGEST, LONGEST)
+
+
+def _only(
+    problem: Smooth, residual: Array, scale: Array, shares: Array
+) -> NDArray[np.bool_]:
+    """Return which fits are the only ones: those curved to all sides.
+
+    A row where the curvature begins or ends may hold a fit from one side only.
+    """
+    size = residual / scale[:, None]
+    near = AT_BREAKPOINT * np.abs(size)
+    curved = np.minimum(
+        _each(problem.loss.curvature, size - near),
+        _each(problem.loss.curvature, size + near),
+    )
+    hessian = _grams(problem.design, shares * curved) + np.diag(problem.l2)
+    eigenvalues = np.linalg.eigvalsh(hessian)
+    return np.asarray(eigenvalues[:, 0] > SMALLEST_RCOND * eigenvalues[:, -1])
+
+
+def _grams(design: Array, c: Array) -> Array:
+    """Return ``design.T @ diag(c) @ design`` for each row of c."""
+    k = design.shape[1]
+    i, j = np.tril_indices(k)
+    found = np.empty((len(c), k, k))
+    found[:, i, j] = found[:, j, i] = c @ (design[:, i] * design[:, j])
+    return found
+
+
+def _each(function: Callable[[Array], Array], values: Array) -> Array:
+    """Return a loss's function of an array of any shape."""
+    return np.asarray(function(values.ravel())).reshape(values.shape)
+
+
+def _turned(matrices: Array, vectors: Array) -> Array:
+    """Return the product of each matrix with its vector."""
+    return np.asarray((matrices @ vectors[:, :, None])[:, :, 0])
