@@ -150,8 +150,8 @@ def robust_path(
         data, target, weight = check_path_data(X, y, sample_weight)
         data, target, weight = taken(present(weight), data, target, weight)
         target = within_reach(target, weight, checked, float(scale))
-        # Any centre will do: it saves digits.
-        center = fit_intercept * float(np.median(target))
+        # Any centre will do: it saves digits. A sum of two targets may overflow.
+        center = fit_intercept * 2 * float(np.median(target / 2))
         centred, share = (target - center) / scale, weight / weight.sum()
 
         def penalties(rows: Rows, strengths: Array) -> list[Penalty]:

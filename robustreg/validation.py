@@ -172,7 +172,7 @@ def _checked_alphas(alphas: Any) -> Array:
     """Return given alphas in decreasing order."""
     try:
         grid = check_array(alphas, ensure_2d=False, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"alphas must hold finite numbers. {error}") from error
     if grid.ndim != 1 or ((grid < 0) | (grid > LARGEST)).any():
         raise ValueError(

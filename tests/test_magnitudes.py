@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import (
+    L1Regressor,
     MMRegressor,
     RobustRegressor,
     ScaleCollapseWarning,
@@ -228,3 +229,16 @@ def test_answers_that_are_no_numbers_are_refused(model):
     assert penalised or re.match(r"X and y .* columns \[1\].*power of ten", found)
     constant = np.column_stack([np.full(N, 3.0), X])
     assert fitted(model, constant, y).coef_[0] == 0
+
+
+def test_paths_of_extremes():
+    with pytest.raises(ValueError, match="alphas must hold finite numbers"):
+        robust_path(X, Y, alphas=[10**400])
+    path = robust_path(X, np.full(N, 1e308), alphas=[0.1], scale=1e300)
+    assert not path.coefs.any() and path.intercepts[0] == 1e308
+
+
+def test_weights_that_count_more_rows_than_there_can_be():
+    model = L1Regressor().fit(X, Y, sample_weight=np.full(N, 2.0**200))
+    with pytest.raises(ValueError, match="sample_weight must count rows"):
+        coef_covariance(model, X, Y, np.full(N, 2.0**200), cov_type="nid")

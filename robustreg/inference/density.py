@@ -71,6 +71,12 @@ KERNELS: dict[str, Callable[[Array], Array]] = {
 
 def inside(quantile: float, bandwidth: float) -> float:
     """Return a bandwidth halved until ``quantile +- bandwidth`` lies in (0, 1)."""
+    if not quantile - bandwidth < quantile < quantile + bandwidth:
+        raise ValueError(
+            f"The bandwidth around quantile {quantile:g} is {bandwidth:.2g}, too small "
+            "to tell: sample_weight must count rows, and its sum is beyond any number "
+            "of them. Divide it by its mean."
+        )
     while not 0 < quantile - bandwidth < quantile + bandwidth < 1:
         bandwidth /= 2
     return bandwidth
