@@ -272,3 +272,21 @@ def test_tied_minima_of_repeated_rows_are_those_of_weights():
     repeated = MMRegressor().fit(X.repeat(count, 0), y.repeat(count))
     assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-9)
     assert_allclose(weighted.s_coef_, repeated.s_coef_, rtol=1e-9)
+
+
+def test_ties_that_are_followed_are_bounded(monkeypatch):
+    """Each of a group's thousand rows can be fitted alone, and 64 of them are tried."""
+    tied = []
+
+    def counted(*args, **options):
+        found = s_estimate(*args, **options)
+        tied.append(len(found.tied))
+        return found
+
+    monkeypatch.setattr("robustreg.breakdown.mm.s_estimate", counted)
+    rng = np.random.default_rng(0)
+    x, group = rng.normal(size=900), np.arange(900) >= 600
+    y = x + 0.1 * rng.normal(size=900)
+    y[group] += 50 * np.arange(300)
+    MMRegressor(n_subsets=50).fit(np.column_stack([x, group]), y)
+    assert 1 < tied[0] <= 64

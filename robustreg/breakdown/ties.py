@@ -80,6 +80,8 @@ def exchanged(
     found, queue = list(ends), tied(ends, cloud.weight, criterion)
     while queue and len(found) < MOST_MINIMA:
         for params in _exchanges(cloud, queue.pop(0), criterion):
+            if len(found) >= MOST_MINIMA:
+                break
             new = polished(rows, cloud.target, cloud.weight, criterion, params)
             as_good = new.scale <= found[0].scale * (1 + TIE)
             if as_good and not any(_same(new, other) for other in found):
