@@ -441,3 +441,16 @@ def test_too_many_columns():
     X = sparse.csr_array((3000, 2000))
     with pytest.raises(ValueError, match=r"2000 columns.*at most 1999"):
         MMRegressor().fit(X, np.arange(3000.0))
+
+
+def test_whether_the_scale_collapses_is_no_matter_of_rounding():
+    """The rows that no exact fit passes have the very weight that may be rejected."""
+    X = np.array([0.8868638995543789, 0.17433847556174747, -0.19616039212093905])
+    X = np.append(X, -1.2980863677141363)[:, None]
+    y = np.array([0.6536030816165169, 0.4535255904083172, -0.7331467453943122])
+    y, count = np.append(y, 4.761655853873639), np.array([3, 3, 1, 3])
+    forms = [(X, y, count), (X.repeat(count, 0), y.repeat(count), None)]
+    forms.append((7 * X, 3 * y, count))
+    for X_form, y_form, weight in forms:
+        with pytest.warns(ScaleCollapseWarning):
+            MMRegressor().fit(X_form, y_form, sample_weight=weight)

@@ -20,7 +20,12 @@ def tukey_weight(residual: Array, width: Array | float) -> Array:
 
 
 def m_scales(
-    residual: Array, weight: Array, constant: float, share: float, rtol: float
+    residual: Array,
+    weight: Array,
+    constant: float,
+    share: float,
+    rtol: float,
+    floor: float = 0.0,
 ) -> Array:
     """Return the s of each row of residuals with ``sum_i w_i rho(r_i / s) = share``.
 
@@ -39,6 +44,8 @@ def m_scales(
         In (0, 1).
     rtol : float
         How closely log s is found.
+    floor : float
+        What counts as 0 of the residuals.
 
     Returns
     -------
@@ -51,28 +58,34 @@ def m_scales(
     """
     step = max(1, CHUNK // residual.shape[1])
     parts = [
-        _scales(residual[first : first + step], weight, constant, share, rtol)
+        _scales(residual[first : first + step], weight, constant, share, rtol, floor)
         for first in range(0, residual.shape[0], step)
     ]
     return np.concatenate(parts)
 
 
 def m_scale(
-    residual: Array, weight: Array, constant: float, share: float, rtol: float = 1e-14
+    residual: Array, weight: Array, constant: float, share: float, floor: float = 0.0
 ) -> float:
     """Return the M-scale of one set of residuals."""
-    return float(m_scales(residual[None], weight, constant, share, rtol)[0])
+    return float(m_scales(residual[None], weight, constant, share, 1e-14, floor)[0])
 
 
 def _scales(
-    residual: Array, weight: Array, constant: float, share: float, rtol: float
+    residual: Array,
+    weight: Array,
+    constant: float,
+    share: float,
+    rtol: float,
+    floor: float,
 ) -> Array:
     """Return the scales of some sets."""
     size = np.abs(residual)
     # What is so large pulls no more; its square might overflow.
     start = _typical(size)
     result = np.zeros(len(size))
-    open_ = np.flatnonzero(((size > 0) @ weight > share * (1 + 1e-12)) & (start > 0))
+    differ = (size > floor) @ weight > share * (1 + 1e-12)
+    open_ = np.flatnonzero(differ & (start > 0))
     size, x = size[open_], np.log(start[open_])
     low, high = np.full(open_.size, -np.inf), np.full(open_.size, np.inf)
     for _ in range(MOST_STEPS):

@@ -35,12 +35,12 @@ class SCriterion:
 
     def scales(self, residual: Array, weight: Array, rtol: float) -> Array:
         """Return the scale of each row of residuals, no less than the floor."""
-        found = m_scales(residual, weight, self.constant, self.share, rtol)
+        found = m_scales(residual, weight, self.constant, self.share, rtol, self.floor)
         return np.maximum(found, self.floor)
 
     def scale(self, residual: Array, weight: Array) -> float:
         """Return the scale of residuals, no less than the floor."""
-        found = m_scale(residual, weight, self.constant, self.share)
+        found = m_scale(residual, weight, self.constant, self.share, self.floor)
         return max(found, self.floor)
 
     def missed(self, residual: Array, weight: Array, scales: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What the three regressors share: everything but their defaults."""
+"""What all regressors here share: everything but parameters and their checks."""
 
 from __future__ import annotations
 

@@ -23,9 +23,6 @@ SAMPLE_GTOL = 1e-2
 # Inexact steps are so cheap at first that any start at which this share of the rows
 # sees the loss's curvature is near enough.
 SEEN = 0.1
-# An l1 part keeps the model bounded where few rows see curvature: as many as this share
-# of the params in use are near enough.
-SEEN_IN_MODEL = 0.5
 # So close is a kinked fit that starts a nearly kinked one, in so many updates.
 KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
 
