@@ -10,9 +10,9 @@ linear [1]_: they are one linear term, and a pass over all rows checks their sid
 
 Categories, one-hot, need a few dozen products throughout. Where columns share rows at
 random, the rows at the kink are nearly dependent in some directions, and an update
-takes half as many products again as the one before. Once it costs more than a
-factorisation, `interior_point` solves what is left, which makes no more factorisations
-than there are updates to come.
+takes half as many products again as the one before. Once it grows and costs more than
+a factorisation, or costs a few at once, `interior_point` solves what is left, which
+makes no more factorisations than there are updates to come.
 
 Cost: a dozen passes over all rows and two for each update, then passes over about twice
 the rows that the optimum fits exactly; or a few updates and 15 to 20 factorisations.
@@ -58,6 +58,9 @@ LEAST = 50
 BOUND_BY_MEMORY = 16
 # The normal matrix has no more columns than this, unless the design is larger than it.
 MOST_FACTORISED = 5000
+# An update that takes so many times the passes of the one before is followed by others
+# that take still more; one that does not may cost so many factorisations.
+GROWS, DEAR = 1.2, 3.0
 # So many interior points that found no optimum leave the rest to products.
 MOST_FAILURES = 2
 TINY = float(np.finfo(float).tiny)
@@ -94,11 +97,11 @@ class _Costs:
         self._per_row = p if rows.stored is None else 1 + rows.stored.sum() / n
         self._fits = p * p <= max(MOST_FACTORISED**2, n * self._per_row)
 
-    def favour_factors(self, n_rows: int, passes: float) -> bool:
-        """Return whether so many passes over so many rows cost more than a factor."""
+    def in_factors(self, n_rows: int, passes: float) -> float:
+        """Return what passes over some rows cost in factorisations, 0 if none fits."""
         values = n_rows * self._per_row
         factor = values * self._per_row + self._p**3 / 3
-        return bool(self._fits and 4 * BOUND_BY_MEMORY * passes * values > factor)
+        return self._fits * 4 * BOUND_BY_MEMORY * passes * values / factor
 
 
 def augmented_lagrangian_cg(
@@ -115,7 +118,7 @@ def augmented_lagrangian_cg(
     near, part = every, objective
     beta = _typical(objective, point) or float(objective.weight @ abs(point.residual))
     gtol, relative, iteration = LOOSEST, 1.0, 0
-    costs, factors, failures = _Costs(objective.rows), False, 0
+    costs, factors, failures, last = _Costs(objective.rows), False, 0, np.inf
     while best.gap > allowed and iteration < max_iter:
         iteration += 1
         if part is objective and iteration > 1:
@@ -128,8 +131,9 @@ def augmented_lagrangian_cg(
             factors = failures < MOST_FAILURES
         else:
             update = _by_products(part, point.params, slopes[near], beta, gtol)
-            dear = costs.favour_factors(near.size, update.passes)
-            factors = dear and failures < MOST_FAILURES
+            grows, last = update.passes > GROWS * last, update.passes
+            price = costs.in_factors(near.size, update.passes)
+            factors = price > (1.0 if grows else DEAR) and failures < MOST_FAILURES
         slopes[near] = update.multipliers
         point = objective.evaluate(update.params)
         wrong = _take_sides(objective, point, slopes, near)
