@@ -52,6 +52,12 @@ class Factor:
         inner = scipy.linalg.lapack.dpotrs(self.lower, self.scale * right, lower=1)[0]
         return np.asarray(self.scale * inner)
 
+    def solve_each(self, right: Array) -> Array:
+        """Return the solutions for k right-hand sides, an array of shape (k, n)."""
+        scaled = (self.scale * right).T
+        inner = scipy.linalg.lapack.dpotrs(self.lower, scaled, lower=1)[0]
+        return np.asarray(self.scale * inner.T)
+
 
 def factorise(matrix: Array) -> Factor:
     """Return the Cholesky factor of a positive matrix after scaling."""

@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.rows import Standard
-from robustreg.scale import EPS, RESOLUTION, ROUNDING, mad, resolution
+from robustreg.scale import (
+    EPS,
+    MAD_FACTOR,
+    RESOLUTION,
+    ROUNDING,
+    mad,
+    median_of_each,
+    resolution,
+)
 
 Array = NDArray[Any]
 
@@ -28,22 +36,37 @@ def measured_scale(residual: Array, unit: float, y: Array, weight: Array) -> flo
     At least what counts as 0 beside y, so that an exact fit has a scale, too.
     """
     measured = mad(residual, weight, 0) * unit
-    low, high = float(y.min()), float(y.max())
     # What the resolution cannot exceed is cheaper than itself.
-    most = max(RESOLUTION * (high - low), ROUNDING * EPS * max(high, -low))
+    most = _most_resolution(y.min(), y.max())
     return measured if measured > most else max(measured, resolution(y, weight))
 
 
-def rounding_scale(
-    standard: Standard, coef: Array, intercept: float, eps: float
-) -> float:
+def measured_scales(residual: Array, unit: float, y: Array, weight: Array) -> Array:
+    """Return the `measured_scale` of each of k targets, from arrays of shape (k, n)."""
+    measured = MAD_FACTOR * median_of_each(np.abs(residual), weight) * unit
+    most = _most_resolution(y.min(axis=1), y.max(axis=1))
+    for i in np.flatnonzero(~(measured > most)):
+        measured[i] = max(measured[i], resolution(y[i], weight))
+    return measured
+
+
+def _most_resolution(low: Any, high: Any) -> Any:
+    """Return what the resolution of targets between two values cannot exceed."""
+    size = np.maximum(high, -low)
+    return np.maximum(RESOLUTION * (high - low), ROUNDING * EPS * size)
+
+
+def rounding_scale(standard: Standard, coef: Array, intercept: Any, eps: float) -> Any:
     """Return the size of the rounding errors of a typical row's prediction.
 
     By the typical size of each of its terms, ``abs(coef) (abs(shift) + deviation)``.
+    Of coef of shape (k, n_features) and intercept of shape (k,), that of each.
     """
     varies = standard.unit > 0
     size = np.abs(standard.shift[varies]) + 1 / standard.unit[varies]
-    terms = np.append(coef[varies] * size, intercept)
+    edge = np.asarray(intercept)[..., None]
+    terms = np.concatenate([coef[..., varies] * size, edge], axis=-1)
     # Squares of terms beyond 1e154 would overflow.
-    largest = max(float(np.abs(terms).max()), TINY)
-    return max(2 * eps * largest * float(np.linalg.norm(terms / largest)), TINY)
+    largest = np.maximum(np.abs(terms).max(axis=-1), TINY)
+    relative = np.linalg.norm(terms / largest[..., None], axis=-1)
+    return np.maximum(2 * eps * largest * relative, TINY)

@@ -111,6 +111,25 @@ def _equal_median(values: Array) -> float:
     return float(lower + (upper - lower) / 2)
 
 
+def median_of_each(values: Array, weight: Array) -> Array:
+    """Return the `weighted_median` of each of k targets, an array of shape (k, n)."""
+    n, total = weight.size, float(weight.sum())
+    if n > MOST_SORTED:
+        return np.array([weighted_median(row, weight) for row in values])
+    if weight.min() == weight.max():
+        ordered = np.partition(values, n // 2, axis=1)
+        upper = ordered[:, n // 2]
+        lower = upper if n % 2 else ordered[:, : n // 2].max(axis=1)
+    else:
+        order, each = np.argsort(values, axis=1), np.arange(len(values))
+        sums = np.cumsum(np.take(weight, order), axis=1)
+        lower, upper = (
+            values[each, order[each, np.argmax(sums >= total / 2 + slack, axis=1)]]
+            for slack in (-TIE * total, TIE * total)
+        )
+    return np.asarray(lower + (upper - lower) / 2)
+
+
 def _middle(values: Array, sums: Array, total: float) -> float:
     """Return the middle of the two candidates at which sums pass half of the total."""
     slack = TIE * total

@@ -172,6 +172,26 @@ def test_predict_and_adjoint(case, fit_intercept):
 
 
 @with_or_without_intercept
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
+def test_products_with_several_vectors(
+    data, name, container, fit_intercept, count, three_blocks
+):
+    X = data()
+    made = make_rows(container(X), some_weight(), fit_intercept)
+    rng = np.random.default_rng(4)
+    params, v = (
+        rng.normal(size=(count, made.n_params)),
+        rng.normal(size=(count, N_ROWS)),
+    )
+    for rows in as_they_are(made, X, container):
+        design, size = explicit(rows, X)
+        predicted, bound = params @ design.T, np.abs(params) @ size.T
+        assert_close(rows.predict_each(params), predicted, bound)
+        assert_close(rows.adjoint_each(v), v @ design, np.abs(v) @ size)
+
+
+@with_or_without_intercept
 def test_gram_and_root_on_any_columns(case, fit_intercept):
     make, X = case
     rows = make(fit_intercept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -13,6 +14,7 @@ from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.scaled import Scaled, estimated_scale
+from robustreg.fitting.together import fit_together, number_together
 from robustreg.losses import relative_weight
 from robustreg.objective import Point
 from robustreg.outliers import flag, measured_scale, rounding_scale
@@ -51,7 +53,7 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
 def fit_targets(
     problems: Iterable[Problem], starts: Iterable[Array | None]
 ) -> list[Fit]:
-    """Fit targets that differ in y alone, whose least squares share a Hessian.
+    """Fit targets that differ in y alone: least squares together, others one by one.
 
     Parameters
     ----------
@@ -62,10 +64,17 @@ def fit_targets(
     """
     fits: list[Fit] = []
     shared = None
-    for problem, start in zip(problems, starts, strict=True):
-        scaled = Scaled(problem, start, shared)
-        fits.append(_fit(scaled))
-        shared = scaled.shared_model()
+    pairs = zip(problems, starts, strict=True)
+    for first in pairs:
+        some = [first, *islice(pairs, number_together(first[0]) - 1)]
+        found: list[Fit | None] = [None] * len(some)
+        if len(some) > 1:
+            found, shared = fit_together([problem for problem, _ in some], shared)
+        for (problem, start), fit in zip(some, found, strict=True):
+            if fit is None:
+                scaled = Scaled(problem, start, shared)
+                fit, shared = _fit(scaled), scaled.shared_model()
+            fits.append(fit)
     return fits
 
 

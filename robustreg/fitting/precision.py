@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,23 +36,32 @@ def answer(
     ValueError
         If a coefficient that counts is no floating point number.
     """
+    coef, intercept = answers(standard, params[None], scale, eps)
+    return coef[0], intercept[0]
+
+
+def answers(
+    standard: Standard, params: Array, scale: float, eps: float
+) -> tuple[Sequence[Array], Sequence[Any]]:
+    """Return the `answer` of each of k fits, whose params have shape (k, n_params)."""
     with np.errstate(over="ignore", invalid="ignore"):
         coef, intercept = standard.to_original(params)
-        coef, intercept = coef.astype(np.float64), np.float64(intercept)
+        coef, intercept = coef.astype(np.float64), intercept.astype(np.float64)
         coef[np.abs(coef) < np.finfo(np.float64).tiny] = 0.0
         # A constant column has no effect, whatever its param.
-        effect = np.where(standard.unit > 0, params[:-1] / scale, 0.0)
+        effect = np.where(standard.unit > 0, params[:, :-1] / scale, 0.0)
         _check_range(coef, effect, intercept)
-    if eps <= np.finfo(np.float64).eps:
-        return coef, intercept
-    return _in_single(standard, coef, intercept)
+    pairs = list(zip(coef, intercept, strict=True))
+    if eps > np.finfo(np.float64).eps:
+        pairs = [_in_single(standard, *pair) for pair in pairs]
+    return [coef for coef, _ in pairs], [intercept for _, intercept in pairs]
 
 
 def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
     """Refuse coefficients that are no floating point numbers."""
     vanished = (coef == 0) & (np.abs(effect) > OF_NO_ACCOUNT)
-    lost = np.flatnonzero(vanished | ~np.isfinite(coef))
-    if lost.size or not np.isfinite(intercept):
+    lost = np.unique(np.nonzero(vanished | ~np.isfinite(coef))[1])
+    if lost.size or not np.isfinite(intercept).all():
         raise ValueError(
             f"X and y are of sizes whose ratio is no floating point number, in columns "
             f"{lost[:10].tolist()}. Multiply these columns, or y, by a power of ten, "

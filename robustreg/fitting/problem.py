@@ -119,5 +119,7 @@ class Fit:
 
     def of_all(self, rows: Merged) -> Fit:
         """Return the fit of data whose equal rows were merged, for all of its rows."""
+        if rows.kind is None:
+            return self
         weights = None if self.weights is None else rows.of_all(self.weights)
         return replace(self, weights=weights, outliers=rows.of_all(self.outliers))

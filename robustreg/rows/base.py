@@ -46,9 +46,12 @@ class Standard:
         return np.asarray(offset > LARGEST_VIRTUAL_OFFSET)
 
     def to_original(self, params: Array) -> tuple[Array, Any]:
-        """Return ``coef, intercept`` for the original columns, in their precision."""
-        coef = self.unit * params[:-1]
-        return coef, self.constant * params[-1] - self.shift @ coef
+        """Return ``coef, intercept`` for the original columns, in their precision.
+
+        Of params of shape (..., n_params), those of each.
+        """
+        coef = self.unit * params[..., :-1]
+        return coef, self.constant * params[..., -1] - coef @ self.shift
 
     def from_original(self, coef: Array, intercept: float) -> Array:
         """Return the params of ``coef, intercept``; 0 where a column is constant."""
@@ -235,6 +238,14 @@ class Rows(ABC):
     @abstractmethod
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``, of shape (n_params,)."""
+
+    @abstractmethod
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``, of shape (k, n_rows), for k params."""
+
+    @abstractmethod
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``, of shape (k, n_params), for v of k values a row."""
 
     @abstractmethod
     def gram(self, c: Array, columns: Index) -> Array:

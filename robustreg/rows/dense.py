@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from robustreg.rows.base import (
     Array,
-    Block,
     Index,
     Rows,
     Standard,
@@ -149,6 +148,17 @@ class _DenseBlock:
         result[-1] = self.standard.constant * total
         return result
 
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``."""
+        coef, offset = self.standard.to_original(params)
+        return coef @ self.X.T + offset[:, None]
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``."""
+        total = v.sum(axis=1, keepdims=True)
+        slope = (v @ self.X - self.standard.shift * total) * self.standard.unit
+        return np.hstack([slope, self.standard.constant * total])
+
 
 @final
 class DenseRows(Rows):
@@ -176,7 +186,7 @@ class DenseRows(Rows):
         # Without a conversion the products need no blocks.
         self._direct = X.dtype == precision and not self._centred
 
-    def blocks(self) -> Iterator[tuple[slice, Block]]:
+    def blocks(self) -> Iterator[tuple[slice, _DenseBlock]]:
         """Yield views of consecutive rows; a far-off block is centred in a copy."""
         for place in _places(self.n_rows, self.n_params, self._itemsize):
             block = self._X[place].astype(self._precision, copy=False)
@@ -200,6 +210,20 @@ class DenseRows(Rows):
         result = np.zeros(self.n_params, self._precision)
         for place, block in self.blocks():
             result += block.adjoint(v[place])
+        return result
+
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``, by one pass."""
+        result = np.empty((len(params), self.n_rows), self._precision)
+        for place, block in self.blocks():
+            result[:, place] = block.predict_each(params)
+        return result
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``, by one pass."""
+        result = np.zeros((len(v), self.n_params), self._precision)
+        for place, block in self.blocks():
+            result += block.adjoint_each(v[:, place])
         return result
 
     def gram(self, c: Array, columns: Index) -> Array:

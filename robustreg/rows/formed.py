@@ -52,6 +52,14 @@ class FormedRows(Rows):
         """Return ``design.T @ v``."""
         return v @ self._design
 
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``."""
+        return params @ self._design.T
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``."""
+        return v @ self._design
+
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
         self.count_pass(c)

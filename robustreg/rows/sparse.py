@@ -119,6 +119,20 @@ class SparseRows(Rows):
         slope = (self._X.T @ v - self._virtual.shift * total) * self._virtual.unit
         return np.append(slope, self._virtual.constant * total)
 
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``, in C order."""
+        coef, offset = self._virtual.to_original(params)
+        result = np.ascontiguousarray((self._X @ coef.T).T)
+        result += offset[:, None]
+        return result
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``."""
+        total = v.sum(axis=1, keepdims=True)
+        slope = (self._X.T @ v.T).T - self._virtual.shift * total
+        edge = self._virtual.constant * total
+        return np.hstack([slope * self._virtual.unit, edge])
+
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix: sparse products, dense only in the result."""
         self.count_pass(c)

@@ -33,7 +33,7 @@ from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
 
-__all__ = ["SOLVERS", "UnsuitableSolverError", "near_start", "solve"]
+__all__ = ["SOLVERS", "UnsuitableSolverError", "chosen", "near_start", "solve"]
 
 # The share of the tolerance that a reduced problem is solved to.
 SHARE_OF_REDUCED = 0.1
@@ -101,9 +101,7 @@ def solve(
     """
     facts = facts_of(objective)
     suitable = _suitable(facts)
-    name = suitable[0] if solver == "auto" and suitable else solver
-    if name not in suitable:
-        raise UnsuitableSolverError(_explanation(solver, facts, suitable))
+    name = chosen(objective, solver)
     result = SOLVERS[name].run(objective, start, tol, max_iter, previous)
     if solver == "auto" and _is_lost(result, objective, max_iter):
         result = _rescued(objective, result, suitable, tol, max_iter)
@@ -122,6 +120,16 @@ def solve(
             result.gap += max(point.value - result.fun, 0.0)
             result.point, result.x, result.fun = point, point.params, point.value
     return result
+
+
+def chosen(objective: Objective, solver: str) -> str:
+    """Return the name of the solver that `solve` runs, or raise what it raises."""
+    facts = facts_of(objective)
+    suitable = _suitable(facts)
+    name = suitable[0] if solver == "auto" and suitable else solver
+    if name not in suitable:
+        raise UnsuitableSolverError(_explanation(solver, facts, suitable))
+    return name
 
 
 def _is_lost(result: OptimizeResult, objective: Objective, max_iter: int) -> bool:

@@ -30,19 +30,29 @@ from robustreg.solvers.newton import Step
 MISSED = 1e-6
 
 
+def hessian_model(objective: Objective, curvature: Array, last: Model | None) -> Model:
+    """Return the Hessian and its factor, of no use where its ``rcond`` is small.
+
+    The last Gram matrix is brought up to date if few rows changed, and its factor
+    stands if none did.
+    """
+    gram = weighted_gram(objective.rows, curvature, last.gram if last else None)
+    hessian = objective.full_hessian(gram)
+    same = last is not None and np.array_equal(hessian, last.hessian)
+    factor = last.factor if last is not None and same else factorise(hessian)
+    return Model(hessian, factor, gram)
+
+
 def direct_step(
     objective: Objective, point: Point, curvature: Array, last: Model | None
 ) -> Step:
     """Return ``-hessian^+ gradient``, of least norm if the Hessian is singular.
 
     One that is not positive semidefinite, which some rows' curvature may make it, has
-    no step. The last step's Gram matrix is brought up to date if few rows changed, and
-    its factor stands if none did.
+    no step.
     """
-    gram = weighted_gram(objective.rows, curvature, last.gram if last else None)
-    hessian = objective.full_hessian(gram)
-    same = last is not None and np.array_equal(hessian, last.hessian)
-    factor = last.factor if last is not None and same else factorise(hessian)
+    model = hessian_model(objective, curvature, last)
+    hessian, factor = model.hessian, model.factor
     if factor.rcond < SMALLEST_RCOND:
         # A ridge too faint for the Gram matrix to show is one all the same.
         if not objective.penalty_curvature().any():
@@ -56,7 +66,6 @@ def direct_step(
     solution = factor.solve(point.gradient)
     decrease = 0.5 * float(point.gradient @ solution)
     unseen = bool(np.any(point.gradient[factor.scale == 0]))
-    model = Model(hessian, factor, gram)
     return Step(-solution, decrease, unseen, factor.rcond, model)
 
 
