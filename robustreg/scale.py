@@ -331,7 +331,6 @@ def find_fixed_point(
         if abs(f) <= rtol:
             return FixedPoint(float(np.exp(x)), False, True, slope)
         if f == -np.inf:
-            measure_at(floor)
             return FixedPoint(floor, True, True)
         # A secant step much longer than the plain one is not to be trusted, unless
         # the scale falls on and on, as it does towards a collapse.

@@ -8,6 +8,7 @@ from oracles import CONVEX, PENALTIES, assert_same_fit
 from scipy.stats import norm
 
 from robustreg import RobustRegressor, ScaleCollapseWarning, SmoothL1Regressor
+from robustreg.fitting.scaled import Scaled
 
 ROBUST = [loss for loss in CONVEX if loss != "l2"]
 TRUTH = np.array([1.0, -2.0, 0.5])
@@ -200,3 +201,24 @@ def test_the_share_of_shrinkage_does_not_depend_on_the_units_of_y(unit):
     reference = RobustRegressor(alpha=0.3).fit(X, y).coef_ / plain.coef_
     np.testing.assert_allclose(share, reference, rtol=1e-9)
     assert (share < 0.95).all()
+
+
+@pytest.mark.parametrize("seed", [12, 15, 21, 27])
+def test_a_scale_of_rounding_errors_is_none(seed, monkeypatch):
+    """A fit through rows of 1e9 leaves others residuals of 1e-7 that mean nothing."""
+    rng = np.random.default_rng(seed)
+    y = 100 + 0.01 * rng.normal(size=13)
+    y[:5] = 1e9 * rng.standard_t(1, size=5)
+    X = rng.normal(size=(13, 2))
+    weight = np.array([2, 1, 0, 0, 0, 3, 0, 0, 1, 3, 2, 0, 1.0])
+    scales, fit = [], Scaled.fit
+
+    def counted(self, scale, *args):
+        scales.append(scale)
+        return fit(self, scale, *args)
+
+    monkeypatch.setattr(Scaled, "fit", counted)
+    with pytest.warns(ScaleCollapseWarning):
+        model = SmoothL1Regressor(scale="mad").fit(X, y, sample_weight=weight)
+    assert len(scales) <= 10
+    assert 1e-8 < model.scale_ < 1e-5

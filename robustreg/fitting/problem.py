@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from robustreg.losses import Loss
 from robustreg.penalties import Penalty
 from robustreg.rows import Array, Merged, Rows
+from robustreg.solvers.sampling import Sample
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ class Problem:
     max_iter: int
     outlier_threshold: float
     eps: float
+
+    def of_sample(self, drawn: Sample, tol: float) -> Problem:
+        """Return the problem of a sample's rows, weighted to stand for all."""
+        few = drawn.objective
+        return replace(
+            self,
+            rows=few.rows,
+            y=self.y[drawn.index],
+            weight=few.weight * (drawn.index.size / few.weight.sum()),
+            tol=max(self.tol, tol),
+        )
 
 
 @dataclass(frozen=True)

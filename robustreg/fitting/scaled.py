@@ -17,8 +17,10 @@ from robustreg.rows import Array, design_rank, representatives
 from robustreg.scale import (
     AGREES,
     COUNTED,
+    EPS,
     LINES,
     MOST_SORTED,
+    ROUNDING,
     SCALE_RTOL,
     SCALES,
     FixedPoint,
@@ -35,7 +37,7 @@ from robustreg.solvers.majorised import convex_start
 from robustreg.solvers.profiled import profiled_newton
 from robustreg.solvers.refinement import refine
 from robustreg.solvers.reweighted import Reweighting
-from robustreg.solvers.sampling import Sample, default_size, sample
+from robustreg.solvers.sampling import default_size, sample
 from robustreg.solvers.subsampled import preconditioner_at
 
 # A smooth fit whose scaled Hessian has a reciprocal condition number below this has
@@ -84,6 +86,16 @@ class Scaled:
         """How many params are estimated: constant and dependent columns add none."""
         return design_rank(self.problem.rows, self.problem.weight)
 
+    @cached_property
+    def floor(self) -> float:
+        """The scale below which residuals count as zero."""
+        return scale_floor(self.problem.y, self.problem.weight)
+
+    @cached_property
+    def unit(self) -> float:
+        """The spread of y, at least the floor."""
+        return max(spread(self.problem.y, self.problem.weight), self.floor)
+
     def measure(self, name: str, residual: Array) -> float:
         """Return a scale estimate of residuals."""
         n_params = self.rank if name in COUNTED else 0
@@ -129,7 +141,7 @@ class Scaled:
         self.result = OptimizeResult(x=params)
         return np.asarray(objective.residual(params) * scale)
 
-    def near_convex(self, name: str, floor: float) -> FixedPoint:
+    def near_convex(self, name: str) -> FixedPoint:
         """Start from the L1 fit and return its MAD, or from that of a convex loss.
 
         Where the L1 fit passes through half of the rows, which says nothing of their
@@ -141,8 +153,8 @@ class Scaled:
         many = sample(whole, default_size(whole)) is not None
         few = facts_of(whole)["few params"] and not many
         if few:
-            start = self._at_l1(max(spread(problem.y, problem.weight), floor))
-            if start > floor:
+            start = self._at_l1(self.unit)
+            if start > self.floor:
                 return FixedPoint(start, False, False)
         convex = replace(problem, loss=convex_start(problem.loss), solver="auto")
         other = Scaled(convex, self.params())
@@ -166,7 +178,7 @@ class Scaled:
         self._params[-1] -= self._center
         self.result = OptimizeResult(x=self._params)
 
-    def settle(self, near: FixedPoint, name: str, floor: float) -> FixedPoint:
+    def settle(self, near: FixedPoint, name: str) -> FixedPoint:
         """Move to where fit and scale settle together, from the start; return it.
 
         Where they do not, to the nearest; nowhere if the scale vanishes.
@@ -183,7 +195,7 @@ class Scaled:
             partial(self.measure, name),
             line,
             step_rule_for(self.objective(1.0, loss)),
-            floor,
+            self.floor,
         )
         settled = reweighting.settle(self._params, self.problem.tol)
         if settled is None:
@@ -218,11 +230,14 @@ class Scaled:
         drawn = sample(whole, size)
         if drawn is None:
             return None
-        few = Scaled(_of_sample(self.problem, drawn), self.params())
+        few = Scaled(self.problem.of_sample(drawn, ROUGH_TOL), self.params())
         found = estimated_scale(few, name, ROUGH_RTOL)
-        if found.collapsed or not (found.converged and few.result.success):
+        if not (found.converged and few.result.success):
             return None
         self._adopt(few)
+        if found.collapsed:
+            # Most rows are likely to be fitted exactly, too: that takes one fit to see.
+            return FixedPoint(self.floor, False, False)
         # Around the centre of all rows, as are the params.
         target = drawn.objective.target / found.scale
         at_scale = drawn.objective.with_loss(self.problem.loss, target)
@@ -249,7 +264,7 @@ class Scaled:
             preconditioner,
             self.problem.tol,
         )
-        if not result.success or result.scale <= scale_floor(self.problem.y, weight):
+        if not result.success or result.scale <= self.floor:
             return None
         # Rows far from the median may have come near unseen.
         measured = self.measure(name, result.point.residual)
@@ -270,23 +285,19 @@ class Scaled:
         self.result.gap += max(point.value - self.result.point.value, 0.0)
         self.result.point = point
 
+    def rounding(self) -> float:
+        """Return the rounding error of a typical residual of the last fit.
+
+        Its terms, one for each standardised column, may be much larger than y where a
+        fit runs through outliers.
+        """
+        return ROUNDING * EPS * float(np.linalg.norm(self._params))
+
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""
         params = self._params.copy()
         params[-1] += self._center
         return params
-
-
-def _of_sample(problem: Problem, drawn: Sample) -> Problem:
-    """Return the problem of a sample's rows, weighted to stand for all."""
-    few = drawn.objective
-    return replace(
-        problem,
-        rows=few.rows,
-        y=problem.y[drawn.index],
-        weight=few.weight * (drawn.index.size / few.weight.sum()),
-        tol=max(problem.tol, ROUGH_TOL),
-    )
 
 
 def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> FixedPoint:
@@ -296,16 +307,14 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     scale settle together. Fits far from the fixed point are made roughly.
     """
     problem, convex = scaled.problem, scaled.problem.loss.facts.convex
-    floor = scale_floor(problem.y, problem.weight)
     near = scaled.near_sample(name)
     if not convex:
-        near = scaled.near_convex(name, floor)
+        near = scaled.near_convex(name)
         if not near.collapsed:
-            near = scaled.settle(near, name, floor)
+            near = scaled.settle(near, name)
     elif near is None:
-        unit = max(spread(problem.y, problem.weight), floor)
-        start = mad(scaled.near_l1(unit), problem.weight, 0)
-        near = FixedPoint(start if start > floor else unit, False, False)
+        start = mad(scaled.near_l1(scaled.unit), problem.weight, 0)
+        near = FixedPoint(start if start > scaled.floor else scaled.unit, False, False)
     if near.converged and (together := scaled.fit_with_scale(near, name)) is not None:
         return together
     if near.converged:
@@ -317,13 +326,17 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     # more digits than it has.
     sides = not fits.rough or rtol >= ROUGH_RTOL
     found = find_fixed_point(
-        fits.measure_at, near.scale, floor, near.slope, rtol, sides
+        fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides
     )
+    if found.collapsed:
+        found = replace(found, scale=fits.floor)
+        scaled.fit(fits.floor, problem.tol)
+        return found
     if found.disagreement:
         fits.back_to_best()
     if fits.tol > problem.tol or not scaled.result.success:
         residual = scaled.fit(found.scale, problem.tol)
-        if not convex and not found.collapsed:
+        if not convex:
             found = _measured(found, scaled.measure(name, residual))
     return found
 
@@ -343,10 +356,12 @@ class _Fits:
 
     Of a loss that is not convex each starts in the valley of the fit that agreed best:
     the valley of a scale that was much too small, where the loss rejects every row,
-    would hold all fits after it.
+    would hold all fits after it. Residuals that are no more than rounding errors of a
+    fit have no scale, and raise the floor to these.
     """
 
     def __init__(self, scaled: Scaled, name: str) -> None:
+        self.floor = scaled.floor
         facts = scaled.problem.loss.facts
         self._convex = facts.convex
         # A kinked fit is exact in any case, and one that starts with its scale near is
@@ -369,6 +384,9 @@ class _Fits:
         self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
         if away <= self._least:
             self._least, self._best = away, self._scaled.kept()
+        if ratio * scale <= self._scaled.rounding():
+            self.floor = max(self.floor, self._scaled.rounding())
+            return 0.0
         return ratio * scale
 
     def back_to_best(self) -> None:

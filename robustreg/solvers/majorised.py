@@ -4,9 +4,11 @@ Parabolas that touch a redescending loss from above, with curvature
 ``gradient(r) / r``, turn each step into a weighted least-squares problem with the same
 penalty, whose minimum is never above the point it starts from (majorise-minimise, or
 iteratively reweighted least squares [1]_). They follow the valley that the start lies
-in. Near its bottom, or where they get short, Newton steps take over wherever the
-Hessian is positive definite and the objective falls: they converge quadratically. A
-loss of parabolas and constants is its own majoriser, and finitely many steps end it.
+in. Near its bottom, or where they get short, less of their curvature and more of the
+loss's own makes longer steps, as long as the Hessian is positive definite and the
+objective falls: the share is that of a Levenberg-Marquardt method, and without any
+parabola Newton's method converges quadratically. A loss of parabolas and constants is
+its own majoriser, and finitely many steps end it.
 
 Cost: a pass and the Hessian of the step rule for each of about ten steps.
 
@@ -24,7 +26,7 @@ from robustreg.linalg import EPS
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.newton import MAJORISED, Step, StepRule, allowed_gap, model_step
+from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule, allowed_gap
 from robustreg.solvers.results import result_at
 
 # The convex loss that starts one has a middle of this share of Huber's.
@@ -39,7 +41,10 @@ HONEST = 0.1
 # Rounding errors that leave a larger violation than this leave no fit.
 SOUND = 1e-3
 MOST_HALVINGS = 40
-ALL = len(MAJORISED) - 1
+# Shares of the parabolas' curvature in a step's, the rest Newton's own. From one to the
+# next a step gets about three times as short, which few halvings of it would do better.
+SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+ALL = len(SHARES) - 1
 
 
 def convex_start(loss: Loss) -> Loss:
@@ -86,14 +91,15 @@ def majorised_newton(
     """
     point = objective.evaluate(start)
     left, promised, unique = objective.stationarity(point), np.inf, False
-    iteration, slow, stalled = 0, False, False
+    iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
     while left > tol and iteration < max_iter and not stalled:
         iteration += 1
-        level = 0 if slow or left <= NEAR else ALL
-        trial, step = _lower(objective, point, step_rule, level)
+        trial, step, level = lower(objective, point, step_rule, level)
         stalled, promised = trial is point, step.decrease
         previous, left = left, objective.stationarity(trial)
-        slow, point = left > SLOW * previous, trial
+        if level < ALL or left <= NEAR or left > SLOW * previous:
+            level = max(level - 1, 0)
+        point = trial
         unique = step.model is not None and not step.singular
     success = left <= tol
     if stalled and not success:
@@ -105,18 +111,33 @@ def majorised_newton(
     )
 
 
-def _lower(
+def lower(
     objective: Objective, point: Point, step_rule: StepRule, level: int
-) -> tuple[Point, Step]:
-    """Return a point that is no higher, the same one if none is found, and the step."""
-    step, level = model_step(objective, point, step_rule, level)
-    trial = objective.evaluate(point.params + step.direction)
-    if _is_lower(objective, point, trial, step, HONEST):
-        return trial, step
-    if level < ALL:
-        step, _ = model_step(objective, point, step_rule, ALL)
-    # A full step suffices, but for rounding errors and for losses that are not
-    # symmetric, which no parabola touches from above.
+) -> tuple[Point, Step, int]:
+    """Return a point that is no higher, with the step to it and its share of parabolas.
+
+    The same point if none is found. ``level`` is the place in `SHARES` to try first,
+    and that of the step.
+    """
+    while True:
+        curvature = objective.curvature(point, SHARES[level])
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = step_rule(objective, point, curvature, None)
+        if level == ALL:
+            return *_shortened(objective, point, step), level
+        if not step.singular and np.abs(step.direction).max() <= LONGEST_STEP:
+            trial = objective.evaluate(point.params + step.direction)
+            if _is_lower(objective, point, trial, step, HONEST):
+                return trial, step, level
+        level += 1
+
+
+def _shortened(objective: Objective, point: Point, step: Step) -> tuple[Point, Step]:
+    """Return the first point along a halved step that is lower.
+
+    A full step suffices, but for rounding errors and for losses that are not symmetric,
+    which no parabola touches from above.
+    """
     length = 1.0
     for _ in range(MOST_HALVINGS):
         trial = objective.evaluate(point.params + length * step.direction)

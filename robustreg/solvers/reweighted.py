@@ -28,6 +28,7 @@ from robustreg.linalg import least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.direct import direct_step
+from robustreg.solvers.majorised import ALL, SHARES, lower
 from robustreg.solvers.newton import StepRule
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
 
@@ -37,6 +38,9 @@ NEAR = 0.01
 # A Newton step must leave no more than this share of the violation; after one that does
 # not, the next is tried at this share of it.
 PROGRESS, LATER = 0.5, 0.3
+# Of the shares of the parabolas' curvature the first that is tried: steps of a smaller
+# one end in other fixed points than reweighting more often, and are no fewer.
+FEWEST = SHARES.index(0.1)
 # How far the logarithm of the scale is looked for, from near: where the Hessian is all
 # but singular, the line leads far away.
 REACHES = (1e-8, 1e-6, 1e-4, 0.01, 0.2)
@@ -108,6 +112,7 @@ class Reweighting:
         self._objective_at, self._measure, self._line = objective_at, measure, line
         self._step_rule, self._floor = step_rule, floor
         self._rows = objective_at(1.0).rows
+        self._level = ALL
 
     def settle(self, start: Array, tol: float) -> Settled | None:
         """Return where steps from a start end; None if the scale vanishes.
@@ -129,7 +134,7 @@ class Reweighting:
             if trial is not None and trial.violation <= PROGRESS * now.violation:
                 now, goal = trial, NEAR
             else:
-                now = self._majorised(now)
+                now = self._down(now)
             if now is None or best is None:
                 break
             stalled = 0 if now.violation <= 0.5 * least else stalled + 1
@@ -154,14 +159,14 @@ class Reweighting:
         self._rows.passes += 1
         return -self._rows.predict(direction)
 
-    def _majorised(self, now: _State) -> _State | None:
-        """Return the minimum of the parabolas that touch the loss from above."""
-        objective = now.point.objective
-        curvature = objective.curvature(now.point, 1.0)
-        step = self._step_rule(objective, now.point, curvature, None)
-        direction = now.scale * step.direction
-        residual = now.residual + self._change(direction)
-        return self._state(now.params + direction, residual)
+    def _down(self, now: _State) -> _State | None:
+        """Return a lower point at the same scale, by its parabolas alone from far."""
+        far = now.violation > NEAR
+        level = ALL if far else self._level
+        options = (now.point.objective, now.point, self._step_rule, level)
+        point, _, level = lower(*options)
+        self._level = ALL if far else max(level - 1, FEWEST)
+        return self._state(now.scale * point.params, now.scale * point.residual)
 
     def _newton(self, now: _State) -> _State | None:
         """Return where Newton's step for fit and scale leads to; None if it has none.
