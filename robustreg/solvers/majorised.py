@@ -4,11 +4,11 @@ Parabolas that touch a redescending loss from above, with curvature
 ``gradient(r) / r``, turn each step into a weighted least-squares problem with the same
 penalty, whose minimum is never above the point it starts from (majorise-minimise, or
 iteratively reweighted least squares [1]_). They follow the valley that the start lies
-in. Near its bottom, or where they get short, less of their curvature and more of the
-loss's own makes longer steps, as long as the Hessian is positive definite and the
-objective falls: the share is that of a Levenberg-Marquardt method, and without any
-parabola Newton's method converges quadratically. A loss of parabolas and constants is
-its own majoriser, and finitely many steps end it.
+in. Near its bottom less of their curvature and more of the loss's own makes longer
+steps, as long as the Hessian is positive definite and the objective falls: the share is
+that of a Levenberg-Marquardt method, and without any parabola Newton's method converges
+quadratically. A loss of parabolas and constants is its own majoriser, and finitely many
+steps end it.
 
 Cost: a pass and the Hessian of the step rule for each of about ten steps.
 
@@ -33,9 +33,9 @@ from robustreg.solvers.results import result_at
 MIDDLE = 0.25
 # So close is the convex fit that starts one.
 START_TOL = 1e-6
-# Newton's own curvature is tried at a stationarity below this, or after a majorising
-# step that left more than this share of it.
-NEAR, SLOW = 0.05, 0.5
+# Newton's own curvature is tried at a stationarity below this: from farther its steps
+# leave the valley.
+NEAR = 0.05
 # A Newton step must gain this share of what its model promised.
 HONEST = 0.1
 # Rounding errors that leave a larger violation than this leave no fit.
@@ -96,10 +96,8 @@ def majorised_newton(
         iteration += 1
         trial, step, level = lower(objective, point, step_rule, level)
         stalled, promised = trial is point, step.decrease
-        previous, left = left, objective.stationarity(trial)
-        if level < ALL or left <= NEAR or left > SLOW * previous:
-            level = max(level - 1, 0)
-        point = trial
+        point, left = trial, objective.stationarity(trial)
+        level = max(level - 1, 0) if left <= NEAR else ALL
         unique = step.model is not None and not step.singular
     success = left <= tol
     if stalled and not success:
