@@ -175,14 +175,14 @@ class Objective:
 
     def take(self, index: Index, weight: Array) -> Objective:
         """Return the objective of some of the rows, weighted to stand for all."""
-        return Objective(
-            self.rows.take(index),
-            self.target[index],
-            weight,
-            self.loss,
-            self.penalty,
-            self.linear,
-        )
+        rows, target = self.rows.take(index), self.target[index]
+        return Objective(rows, target, weight, self.loss, self.penalty, self.linear)
+
+    def columns(self, index: Index) -> Objective:
+        """Return the function of some of the params, the last one last, others 0."""
+        rows, penalty = self.rows.columns(index), self.penalty.take(index[:-1])
+        linear = self.linear[index]
+        return Objective(rows, self.target, self.weight, self.loss, penalty, linear)
 
     def hold(self, point: Point, active: Index) -> Objective:
         """Return the objective with all other rows replaced by their tangents.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Index = NDArray[np.intp]
 
 
 class Penalty(ABC):
@@ -48,6 +49,10 @@ class Penalty(ABC):
     @abstractmethod
     def rescaled(self, unit: Array) -> Penalty:
         """Return the penalty of ``unit * c`` as a penalty of c."""
+
+    @abstractmethod
+    def take(self, index: Index) -> Penalty:
+        """Return the penalty of some of the coefficients."""
 
     @abstractmethod
     def ridged(self, strength: float) -> Penalty:
@@ -102,6 +107,10 @@ class ElasticNet(Penalty):
     def rescaled(self, unit: Array) -> Penalty:
         """Return the penalty of ``unit * c``."""
         return ElasticNet(self.l1_weight * unit, self.l2_weight * unit * unit)
+
+    def take(self, index: Index) -> Penalty:
+        """Return the elastic net of some of the coefficients."""
+        return ElasticNet(self.l1_weight[index], self.l2_weight[index])
 
     def ridged(self, strength: float) -> Penalty:
         """Return the elastic net with more l2."""

@@ -37,6 +37,50 @@ def test_a_redescending_fit_needs_no_kinked_one_before(factors):
     assert max(factors) < 600
 
 
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_a_kinked_fit_factors_the_columns_that_it_needs(
+    factors, container, quantile, penalty
+):
+    """Not those of all columns, of which six in seven are clearly 0."""
+    X, y = wide_data(200, 700)
+    shape = {"quantile": quantile, "penalty": penalty, "alpha": 0.15}
+    fit = L1Regressor(**shape, l1_ratio=0.9).fit(container(X), y)
+    used = np.count_nonzero(fit.coef_)
+    assert 10 <= used <= 100
+    assert max(factors) <= 2 * used + 64
+    assert len(factors) <= 60
+    assert fit.dual_gap_ <= 1e-13
+    other = L1Regressor(**shape, l1_ratio=0.9, solver="augmented-lagrangian")
+    np.testing.assert_allclose(fit.coef_, other.fit(X, y).coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.003])
+def test_many_params_leave_a_kinked_fit_as_small_as_its_rows(factors, alpha):
+    """In use are no more than there are rows, or another method takes over."""
+    X, y = wide_data(60, 2500)
+    fit = L1Regressor(penalty="l1", alpha=alpha).fit(X, y)
+    assert max(factors) <= 4 * 60
+    assert fit.dual_gap_ <= 1e-10
+    residual, slopes = y - X @ fit.coef_ - fit.intercept_, alpha * np.sign(fit.coef_)
+    assert np.mean(np.abs(residual)) + slopes @ fit.coef_ <= np.mean(np.abs(y))
+
+
+def test_columns_that_the_first_ones_do_not_name_enter_later(monkeypatch):
+    """Started with two of them, and with all, the fit is the same."""
+    X, y = wide_data(150, 300)
+    shape = {"penalty": "l1", "alpha": 0.05}
+    few = L1Regressor(**shape).fit(X, y)
+    module = "robustreg.solvers.interior_point.working"
+    for first in (1, 300):
+        monkeypatch.setattr(f"{module}.FEWEST", first)
+        monkeypatch.setattr(f"{module}.FIRST", 0)
+        fit = L1Regressor(**shape).fit(X, y)
+        np.testing.assert_allclose(fit.coef_, few.coef_, atol=1e-12)
+        assert fit.dual_gap_ <= 1e-13
+
+
 @pytest.mark.parametrize("alpha", [0.1, 0.03, 0.01])
 @pytest.mark.parametrize("n", [100, 200])
 def test_a_fit_needs_no_more_factors_than_the_path_to_it(factors, n, alpha):

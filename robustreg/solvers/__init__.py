@@ -364,7 +364,7 @@ SOLVERS: dict[str, Solver] = {
     ),
     "interior-point": Solver(
         partial(_run_kinked, method=by_interior_point),
-        {"piecewise linear loss": True, "few params": True},
+        {"piecewise linear loss": True, "few params or l1 part": True},
     ),
     "augmented-lagrangian": Solver(
         partial(_run_kinked, method=by_augmented_lagrangian),

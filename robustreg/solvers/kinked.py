@@ -59,5 +59,5 @@ def by_augmented_lagrangian(
 
 def exact_method(objective: Objective) -> ExactMethod:
     """Return the better of the two for an objective."""
-    few = facts_of(objective)["few params"]
+    few = facts_of(objective)["few params or l1 part"]
     return by_interior_point if few else by_augmented_lagrangian

@@ -176,7 +176,10 @@ def _as_it_is(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
-    point = shrink(objective, start, step_rule, objective.rows.n_rows // 2).point
+    if objective.l1.any() and objective.rows.n_rows < objective.n_params:
+        point = objective.evaluate(start)
+    else:
+        point = shrink(objective, start, step_rule, objective.rows.n_rows // 2).point
     as_it_is = without_loss(objective, point.params, point.residual)
     if as_it_is is not None:
         return as_it_is

@@ -12,7 +12,8 @@ penalty. The last step solves the equations for the rows at the kink alone, so t
 nothing of mu is left.
 
 Cost: 10 to 20 iterations, each a Gram matrix of the rows that still have weight: n p^2
-at first, about p^3 at the end.
+at first, about p^3 at the end. Under an l1 penalty p is about twice the number of
+params that are not 0, and an iteration takes a pass over all columns.
 
 References
 ----------
@@ -34,6 +35,12 @@ from robustreg.rows import Array
 from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.interior_point.last_step import active_kinks, finished
+from robustreg.solvers.interior_point.working import (
+    enlarged,
+    entering,
+    first_params,
+    too_many,
+)
 
 # A step goes this share of the way to the boundary.
 TO_BOUNDARY = 0.9995
@@ -60,7 +67,7 @@ SIDES = np.array([[1.0], [-1.0]])
 def interior_point(
     objective: Objective, start: Array, width: float, tol: float, max_iter: int
 ) -> OptimizeResult:
-    """Minimise a piecewise linear objective of few params and few rows.
+    """Minimise a piecewise linear objective of few rows, few of its params not 0.
 
     Parameters
     ----------
@@ -80,18 +87,25 @@ def interior_point(
     OptimizeResult
         With ``point``, ``gap``, ``slopes`` and ``unique``.
     """
-    equations = Equations(objective)
-    state = _central(equations, start, width)
+    used = first_params(objective, start)
+    equations = Equations(objective, used)
+    state = _central(equations, start[used], width)
+    opening = equations, state
     best: OptimizeResult | None = None
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
-    few = start.size <= MOST_DIRECT_PARAMS
-    promised = few and tol <= CLOSE and equations.curvature.any()
+    few = objective.n_params <= MOST_DIRECT_PARAMS
+    promised = few and tol <= CLOSE and objective.penalty_curvature().any()
     exactly = EXACT * tol if promised else np.inf
-    first_state, iteration = state, 0
+    iteration = 0
     first = scale = _size(equations, state)
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
         iteration += 1
         spare -= best is not None and best.success
+        if (new := entering(equations, state.slopes)).size:
+            if not few and too_many(equations, new):
+                break
+            equations, state = enlarged(equations, state, new)
+            goal, least = NEARLY, np.inf
         residual = equations.target - equations.predict(state.params)
         room = _room(equations, state)
         # The sum of products that are 0 at the optimum.
@@ -100,13 +114,10 @@ def interior_point(
         least = min(left, least)
         # Where every row can be fitted, residuals and complementarity fall together.
         if left <= goal * scale or scale <= goal * first:
-            active = active_kinks(equations, state)
-            if goal <= CERTAIN or equations.determined_by(active):
-                trial = finished(equations, state, active, tol)
-                best = trial if best is None or trial.gap < best.gap else best
-                exact = best.gap <= exactly * abs(best.fun)
-                if (best.success and exact) or left <= EPS * scale:
-                    break
+            best = _tried(equations, state, best, goal, tol)
+            done = best is not None and best.gap <= exactly * abs(best.fun)
+            if (best is not None and done and best.success) or left <= EPS * scale:
+                break
             goal *= AGAIN
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             moved = _step(equations, state, room, residual, stalled >= FEW_STALLED)
@@ -117,10 +128,25 @@ def interior_point(
             break
         state, scale = moved, size
     if best is None:
-        near = state if goal < NEARLY else first_state
+        equations, near = (equations, state) if goal < NEARLY else opening
         best = finished(equations, near, active_kinks(equations, near), tol)
     best.nit = iteration
     return best
+
+
+def _tried(
+    equations: Equations,
+    state: State,
+    best: OptimizeResult | None,
+    goal: float,
+    tol: float,
+) -> OptimizeResult | None:
+    """Return the best so far, or what the last step from a state leads to."""
+    active = active_kinks(equations, state)
+    if goal > CERTAIN and not equations.determined_by(active):
+        return best
+    trial = finished(equations, state, active, tol)
+    return trial if best is None or trial.gap < best.gap else best
 
 
 def _central(equations: Equations, start: Array, width: float) -> State:

@@ -48,12 +48,23 @@ class State:
 
 @final
 class Equations:
-    """The optimality conditions of an objective's rows of positive weight."""
+    """The optimality conditions of an objective's rows of positive weight.
 
-    def __init__(self, objective: Objective) -> None:
-        self.whole = objective
+    Parameters
+    ----------
+    objective : Objective
+        Its loss is piecewise linear.
+    used : ndarray of shape (n_used,)
+        The params that may move, in order, the last one of all last; others are 0.
+    """
+
+    def __init__(self, objective: Objective, used: Index) -> None:
+        self.whole, self.used = objective, used
         self.live = np.flatnonzero(objective.weight)
-        if self.live.size < objective.weight.size:
+        narrow = used.size < objective.n_params
+        if narrow:
+            objective = objective.columns(used)
+        if narrow or self.live.size < objective.weight.size:
             objective = objective.take(self.live, objective.weight[self.live])
         low, high = objective.loss.facts.slopes
         self.objective = objective
@@ -70,6 +81,12 @@ class Equations:
         self.varies = objective.rows.varies
         self.n_varying = np.count_nonzero(self.varies)
         self.n_rows = objective.target.size
+
+    def widened(self, params: Array) -> Array:
+        """Return all params, given those that may move."""
+        full = np.zeros(self.whole.n_params)
+        full[self.used] = params
+        return full
 
     def determined_by(self, active: Index) -> bool:
         """Return whether active kinks are neither too many nor too few for one fit."""
@@ -90,13 +107,24 @@ class Equations:
             result[self.kinked] += slopes[self.n_rows :]
         return result
 
+    def adjoint_of_rows(self, slopes: Array) -> Array:
+        """Return the sum of the rows' slopes times all of their columns."""
+        weighted = np.zeros_like(self.whole.weight)
+        weighted[self.live] = slopes[: self.n_rows]
+        self.whole.rows.passes += 1
+        return self.whole.rows.adjoint(weighted)
+
+    def dropped(self, active: Index) -> Index:
+        """Return the params whose own kink is among some active ones: they are 0."""
+        return self.kinked[active[active >= self.n_rows] - self.n_rows]
+
     def design(self, active: Index) -> Array:
         """Return the rows of some kinks."""
         rows = self.objective.rows.few(active[active < self.n_rows])
         if not self.kinked.size:
             return rows
         l1 = np.zeros((active.size - rows.shape[0], self.every.size))
-        columns = self.kinked[active[rows.shape[0] :] - self.n_rows]
+        columns = self.dropped(active)
         l1[np.arange(columns.size), columns] = 1.0
         return np.vstack([rows, l1])
 

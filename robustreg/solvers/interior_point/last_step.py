@@ -17,6 +17,7 @@ from robustreg.linalg import (
 from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.interior_point.equations import Equations, State
+from robustreg.solvers.interior_point.working import entering
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import NO_DECREASE, result_at
 
@@ -58,18 +59,18 @@ def finished(
     slopes = np.clip(slopes, equations.low, equations.high)
     room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
     regular = regular and bool((room > AT_END * half[active]).all())
-    dropped = active[active >= n_rows] - n_rows
-    params[equations.kinked[dropped]] = 0.0
+    params[equations.dropped(active)] = 0.0
     kinked = params[equations.kinked]
     tiny = ZERO * max(float(np.abs(params).max()), objective.noise)
     params[equations.kinked] = np.where(np.abs(kinked) <= tiny, 0.0, kinked)
     params[np.abs(params) <= NOTHING * objective.noise] = 0.0
-    point = objective.evaluate(params)
+    point = objective.evaluate(equations.widened(params))
     own = np.zeros_like(objective.weight)
     own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]
     gap = duality_gap(objective, point, own)
     success = gap <= allowed_gap(objective, point, tol, own)
-    unique = regular and success
+    # A param that is not used is 0 in all optimal fits if its slope has room.
+    unique = regular and success and not entering(equations, slopes).size
     return result_at(point, gap, 0, success, NO_DECREASE, slopes=own, unique=unique)
 
 
@@ -97,18 +98,23 @@ def _vertex_step(
 ) -> tuple[Array, Array] | None:
     """Return what `_last_step` does at a vertex, None if its system is singular.
 
-    As many kinks as params determine the params, and then the slopes. Solved anew
-    rather than for a change, params that are 0 are so exactly.
+    As many kinks as params determine the params, and then the slopes: those of the
+    params at 0 by themselves, the others by as many rows.
     """
-    rows, varies = equations.design(active), equations.varies
-    square = Square(rows[:, varies])
+    n_rows, dropped = equations.n_rows, equations.dropped(active)
+    free = equations.varies.copy()
+    free[dropped] = False
+    rows = equations.objective.rows.few(active[active < n_rows])
+    square = Square(rows[:, free])
     if not square.rcond > SMALLEST_RCOND:
         return None
-    target, moved = equations.target[active], params.copy()
-    moved[varies] = square.solve(target - rows[:, ~varies] @ params[~varies])
-    moved[varies] += square.solve(target - rows @ moved)
+    target, moved = equations.target[active[active < n_rows]], params.copy()
+    moved[dropped] = 0.0
+    moved[free] = square.solve(target - rows[:, ~free] @ moved[~free])
+    moved[free] += square.solve(target - rows @ moved)
     missing = equations.objective.linear - equations.adjoint(slopes)
-    return moved, square.solve(missing[varies], transposed=True)
+    turn = square.solve(missing[free], transposed=True)
+    return moved, np.append(turn, (missing - turn @ rows)[dropped])
 
 
 def _joint_step(

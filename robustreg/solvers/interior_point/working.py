@@ -1,0 +1,106 @@
+"""The params that an interior-point method works on: those not sure to be 0.
+
+An l1 penalty leaves most params of many at 0. Those whose slope stays clearly within
+its bounds need no place in the equations: they enter when the slopes on the way ask
+for them (column generation [1]_). The certificate is that of all params.
+
+References
+----------
+.. [1] Desaulniers, G., Desrosiers, J., Solomon, M. M. (2005). Column Generation.
+   Springer.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustreg.objective import Objective
+from robustreg.rows import Array, Index
+from robustreg.solvers.facts import MOST_DIRECT_PARAMS
+from robustreg.solvers.interior_point.equations import Equations, State
+
+# Fewer params than this with a kink are no loss.
+FEW_KINKED = 64
+# The first ones are those that are not 0, and so many times as many others, of steepest
+# slope, but no fewer than the second figure.
+FIRST, FEWEST = 2, 32
+# Params enter once the slope of one of them reaches this share of its bound; then
+# those above the second do, no more at once than there are, or than the third.
+REACHED, NEAR, FEWEST_NEW = 0.95, 0.9, 20
+# Their own slopes start no closer to their ends than this share of them.
+WITHIN = 0.9
+# So many times as many as rows may be used, of which no more than rows are.
+MOST_PER_ROW = 3
+
+
+def first_params(objective: Objective, start: Array) -> Index:
+    """Return the params that are used first, in order."""
+    every, kinked = np.arange(start.size), objective.l1 > 0
+    if np.count_nonzero(kinked) < FEW_KINKED:
+        return every
+    used = ~kinked | (start != 0)
+    used[-1] = True
+    size = max(FIRST * np.count_nonzero(used), FEWEST)
+    steepness = _steepness(objective, objective.evaluate(start).gradient)
+    steepness[used] = 0.0
+    used[np.argsort(-steepness, kind="stable")[:size]] = True
+    return np.flatnonzero(used)
+
+
+def entering(equations: Equations, slopes: Array) -> Index:
+    """Return the unused params that the slopes of rows ask for, steepest first.
+
+    Parameters
+    ----------
+    equations : Equations
+        Their params are used.
+    slopes : ndarray of shape (n_kinks,)
+        Weighted slopes of the rows, and others.
+    """
+    whole, used = equations.whole, equations.used
+    if used.size == whole.n_params:
+        return np.zeros(0, np.intp)
+    steepness = _steepness(whole, equations.adjoint_of_rows(slopes) - whole.linear)
+    steepness[used] = 0.0
+    if steepness.max() < REACHED:
+        return np.zeros(0, np.intp)
+    most = max(FEWEST_NEW, used.size)
+    order = np.argsort(-steepness, kind="stable")[:most]
+    return order[steepness[order] > NEAR]
+
+
+def too_many(equations: Equations, new: Index) -> bool:
+    """Return whether another method is the better one for that many used params."""
+    size = equations.used.size + new.size
+    return size > min(MOST_DIRECT_PARAMS, MOST_PER_ROW * equations.n_rows)
+
+
+def enlarged(equations: Equations, state: State, new: Index) -> tuple[Equations, State]:
+    """Return the equations in which more params may move, and the same state there."""
+    whole, n_rows = equations.whole, equations.n_rows
+    room = np.abs(equations.ends - state.slopes)
+    typical = float(np.mean(state.parts * room))
+    # Of all params: those that nothing is known of are not used.
+    slopes, parts = np.zeros(whole.n_params), np.ones((2, whole.n_params))
+    place = equations.used[equations.kinked]
+    slopes[place], parts[:, place] = state.slopes[n_rows:], state.parts[:, n_rows:]
+    missing = whole.linear - equations.adjoint_of_rows(state.slopes)
+    limit = WITHIN * whole.l1
+    slopes[new] = np.clip(missing, -limit, limit)[new]
+    parts[:, new] = typical / (whole.l1 - np.abs(slopes))[new]
+    params = equations.widened(state.params)
+    used = np.sort(np.append(equations.used, new))
+    larger = Equations(whole, used)
+    place = used[larger.kinked]
+    return larger, State(
+        params[used],
+        np.append(state.slopes[:n_rows], slopes[place]),
+        np.hstack([state.parts[:, :n_rows], parts[:, place]]),
+    )
+
+
+def _steepness(objective: Objective, slope: Array) -> Array:
+    """Return each param's slope as a share of its l1 part, 0 for one without."""
+    kinked = objective.l1 > 0
+    with np.errstate(over="ignore", under="ignore"):
+        return np.abs(slope) * kinked / np.where(kinked, objective.l1, 1.0)
