@@ -175,7 +175,10 @@ def _residual_at(
 def _as_it_is(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
 ) -> OptimizeResult:
-    """Minimise on all rows, from the fit of a smooth loss as wide as half of them."""
+    """Minimise on all rows, from the fit of a smooth loss as wide as half of them.
+
+    Under an l1 penalty on more columns than rows that costs more than it saves.
+    """
     if objective.l1.any() and objective.rows.n_rows < objective.n_params:
         point = objective.evaluate(start)
     else:
