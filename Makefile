@@ -5,7 +5,7 @@ OLDEST_BIN := .venv-oldest/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 
-.PHONY: demo test lint types bench fuzz docs oldest clean
+.PHONY: demo test test-fast lint types bench fuzz docs oldest clean
 # Two targets may install into the same environment.
 .NOTPARALLEL:
 
@@ -16,6 +16,10 @@ demo: .venv/.examples
 
 test: lint types
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python $(PYTEST)
+
+# Two cases of each test, drawn by its name: two minutes, to work with.
+test-fast: lint types
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python $(PYTEST) --few 2
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -1,8 +1,29 @@
-"""Settings that libraries read when they are first imported."""
+"""Settings that libraries read when they are first imported, and ``--few``."""
 
 import os
+from collections import defaultdict
+from random import Random
 
 # scikit-learn skips its array API checks without the first; forked and threaded
 # tests share the cores without the second.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser):
+    help = "run no more cases of each test than this, drawn by its name"
+    parser.addoption("--few", type=int, metavar="N", help=help)
+
+
+def pytest_collection_modifyitems(config, items):
+    most = config.getoption("few")
+    if most is None:
+        return
+    cases = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    kept = set()
+    for test, every in cases.items():
+        kept.update(Random(test).sample(every, min(most, len(every))))
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]

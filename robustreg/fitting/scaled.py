@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import final
 
 import numpy as np
+from scipy.linalg import norm
 from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.problem import Problem
@@ -291,7 +292,7 @@ class Scaled:
         Its terms, one for each standardised column, may be much larger than y where a
         fit runs through outliers.
         """
-        return ROUNDING * EPS * float(np.linalg.norm(self._params))
+        return ROUNDING * EPS * float(norm(self._params))
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""
