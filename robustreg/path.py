@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg.fitting import answer, within_reach
+from robustreg.fitting import answers, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
@@ -163,12 +163,13 @@ def robust_path(
             objective = Objective(rows, centred, share, checked, unit)
             null = null_fit(objective, tol, max_iter)
             strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
-            fits = warm_fits(objective, null, penalties(rows, strengths), tol, max_iter)
+            grid_penalties = penalties(rows, strengths)
+            fits = warm_fits(objective, null, grid_penalties, tol, max_iter)
             # A row that the sample missed may own a column's scale.
             if rows.standard.exact or all(fit.success for fit in fits):
                 break
     _warn(fits, strengths, tol)
-    objectives = [objective.with_penalty(one) for one in penalties(rows, strengths)]
+    objectives = [objective.with_penalty(one) for one in grid_penalties]
     precision = float(np.finfo(data.dtype).eps)
     return _as_path(strengths, fits, objectives, scale, center, precision)
 
@@ -182,29 +183,24 @@ def _as_path(
     eps: float,
 ) -> RobustPath:
     """Return a path in original units, each fit with its objective."""
-    found = [
-        _in_original_units(fit, objective, scale, center, eps)
-        for fit, objective in zip(fits, objectives, strict=True)
-    ]
-    coefs, intercepts, gaps = zip(*found, strict=True)
-    return RobustPath(
-        strengths, np.column_stack(coefs), np.array(intercepts), np.array(gaps)
-    )
+    standard = objectives[0].rows.standard
+    params = scale * np.array([fit.params for fit in fits])
+    params[:, -1] += center
+    coefs, intercepts = answers(standard, params, scale, eps)
+    gaps = np.array([fit.gap for fit in fits])
+    for i, (fit, objective) in enumerate(zip(fits, objectives, strict=True)):
+        if coefs[i].dtype != np.float64:
+            exact = coefs[i].astype(np.float64), float(intercepts[i])
+            rounded = standard.from_original(*exact)
+            rounded[-1] -= center
+            gaps[i] += _lost(objective, fit.params, rounded / scale)
+    return RobustPath(strengths, np.column_stack(coefs), np.array(intercepts), gaps)
 
 
-def _in_original_units(
-    fit: WarmFit, objective: Objective, scale: float, center: float, eps: float
-) -> tuple[Array, Any, float]:
-    """Return coefficients, intercept and gap, with what rounding costs."""
-    standard, params = objective.rows.standard, scale * fit.params
-    params[-1] += center
-    coef, intercept = answer(standard, params, scale, eps)
-    if coef.dtype == np.float64:
-        return coef, intercept, fit.gap
-    rounded = standard.from_original(coef.astype(np.float64), float(intercept))
-    rounded[-1] -= center
-    before, after = (objective.evaluate(p).value for p in (fit.params, rounded / scale))
-    return coef, intercept, fit.gap + max(after - before, 0.0)
+def _lost(objective: Objective, params: Array, rounded: Array) -> float:
+    """Return by how much rounding raises the objective."""
+    before, after = (objective.evaluate(p).value for p in (params, rounded))
+    return max(after - before, 0.0)
 
 
 def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> Penalty:

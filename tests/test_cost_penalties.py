@@ -1,5 +1,7 @@
 """What penalised fits and fits of many targets cost, never by the clock."""
 
+import importlib
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -8,6 +10,9 @@ import scipy.sparse
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.solvers import warm
 from robustreg.solvers.quadratic import minimize_l1_quadratic
+from robustreg.solvers.vertices import Vertex
+
+path_room = importlib.import_module("robustreg.path")
 
 
 @pytest.fixture
@@ -129,7 +134,7 @@ def test_least_squares_of_many_targets_make_one_factor(factors, p, penalty, cont
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("quantile", [0.5, 0.2])
 def test_a_kinked_path_goes_along_edges(monkeypatch, quantile, fit_intercept):
-    """Where columns enter first another solver starts it. Some rows weigh nothing."""
+    """Without an intercept another solver starts it. Some rows weigh nothing."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 8)) * np.linspace(0.5, 3, 8) + np.arange(8)
     y = X[:, :3].sum(axis=1) + rng.standard_t(2, size=200)
@@ -143,10 +148,58 @@ def test_a_kinked_path_goes_along_edges(monkeypatch, quantile, fit_intercept):
     monkeypatch.setattr(warm, "solve", count)
     shape = {"quantile": quantile, "fit_intercept": fit_intercept}
     path = robust_path(X, y, sample_weight=weight, loss="l1", n_alphas=40, **shape)
-    assert len(calls) <= 2
+    assert len(calls) == (0 if fit_intercept else 1)
     for place in (10, 25, 39):
         single = L1Regressor(penalty="l1", alpha=path.alphas[place], **shape)
         single.fit(X, y, weight)
         np.testing.assert_allclose(path.coefs[:, place], single.coef_, atol=1e-9)
         np.testing.assert_allclose(path.intercepts[place], single.intercept_, atol=1e-9)
     assert path.dual_gaps.max() <= 1e-12
+
+
+@pytest.fixture
+def walks(monkeypatch):
+    """Return a list to which each fit by edges adds how many it followed."""
+    edges, fit = [], Vertex.fit
+
+    def count(self, l1, most_edges):
+        found = fit(self, l1, most_edges)
+        edges.append(self.edges)
+        return found
+
+    monkeypatch.setattr(Vertex, "fit", count)
+    return edges
+
+
+def test_fits_along_edges_are_certified_together(monkeypatch, walks):
+    """In a pass for many; an edge or two from one penalty to the next."""
+    made, make = [], path_room.make_rows
+
+    def keep(*args, **options):
+        made.append(make(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(path_room, "make_rows", keep)
+    X, y = wide_data(400, 10)
+    path = robust_path(X, y, loss="l1", quantile=0.9)
+    (rows,) = made
+    assert len(walks) == 99
+    assert sum(walks) <= 300
+    assert rows.passes <= 10
+    assert path.dual_gaps.max() <= 1e-12
+
+
+def test_edges_are_followed_while_they_are_few(monkeypatch, walks):
+    """From one penalty of a coarse grid to the next others find the way sooner."""
+    X, y = wide_data(400, 50)
+    fine = robust_path(X, y, loss="l1", n_alphas=40, eps=0.01)
+    assert len(walks) == 39
+    few = sum(walks)
+    walks.clear()
+    monkeypatch.setattr(warm, "EDGES_AHEAD", 5)
+    monkeypatch.setattr(warm, "FEWEST_EDGES", 1)
+    coarse = robust_path(X, y, loss="l1", alphas=fine.alphas[::13])
+    assert sum(walks) <= 5 + 26 * len(walks) < few
+    assert len(walks) < 3
+    np.testing.assert_allclose(coarse.coefs, fine.coefs[:, ::13], atol=1e-9)
+    assert coarse.dual_gaps.max() <= 1e-10

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.absent import with_absent
-from robustreg.fitting.precision import answer
+from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
@@ -27,7 +27,7 @@ __all__ = [
     "Initial",
     "Problem",
     "Resampling",
-    "answer",
+    "answers",
     "fit_from",
     "fit_problem",
     "fit_targets",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -28,7 +29,7 @@ class Tilted(Loss):
     base: Loss
     quantile: float
 
-    @property
+    @cached_property
     def facts(self) -> LossFacts:
         """The base's facts with the two sides stretched."""
         facts = self.base.facts
@@ -83,7 +84,7 @@ class Dilated(Loss):
     base: Loss
     factor: float
 
-    @property
+    @cached_property
     def facts(self) -> LossFacts:
         """The base's facts with the curvature divided by the factor."""
         facts = self.base.facts

@@ -5,7 +5,7 @@ the same while the slopes that hold it stay within their bounds [1]_. Where one 
 them, its row or column is let go along an edge, as far as the objective falls [2]_:
 over all kinks on the way.
 
-Cost: n k for each edge, with k params in use, and n p for its slopes.
+Cost: n p for each edge and k^3 for its system, with k of the p params in use.
 
 References
 ----------
@@ -29,8 +29,6 @@ from robustreg.rows import Array, Index
 # Slopes this close to their bounds, in units of these, may hold other fits, too.
 MARGIN = 1e-7
 SMALLEST_RCOND = 1e-10
-# After so many edges another method is the better one.
-MOST_EDGES = 100
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,23 @@ class VertexFit:
     slopes: Array
 
 
+@dataclass(frozen=True)
+class _Corner:
+    """A vertex: rows that are fitted exactly, as many as params in use, and the rest.
+
+    ``block`` is the design of these rows, ``basis`` its part that is in use, and
+    ``pull`` the adjoint of the slopes of all other rows.
+    """
+
+    used: Index
+    rows: Index
+    block: Array
+    basis: Square
+    params: Array
+    residual: Array
+    pull: Array
+
+
 @final
 class Vertex:
     """Which rows are fitted exactly and which params are in use.
@@ -59,113 +74,116 @@ class Vertex:
         Its loss is piecewise linear; its penalty is of no account.
     params : ndarray of shape (n_params,)
         A vertex.
+
+    Attributes
+    ----------
+    edges : int
+        How many the last fit followed.
     """
 
     def __init__(self, objective: Objective, params: Array) -> None:
-        self._objective = objective
+        self.edges = 0
+        self._ends = low, high = objective.loss.facts.slopes
+        self._weight, self._target = objective.weight, objective.target
+        self._low, self._high = low * self._weight, high * self._weight
+        self._rise = (high - low) * self._weight
+        self._fixed = np.flatnonzero(~objective.rows.varies)
         self._design = objective.rows.few(np.arange(objective.rows.n_rows))
-        residual = np.abs(objective.target - self._design @ params)
-        residual[objective.weight == 0] = np.inf
+        residual = np.abs(self._target - self._design @ params)
+        residual[self._weight == 0] = np.inf
         intercept = objective.rows.varies[-1:]
-        self._used = np.flatnonzero(np.append(params[:-1] != 0, intercept))
+        used = np.flatnonzero(np.append(params[:-1] != 0, intercept))
         nearest = np.argsort(residual, kind="stable")
-        self._rows: Index = nearest[: self._used.size]
+        self._corner = self._at(used, nearest[: used.size])
 
-    def fit(self, l1: Array) -> VertexFit | None:
+    def fit(self, l1: Array, most_edges: int) -> VertexFit | None:
         """Go to the optimum for an l1 part, None if it is not seen to be the only one.
 
         Of all slopes the one furthest beyond its bounds is let go.
         """
-        low, high = self._objective.loss.facts.slopes
-        weight, fixed = self._objective.weight, ~self._objective.rows.varies
-        for _ in range(MOST_EDGES):
-            used, rows = self._used, self._rows
-            basis = Square(self._design[np.ix_(rows, used)])
-            if not basis.rcond > SMALLEST_RCOND:
-                return None
-            params, residual = self._primal(basis)
-            slopes, adjoint = self._dual(basis, params, residual, l1)
-            held = slopes[rows]
-            over = weight[rows] * np.maximum(held - high, low - held)
+        self.edges = 0
+        while (corner := self._corner) is not None:
+            used, rows = corner.used, corner.rows
+            wanted = l1[used] * np.sign(corner.params[used]) - corner.pull[used]
+            held = corner.basis.solve(wanted, transposed=True)
+            adjoint = corner.pull + held @ corner.block
+            over = np.maximum(held - self._high[rows], self._low[rows] - held)
             outside = np.abs(adjoint) - l1
-            outside[used], outside[fixed] = -np.inf, -np.inf
-            room = MARGIN * (high - low) * weight[rows]
-            if (over < -room).all() and (outside < -MARGIN * l1).all():
-                return VertexFit(params, slopes)
-            row, column = int(np.argmax(over)), int(np.argmax(outside))
-            direction, kept = np.zeros_like(l1), rows
+            outside[used] = outside[self._fixed] = -np.inf
+            inside = (over < -MARGIN * self._rise[rows]).all()
+            if inside and (outside < -MARGIN * l1).all():
+                return VertexFit(corner.params, self._slopes(corner, held))
+            if self.edges == most_edges:
+                break
+            self.edges += 1
+            row, column = int(over.argmax()), int(outside.argmax())
+            direction = np.zeros_like(l1)
             if over[row] >= outside[column]:
-                kept = np.delete(rows, row)
                 unit = np.zeros(used.size)
-                unit[row] = -1.0 if held[row] > high else 1.0
-                direction[used] = basis.solve(unit)
+                unit[row] = -1.0 if held[row] > self._high[rows[row]] else 1.0
+                direction[used] = corner.basis.solve(unit)
+                slope, rows = -over[row], np.delete(rows, row)
             else:
                 direction[column] = np.sign(adjoint[column])
-                moved = self._design[rows, column] * direction[column]
-                direction[used] = -basis.solve(moved)
-            if not self._cross(params, residual, direction, kept, l1):
-                return None
+                moved = corner.block[:, column] * direction[column]
+                direction[used] = -corner.basis.solve(moved)
+                slope, used = -outside[column], np.append(used, column)
+            self._corner = self._crossed(corner, direction, slope, rows, used, l1)
         return None
 
-    def _primal(self, basis: Square) -> tuple[Array, Array]:
-        """Return the vertex and its residuals."""
-        target, params = self._objective.target, np.zeros(self._design.shape[1])
-        params[self._used] = basis.solve(target[self._rows])
-        residual = target - self._design @ params
-        residual[self._rows] = 0.0
-        return params, residual
+    def _at(self, used: Index, rows: Index) -> _Corner | None:
+        """Return the vertex at which rows are fitted exactly, None if singular."""
+        block = self._design[rows]
+        basis = Square(block[:, used])
+        if not basis.rcond > SMALLEST_RCOND:
+            return None
+        params = np.zeros(self._design.shape[1])
+        params[used] = basis.solve(self._target[rows])
+        residual = self._target - self._design @ params
+        residual[rows] = 0.0
+        side = np.where(residual > 0, self._high, self._low)
+        side[rows] = 0.0
+        pull = side @ self._design
+        return _Corner(used, rows, block, basis, params, residual, pull)
 
-    def _dual(
-        self, basis: Square, params: Array, residual: Array, l1: Array
-    ) -> tuple[Array, Array]:
-        """Return the slopes that balance the params in use, and their adjoint."""
-        low, high = self._objective.loss.facts.slopes
-        weight, used, rows = self._objective.weight, self._used, self._rows
-        slopes = np.where(residual > 0, high, low)
-        slopes[rows] = 0.0
-        adjoint = self._design.T @ (weight * slopes)
-        wanted = l1[used] * np.sign(params[used]) - adjoint[used]
-        pull = basis.solve(wanted, transposed=True)
-        slopes[rows] = pull / weight[rows]
-        return slopes, adjoint + self._design[rows].T @ pull
+    def _slopes(self, corner: _Corner, held: Array) -> Array:
+        """Return the slopes of all rows, those that are held by these forces."""
+        low, high = self._ends
+        slopes = np.where(corner.residual > 0, high, low)
+        slopes[corner.rows] = held / self._weight[corner.rows]
+        return slopes
 
-    def _cross(
+    def _crossed(
         self,
-        params: Array,
-        residual: Array,
+        corner: _Corner,
         direction: Array,
+        slope: float,
         kept: Index,
+        used: Index,
         l1: Array,
-    ) -> bool:
-        """Go along an edge while the objective falls; return whether it ends."""
-        low, high = self._objective.loss.facts.slopes
-        weight = self._objective.weight
-        change = -(self._design @ direction)
-        change[kept] = 0.0
-        side = np.where(residual == 0, change, residual)
-        slope = float(weight @ (np.where(side > 0, high, low) * change))
-        sign = np.sign(np.where(params == 0, direction, params))
-        slope += float(l1 @ (sign * direction))
-        rows = np.flatnonzero(
-            (residual != 0) & (np.sign(residual) == -np.sign(change)) & (weight > 0)
-        )
-        columns = np.flatnonzero(
-            (params != 0) & (np.sign(params) == -np.sign(direction)) & (l1 > 0)
-        )
+    ) -> _Corner | None:
+        """Return where an edge that goes down with a slope goes up, None if nowhere.
+
+        ``kept`` are the rows that stay fitted, ``used`` the params in use on the way.
+        """
+        residual, change = corner.residual, -(self._design @ direction)
+        # A row that is fitted but not held counts as one below its kink.
+        toward = np.where(residual > 0, change < 0, change > 0)
+        toward[corner.rows] = False
+        rows = toward.nonzero()[0]
+        params, turn = corner.params[used], direction[used]
+        shrinks = ((params > 0) & (turn < 0)) | ((params < 0) & (turn > 0))
+        columns = (shrinks & (l1[used] > 0)).nonzero()[0]
         kinks = np.append(residual[rows], params[columns])
-        kinks /= -np.append(change[rows], direction[columns])
-        rise = np.append(
-            (high - low) * weight[rows] * np.abs(change[rows]),
-            2 * l1[columns] * np.abs(direction[columns]),
-        )
-        order = np.argsort(kinks)
-        end = int(np.searchsorted(slope + np.cumsum(rise[order]), 0.0))
-        if not slope < 0 or end == order.size:
-            return False
-        self._rows = kept
-        self._used = np.union1d(self._used, np.flatnonzero(direction))
-        if (kink := order[end]) < rows.size:
-            self._rows = np.append(kept, rows[kink])
+        speed = np.append(change[rows], turn[columns])
+        kinks /= -speed
+        rise = np.append(self._rise[rows], 2 * l1[used[columns]]) * np.abs(speed)
+        order = kinks.argsort()
+        end = int((slope + rise[order].cumsum()).searchsorted(0.0))
+        if end == order.size or kinks[order[end]] <= 0:
+            return None
+        if (kink := int(order[end])) < rows.size:
+            kept = np.append(kept, rows[kink])
         else:
-            self._used = np.setdiff1d(self._used, columns[kink - rows.size])
-        return self._used.size == self._rows.size
+            used = np.delete(used, columns[kink - rows.size])
+        return self._at(used, kept)

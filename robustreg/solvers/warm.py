@@ -19,7 +19,8 @@ from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
-from robustreg.solvers.vertices import Vertex
+from robustreg.solvers.vertex_gaps import vertex_gaps
+from robustreg.solvers.vertices import Vertex, VertexFit
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
@@ -29,6 +30,12 @@ STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
 WORTHWHILE = 8
 # Edges are followed on designs of no more entries than this, until so many fits failed.
 MOST_ENTRIES, MOST_FAILURES = 2**18, 3
+# A fit by another solver costs about as much as half as many edges as there are params,
+# or as the second figure. Fits that take fewer leave the rest to later ones, and the
+# first figure is there to begin with.
+EDGES_AHEAD, FEWEST_EDGES = 100, 50
+# Fits of so many residuals in all are certified together, which stay in cache so.
+MOST_RESIDUALS = 2**15
 # Slopes within this many rounding errors of their bounds are at them.
 FEASIBLE = 64.0
 
@@ -78,13 +85,18 @@ def warm_fits(
     fits: list[WarmFit] = []
     params, point, shared = null.point.params, null.point, None
     corners = _Corners(objective, tol)
-    for place, penalty in enumerate(penalties):
+    corners.restart(WarmFit(params, null.gap, null.success))
+    while len(fits) < len(penalties):
+        place = len(fits)
+        penalty = penalties[place]
         fit = _null(null, penalty) if params is null.point.params else None
         if fit is None and _switches(objective, penalty):
             shared = shared or _Switching(objective, point, penalties[place:], tol)
             fit = shared.fit(penalty)
-        if fit is None:
-            fit = corners.fit(penalty)
+        if fit is None and (run := corners.fits(penalties[place:])):
+            params = run[-1].params
+            fits += run
+            continue
         if fit is None:
             away = params is null.point.params
             near = None if away else OptimizeResult(x=params)
@@ -149,25 +161,56 @@ class _Corners:
         kinked = objective.loss.facts.piecewise_linear
         self._suits = kinked and entries <= MOST_ENTRIES
         self._vertex: Vertex | None = None
+        self._edges = EDGES_AHEAD
+        self._each = max(FEWEST_EDGES, objective.n_params // 2)
 
     def restart(self, fit: WarmFit) -> None:
         """Start at a fit that another solver found."""
         if self._suits and fit.success and self._failures < MOST_FAILURES:
             self._vertex = Vertex(self._objective, fit.params)
 
-    def fit(self, penalty: Penalty) -> WarmFit | None:
-        """Return the fit for the next penalty, None if it is not found."""
-        if self._vertex is None or np.any(penalty.curvature(penalty.l1)):
-            return None
-        found = self._vertex.fit(np.append(penalty.l1, 0.0))
-        if found is not None:
-            like = self._objective.with_penalty(penalty)
-            point = like.evaluate(found.params)
-            gap = duality_gap(like, point, found.slopes)
-            if gap <= allowed_gap(like, point, self._tol, found.slopes):
-                return WarmFit(found.params, gap, True)
-        self._vertex, self._failures = None, self._failures + 1
-        return None
+    def fits(self, penalties: list[Penalty]) -> list[WarmFit]:
+        """Return the fits for the next penalties, up to the first that is not found."""
+        if self._vertex is None:
+            return []
+        penalties = penalties[: max(1, MOST_RESIDUALS // self._objective.rows.n_rows)]
+        found: list[VertexFit] = []
+        for penalty in penalties:
+            if np.any(penalty.curvature(penalty.l1)):
+                break
+            self._edges += self._each
+            fit = self._vertex.fit(np.append(penalty.l1, 0.0), self._edges)
+            self._edges -= self._vertex.edges
+            if fit is None:
+                break
+            found.append(fit)
+        fits = self._certified(penalties, found)
+        if len(fits) < len(penalties):
+            self._vertex, self._failures = None, self._failures + 1
+            # Where edges ran out, other solvers are the better ones.
+            self._suits &= self._edges > 0
+        return fits
+
+    def _certified(
+        self, penalties: list[Penalty], found: list[VertexFit]
+    ) -> list[WarmFit]:
+        """Return the fits up to the first that is not within the tolerance."""
+        fits: list[WarmFit] = []
+        if not found:
+            return fits
+        l1 = np.array([np.append(one.l1, 0.0) for one in penalties[: len(found)]])
+        params = np.array([fit.params for fit in found])
+        slopes = np.array([fit.slopes for fit in found])
+        gaps = vertex_gaps(self._objective, l1, params, slopes, self._tol)
+        for penalty, fit, gap in zip(penalties, found, gaps, strict=False):
+            if not np.isfinite(gap):
+                like = self._objective.with_penalty(penalty)
+                point = like.evaluate(fit.params)
+                gap = duality_gap(like, point, fit.slopes)
+                if not gap <= allowed_gap(like, point, self._tol, fit.slopes):
+                    break
+            fits.append(WarmFit(fit.params, float(gap), True))
+        return fits
 
 
 @final
