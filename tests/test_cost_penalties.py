@@ -196,10 +196,9 @@ def test_edges_are_followed_while_they_are_few(monkeypatch, walks):
     assert len(walks) == 39
     few = sum(walks)
     walks.clear()
-    monkeypatch.setattr(warm, "EDGES_AHEAD", 5)
-    monkeypatch.setattr(warm, "FEWEST_EDGES", 1)
+    monkeypatch.setattr(warm, "WORTH_EDGES", 1)
     coarse = robust_path(X, y, loss="l1", alphas=fine.alphas[::13])
-    assert sum(walks) <= 5 + 26 * len(walks) < few
+    assert sum(walks) <= 25 * len(walks) < few
     assert len(walks) < 3
     np.testing.assert_allclose(coarse.coefs, fine.coefs[:, ::13], atol=1e-9)
     assert coarse.dual_gaps.max() <= 1e-10

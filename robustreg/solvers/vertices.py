@@ -3,8 +3,8 @@
 The optimum is a vertex: as many rows are fitted exactly as params are in use. It stays
 the same while the slopes that hold it stay within their bounds [1]_. Where one leaves
 them, its row or column is let go along an edge, as far as the objective falls [2]_:
-over all kinks on the way. Of several it is the steepest edge [3]_, which leads there
-along two thirds of the edges that the largest violation does.
+over all kinks on the way. Of several it is the steepest edge [3]_: on 1000 rows of 100
+columns that makes a third fewer edges than the largest violation.
 
 Cost: n p for each edge and k^3 for its system, with k of the p params in use.
 

@@ -30,10 +30,9 @@ STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
 WORTHWHILE = 8
 # Edges are followed on designs of no more entries than this, until so many fits failed.
 MOST_ENTRIES, MOST_FAILURES = 2**18, 3
-# A fit by another solver costs about as much as half as many edges as there are params,
-# or as the second figure. Fits that take fewer leave the rest to later ones, and the
-# first figure is there to begin with.
-EDGES_AHEAD, FEWEST_EDGES = 100, 50
+# A fit by another solver costs about as much as so many edges, or as half as many as
+# there are params. Fits that take fewer leave the rest to later ones.
+WORTH_EDGES = 100
 # Fits of so many residuals in all are certified together, which stay in cache so.
 MOST_RESIDUALS = 2**15
 # Slopes within this many rounding errors of their bounds are at them.
@@ -161,8 +160,7 @@ class _Corners:
         kinked = objective.loss.facts.piecewise_linear
         self._suits = kinked and entries <= MOST_ENTRIES
         self._vertex: Vertex | None = None
-        self._edges = EDGES_AHEAD
-        self._each = max(FEWEST_EDGES, objective.n_params // 2)
+        self._edges, self._each = 0, max(WORTH_EDGES, objective.n_params // 2)
 
     def restart(self, fit: WarmFit) -> None:
         """Start at a fit that another solver found."""
