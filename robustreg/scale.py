@@ -311,6 +311,7 @@ def find_fixed_point(
     slope: float = -1.0,
     rtol: float = SCALE_RTOL,
     jumps: bool = False,
+    agrees: float = AGREES,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
@@ -318,7 +319,7 @@ def find_fixed_point(
     is a guess of the derivative. If the fit may jump as the scale moves, steps that do
     not gain are replaced by halving the interval that the disagreement changes its sign
     in, until it is so short that the fit does jump there. What does not converge ends
-    at the scale that agreed best.
+    at the scale that agreed best, which will do if it agrees to ``agrees``.
     """
     x, f = _log_excess(measure_at, start, floor)
     search = _Interval(x, f, jumps)
@@ -344,7 +345,7 @@ def find_fixed_point(
         x, f = new_x, new_f
         search.add(x, f)
     x, f = search.best
-    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= AGREES), slope, f)
+    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= agrees), slope, f)
 
 
 @final

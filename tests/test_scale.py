@@ -240,3 +240,17 @@ def test_proposal2_fit_solves_hubers_two_equations(X, y, repeats):
     np.testing.assert_allclose(model.scale_, unit * np.exp(solution.x[-1]), 1e-6)
     intercept = unit * solution.x[0] - X.mean(axis=0) @ coef
     np.testing.assert_allclose(model.intercept_, intercept, 1e-6)
+
+
+@pytest.mark.parametrize("loss", ["l1", "smooth_l1"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scale_agrees_as_well_as_rounding_errors_of_y_let_it(loss, seed):
+    # A warning would be an error.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 3))
+    y = 1e8 * X @ rng.normal(size=3) + rng.standard_t(2, 200)
+    model = RobustRegressor(loss).fit(X, y)
+    residual = (y.astype(np.longdouble) - X @ model.coef_.astype(np.longdouble)).astype(
+        float
+    ) - model.intercept_
+    assert model.scale_ == pytest.approx(mad(residual, np.ones(200), 0), rel=1e-6)

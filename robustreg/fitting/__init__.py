@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.absent import with_absent
+from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
@@ -16,11 +17,12 @@ from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.scaled import Scaled, estimated_scale
 from robustreg.fitting.together import fit_together, number_together
 from robustreg.losses import relative_weight
-from robustreg.objective import Point
+from robustreg.objective import Model, Point
 from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.rows import Array
 from robustreg.scale import EPS, FixedPoint
 from robustreg.solvers.majorised import SOUND
+from robustreg.solvers.orthogonal import Basis
 
 __all__ = [
     "Fit",
@@ -47,7 +49,7 @@ def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
     start : ndarray of shape (n_params,) or None
         Params in units of y to start from; None starts at the median of y.
     """
-    return _fit(Scaled(problem, start))
+    return fit_targets([problem], [start])[0]
 
 
 def fit_targets(
@@ -63,7 +65,7 @@ def fit_targets(
         For each as `fit_problem` takes it.
     """
     fits: list[Fit] = []
-    shared = None
+    shared, asked, basis = None, False, None
     pairs = zip(problems, starts, strict=True)
     for first in pairs:
         some = [first, *islice(pairs, number_together(first[0]) - 1)]
@@ -72,21 +74,33 @@ def fit_targets(
             found, shared = fit_together([problem for problem, _ in some], shared)
         for (problem, start), fit in zip(some, found, strict=True):
             if fit is None:
-                scaled = Scaled(problem, start, shared)
-                fit, shared = _fit(scaled), scaled.shared_model()
+                # That of one is that of all: they share rows, weights and penalty.
+                basis = basis if asked else basis_of(problem)
+                asked = True
+                fit, shared = _fit(problem, start, basis, shared)
             fits.append(fit)
     return fits
 
 
-def _fit(scaled: Scaled) -> Fit:
-    """Return the fit of a problem from where it starts."""
+def _fit(
+    problem: Problem, start: Array | None, basis: Basis | None, shared: Model | None
+) -> tuple[Fit, Model | None]:
+    """Return the fit of a problem, and its Hessian if it is that of every y."""
+    own = (problem, start) if basis is None else in_basis(problem, start, basis)
+    scaled = Scaled(*own, shared)
+    found, shared = _solved(scaled), scaled.shared_model()
+    if basis is not None:
+        scaled = lifted(scaled, problem, basis)
+    return _finished(scaled, found, isinstance(problem.scale, str)), shared
+
+
+def _solved(scaled: Scaled) -> FixedPoint:
+    """Fit a problem from where it starts; return the scale."""
     problem = scaled.problem
     if isinstance(problem.scale, str):
-        found = estimated_scale(scaled, problem.scale)
-    else:
-        found = FixedPoint(float(problem.scale), collapsed=False, converged=True)
-        scaled.fit(found.scale, problem.tol)
-    return _finished(scaled, found, isinstance(problem.scale, str))
+        return estimated_scale(scaled, problem.scale)
+    scaled.fit(float(problem.scale), problem.tol)
+    return FixedPoint(float(problem.scale), collapsed=False, converged=True)
 
 
 def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:

@@ -117,15 +117,19 @@ class Scaled:
         previous = self.result if self.result else None
         if previous is not None and "point" in previous:
             previous.residual = previous.point.residual * (self.scale / scale)
-        self.result = solve(objective, start, p.solver, tol, most, previous)
-        entries = p.rows.n_rows * p.rows.n_params
-        rcond = self.result.get("rcond")
-        delicate = rcond is not None and rcond < REFINED_RCOND
-        if delicate and self.result.success and entries < MOST_ENTRIES:
-            exact = (p.y.astype(np.longdouble) - self._center) / scale
-            self.result.point = refine(objective, self.result.point, exact)
-        self._params, self.scale = self.result.point.params * scale, scale
+        result = solve(objective, start, p.solver, tol, most, previous)
+        self.take(scale, objective, result)
         return np.asarray(self.result.point.residual, dtype=np.float64)
+
+    def take(self, scale: float, objective: Objective, result: OptimizeResult) -> None:
+        """Take a result for the last fit, refined where its Hessian asks for that."""
+        p, rcond, self.result = self.problem, result.get("rcond"), result
+        small = p.rows.n_rows * p.rows.n_params < MOST_ENTRIES
+        delicate = rcond is not None and rcond < REFINED_RCOND
+        if delicate and result.success and small:
+            exact = (p.y.astype(np.longdouble) - self._center) / scale
+            result.point = refine(objective, result.point, exact)
+        self._params, self.scale = result.point.params * scale, scale
 
     def shared_model(self) -> Model | None:
         """Return the Hessian if it is that of every y: where curvature is constant."""
@@ -326,8 +330,10 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     # The side that a rough fit is on is known only if the scale is not looked for to
     # more digits than it has.
     sides = not fits.rough or rtol >= ROUGH_RTOL
+    # No fit agrees to less than rounding errors of y.
+    agrees = max(AGREES, scaled.objective(near.scale, problem.loss).noise)
     found = find_fixed_point(
-        fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides
+        fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
     )
     if found.collapsed:
         found = replace(found, scale=fits.floor)
@@ -338,14 +344,14 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
     if fits.tol > problem.tol or not scaled.result.success:
         residual = scaled.fit(found.scale, problem.tol)
         if not convex:
-            found = _measured(found, scaled.measure(name, residual))
+            found = _measured(found, scaled.measure(name, residual), agrees)
     return found
 
 
-def _measured(found: FixedPoint, ratio: float) -> FixedPoint:
+def _measured(found: FixedPoint, ratio: float, most: float) -> FixedPoint:
     """Return a fixed point as the fit that was made there afterwards measures it."""
     disagreement = float(np.log(ratio)) if ratio > 0 else -np.inf
-    agrees = abs(disagreement) <= AGREES
+    agrees = abs(disagreement) <= most
     return replace(
         found, converged=agrees, disagreement=0.0 if agrees else disagreement
     )

@@ -40,6 +40,7 @@ __all__ = [
     "SparseRows",
     "Standard",
     "WeightedGram",
+    "dense_rows",
     "design_rank",
     "make_rows",
     "merged",
@@ -89,6 +90,11 @@ def make_rows(
         near = near_dense(X, weight, farthest)
         by = partial(dense_standard, X, fit_intercept=fit_intercept)
         standard = typical_standard(standard, weight, near, by)
+    return dense_rows(X, standard)
+
+
+def dense_rows(X: Array, standard: Standard) -> Rows:
+    """Return the rows of an array, their design formed if they are few."""
     rows = DenseRows(X, standard)
     return rows.formed() if X.size <= FORMED_ENTRIES else rows
 

@@ -1,0 +1,33 @@
+"""A problem whose columns all but depend on each other, and the way to it and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from robustreg.fitting.problem import Problem
+from robustreg.fitting.scaled import Scaled
+from robustreg.rows import Array
+from robustreg.solvers.orthogonal import Basis, basis_for, certified
+
+
+def basis_of(problem: Problem) -> Basis | None:
+    """Return the coordinates that a problem is to be solved in, None for its own."""
+    penalty = problem.penalty.rescaled(problem.rows.standard.unit)
+    return basis_for(problem.rows, problem.weight, penalty)
+
+
+def in_basis(
+    problem: Problem, start: Array | None, basis: Basis
+) -> tuple[Problem, Array | None]:
+    """Return a problem and where it starts in the coordinates of a basis."""
+    start = None if start is None else basis.lowered(start)
+    return replace(problem, rows=basis.rows, penalty=basis.penalty), start
+
+
+def lifted(reduced: Scaled, problem: Problem, basis: Basis) -> Scaled:
+    """Return the last fit in a basis as one of the problem itself, certified there."""
+    scaled = Scaled(problem, None)
+    objective = scaled.objective(reduced.scale, problem.loss)
+    result = certified(objective, basis, reduced.result, problem.tol)
+    scaled.take(reduced.scale, objective, result)
+    return scaled
