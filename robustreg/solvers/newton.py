@@ -45,6 +45,9 @@ class Step:
         The Hessian, if it is positive definite and formed.
     inexact : bool
         True if the minimum of the model was not reached to rounding.
+    slopes : ndarray of shape (n_rows,) or None
+        The slopes at the end of the full step, where those of the residuals there
+        would be rounding errors.
     """
 
     direction: Array
@@ -53,6 +56,7 @@ class Step:
     rcond: float | None = None
     model: Model | None = None
     inexact: bool = False
+    slopes: Array | None = None
 
 
 # The last model, if any, may save a rule some of its work.
@@ -130,6 +134,13 @@ def newton(
         iteration += 1
         step, level = model_step(objective, point, step_rule, level, last)
         last = step.model or last
+        if step.slopes is not None and gtol is None:
+            whole = objective.evaluate(point.params + step.direction)
+            gap = duality_gap(objective, whole, step.slopes)
+            success = gap <= allowed_gap(objective, whole, tol)
+            if success:
+                point = whole
+                break
         trial, length = _advance(objective, point, step)
         if not np.isfinite(trial.gradient).all():
             # Rows held on their side may leave no minimum.

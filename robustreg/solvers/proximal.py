@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.linalg import factorise
+from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import Step
 from robustreg.solvers.quadratic import minimize_l1_quadratic
+from robustreg.solvers.rows_quadratic import RowsQuadratic
 
 # Violators that may enter at once: as many as the support has, and at least these.
 SMALLEST_GROWTH = 10
@@ -25,6 +26,8 @@ SMALLEST_GROWTH = 10
 RIDGE = 1e-11
 # The penalty's own curvature does so above this share, which rounding leaves standing.
 DEFINITE = 1e-14
+# With more entries the rows that see curvature are not copied.
+MOST_ENTRIES = 10**7
 
 
 def proximal_step(
@@ -33,6 +36,10 @@ def proximal_step(
     """Return the step to the minimum of the model on the working set."""
     del last
     columns = working_set(objective, point)
+    if _is_faint(objective, curvature, columns):
+        by_rows = _step_by_rows(objective, point, curvature)
+        if by_rows is not None:
+            return by_rows
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
     definite = objective.penalty_curvature(columns) > DEFINITE * hessian[diagonal]
@@ -53,6 +60,54 @@ def proximal_step(
     live = hessian[diagonal] > 0
     unseen = bool(np.any(~live & (objective.violation(point)[columns] > 0)))
     return Step(direction, float(decrease), singular=unseen)
+
+
+def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
+    """Return whether a ridge that a Gram matrix hides has most of the columns to hold.
+
+    More than there are rows with curvature, so that those cannot hold them.
+    """
+    n_rows = np.count_nonzero(curvature)
+    n_used = np.count_nonzero(objective.rows.varies[columns])
+    if not 0 < n_rows < n_used or curvature.min() < 0:
+        return False
+    ridge = objective.penalty_curvature()[np.flatnonzero(objective.rows.varies[:-1])]
+    faint = ridge.min() <= SMALLEST_RCOND * float(curvature.sum())
+    return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_ENTRIES)
+
+
+def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
+    """Return the step to the minimum of the model by its dual, None if that fails."""
+    rows = np.flatnonzero(curvature)
+    inner = np.flatnonzero(objective.rows.varies[:-1])
+    objective.rows.count_pass(curvature)
+    root = np.sqrt(curvature[rows])
+    design = root[:, None] * objective.rows.few(rows)
+    slopes = objective.loss.gradient(point.residual)
+    # The predictions at which the model of a row is least: of a parabola its target,
+    # without the rounding errors of the residual.
+    least = slopes[rows] * (objective.weight[rows] / curvature[rows])
+    least += objective.target[rows] - point.residual[rows]
+    held = objective.weight * slopes
+    held[rows] = 0.0
+    shift = objective.rows.adjoint(held) - objective.linear
+    l1, l2 = objective.l1[inner], objective.penalty_curvature(inner)
+    quadratic = RowsQuadratic(
+        design[:, inner], design[:, -1], root * least, shift[inner], -shift[-1], l1, l2
+    )
+    found = quadratic.minimum(point.params[inner])
+    if found is None:
+        return None
+    x, b, u = found
+    direction = -point.params
+    direction[inner] += x
+    direction[-1] += b
+    slopes[rows] = root * u / objective.weight[rows]
+    change, moved = design @ direction, direction[inner]
+    decrease = -float(point.gradient @ direction) - 0.5 * float(change @ change)
+    decrease -= 0.5 * float(l2 @ moved**2)
+    decrease -= float(l1 @ (np.abs(x) - np.abs(point.params[inner])))
+    return Step(direction, decrease, slopes=slopes)
 
 
 def working_set(objective: Objective, point: Point) -> Index:

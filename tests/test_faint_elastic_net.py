@@ -1,0 +1,130 @@
+"""An elastic net far below the loss, of more columns than rows: exact, certified."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from robustreg import RobustRegressor, SmoothL1Regressor
+from robustreg.solvers import proximal
+from robustreg.solvers.quadratic import minimize_l1_quadratic
+from robustreg.solvers.rows_quadratic import RowsQuadratic
+
+
+def interpolated(seed):
+    """Return more columns than rows, and targets of ten columns or of none."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(5, 60))
+    p = int(rng.integers(n + 1, 4 * n))
+    X = rng.normal(size=(n, p))
+    y = rng.normal(size=n)
+    if seed % 2:
+        y = X[:, :10] @ rng.uniform(1, 90, min(p, 10)) + 10
+    return X, y, 10 ** rng.uniform(-12, -10.6)
+
+
+def primal(model, X, y, beta):
+    """Return the objective where all rows are in the quadratic middle."""
+    coef, l1 = model.coef_.astype(np.longdouble), model.alpha * model.l1_ratio
+    residual = y - X.astype(np.longdouble) @ coef - model.intercept_
+    ridge = model.alpha * (1 - model.l1_ratio)
+    value = (residual**2).mean() / (2 * beta) + l1 * np.abs(coef).sum()
+    return float(value + ridge * coef @ coef / 2)
+
+
+def dual(model, X, y, beta):
+    """Return a lower bound of it: the dual at slopes for the signs of the fit."""
+    n, (l1, l2) = len(y), (model.alpha * np.array([model.l1_ratio, 1 - model.l1_ratio]))
+    used = np.flatnonzero(model.coef_)
+    sign = np.sign(model.coef_[used])
+    system = np.ones((n + 1, n + 1))
+    system[:n, :n] = X[:, used] @ X[:, used].T + n * beta * l2 * np.eye(n)
+    system[n, n] = 0.0
+    right = np.append(l2 * y + l1 * X[:, used] @ sign, 0.0)
+    v = np.linalg.solve(system, right)[:n]
+    v -= v.mean()
+    over = np.maximum(np.abs(X.T @ v) - l1, 0.0)
+    return v @ y - n * beta * v @ v / 2 - over @ over / (2 * l2)
+
+
+@pytest.mark.parametrize("make", [SmoothL1Regressor, RobustRegressor])
+@pytest.mark.parametrize("seed", range(40))
+def test_fits_are_those_of_the_dual(make, seed):
+    # A warning would be an error.
+    X, y, alpha = interpolated(seed)
+    model = make("huber", beta=1.0, penalty="elasticnet", alpha=alpha)
+    model.set_params(scale=1.0).fit(X, y)
+    reached = primal(model, X, y, 1.0)
+    assert reached - dual(model, X, y, 1.0) <= 1e-9 * reached
+    assert model.dual_gap_ <= 1e-10 * reached
+    assert model.n_iter_ <= 20
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", ["smooth_l1", "pseudo_huber", "log_cosh", "l2"])
+@pytest.mark.parametrize("seed", range(5))
+def test_losses_weights_and_constant_columns(loss, seed, fit_intercept):
+    X, y, alpha = interpolated(seed)
+    X[:, 2] = 3.0
+    weight = np.random.default_rng(seed).integers(0, 3, len(y)) + (y == y.max())
+    model = RobustRegressor(loss, penalty="elasticnet", alpha=alpha, scale=1.0)
+    model.set_params(fit_intercept=fit_intercept).fit(X, y, sample_weight=weight)
+    twice = model.__class__(**model.get_params())
+    rows = np.repeat(np.arange(len(y)), weight)
+    twice.fit(X[rows], y[rows])
+    size = np.abs(model.coef_).max()
+    np.testing.assert_allclose(model.coef_, twice.coef_, rtol=0, atol=1e-4 * size)
+
+
+@pytest.mark.parametrize("outliers", [0, 3])
+def test_rows_beyond_the_quadratic_middle_keep_their_slope(outliers):
+    X, y, _ = interpolated(3)
+    y[:outliers] += 1e6
+    model = SmoothL1Regressor(penalty="elasticnet", alpha=1e-11).fit(X, y)
+    assert model.dual_gap_ <= 1e-10 * primal(model, X, y, 1.0)
+
+
+def test_stronger_penalties_take_the_other_road(monkeypatch):
+    def never(*args):
+        raise AssertionError("a Gram matrix has digits enough")
+
+    monkeypatch.setattr(proximal, "_step_by_rows", never)
+    X, y, _ = interpolated(1)
+    for alpha in (1e-6, 1e-3):
+        SmoothL1Regressor(penalty="elasticnet", alpha=alpha).fit(X, y)
+
+
+def example(seed, ridge):
+    """Return a quadratic of 20 rows and 50 columns."""
+    rng = np.random.default_rng(seed)
+    design = rng.normal(size=(20, 50))
+    free, target = rng.exponential(size=20), 5 * rng.normal(size=20)
+    l1 = np.where(rng.random(50) < 0.2, 0.0, 0.3)
+    shift = 0.1 * rng.normal(size=50)
+    return RowsQuadratic(design, free, target, shift, 0.7, l1, np.full(50, ridge))
+
+
+@pytest.mark.parametrize("ridge", [1.0, 1e-2])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_dual_finds_what_the_primal_does(seed, ridge):
+    quadratic = example(seed, ridge)
+    x, b, u = quadratic.minimum(np.zeros(50))
+    whole = np.column_stack([quadratic.design, quadratic.free])
+    hessian = whole.T @ whole + np.diag(np.append(quadratic.l2, 0.0))
+    # The multiplier's constraint is a linear part of the free column.
+    linear = -np.append(quadratic.shift, -quadratic.total) - whole.T @ quadratic.target
+    l1 = np.append(quadratic.l1, 0.0)
+    other = minimize_l1_quadratic(hessian, linear, l1, np.ones(51))
+    np.testing.assert_allclose(np.append(x, b), other, rtol=0, atol=1e-10)
+    residual = quadratic.target - whole @ np.append(x, b)
+    np.testing.assert_allclose(u, residual, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_dual_without_a_free_column_and_from_wrong_signs(seed):
+    quadratic = replace(example(seed, 1e-9), free=np.zeros(20), total=0.0)
+    quadratic = replace(quadratic, l1=1e-9 * quadratic.l1, shift=0 * quadratic.shift)
+    found = quadratic.minimum(np.zeros(50))
+    wrong = quadratic.minimum(-found[0])
+    np.testing.assert_allclose(wrong[0], found[0], rtol=1e-7)
+    assert found[1] == 0.0
