@@ -247,6 +247,22 @@ def test_covariances_beyond_floating_point_are_refused(unit):
             coef_covariance(model.fit(X, unit * Y), X, unit * Y)
 
 
+@pytest.mark.parametrize("unit", [1e200, 1e280])
+def test_resamples_beyond_floating_point_are_refused(unit):
+    model = RobustRegressor().fit(X, unit * Y)
+    options = {"cov_type": "bootstrap", "n_bootstrap": 20, "random_state": 0}
+    with pytest.raises(ValueError, match=r"beyond the range.*Divide y by \d"):
+        coef_table(model, X, unit * Y, **options)
+
+
+@pytest.mark.parametrize("value", [-1.79e308, 1.79e308])
+@pytest.mark.parametrize("make", [RobustRegressor, SmoothL1Regressor, MMRegressor])
+def test_an_outlier_of_the_largest_size_lets_no_warning_through(make, value):
+    y = np.append(value, Y[1:])
+    errors = coef_table(make().fit(X, y), X, y)["std_err"]
+    assert np.isfinite(errors).all() and (errors > 0).all()
+
+
 def test_data_are_not_changed():
     X.flags.writeable = Y.flags.writeable = False
     try:

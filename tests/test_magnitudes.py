@@ -219,6 +219,17 @@ def test_paths_are_fits_or_refused_as_they_are(loss, y):
     assert_allclose(path.coefs[:, 0], single.coef_, atol=1e-6)
 
 
+@pytest.mark.parametrize("penalty", [None, "l1"])
+@pytest.mark.parametrize("loss", ["huber", "smooth_l1", "pseudo_huber", "log_cosh"])
+@pytest.mark.parametrize("unit", [1e-100, 1.0, 1e100])
+def test_a_scale_below_the_rounding_errors_of_y_is_refused(unit, loss, penalty):
+    model = RobustRegressor(loss, penalty=penalty, alpha=1e-3, scale=1e-20 * unit)
+    with pytest.raises(ValueError, match=r"scale=1e\S+ .* the limit is \d"):
+        model.fit(X, unit * Y)
+    model.set_params(scale=1e-14 * unit, penalty=None).fit(X, unit * Y)
+    assert np.isfinite(model.coef_).all()
+
+
 @pytest.mark.parametrize("model", BOUNDED, ids=str)
 def test_answers_that_are_no_numbers_are_refused(model):
     y = 1e-200 * Y

@@ -14,6 +14,9 @@ REACH = 1e140
 # Beyond these, differences of targets and coefficients may be no numbers, or have lost
 # digits.
 LARGEST_SPREAD, SMALLEST_SPREAD = 1e290, 1e-290
+# Of a loss with a quadratic middle narrower than this share of what is typical of y no
+# residual is known to lie there: it is a kinked loss that says it is not.
+NARROWEST = 1e-16
 # Differences of targets up to the largest float overflow; those of an eighth do not.
 EIGHTH = 0.125
 
@@ -41,7 +44,10 @@ def within_reach(y: Array, weight: Array, loss: Loss, unit: float | None) -> Arr
         If the targets are too large or too small for the scale.
     """
     largest = max(float(y.max()), -float(y.min()))
-    if largest == 0 or (unit is not None and 1 / REACH <= largest / unit <= REACH):
+    if largest == 0:
+        return y
+    if unit is not None and 1 / REACH <= largest / unit <= REACH:
+        _check_width(y, weight, loss, unit)
         return y
     typical = spread(y * EIGHTH, weight) / EIGHTH if largest > 1 else spread(y, weight)
     if unit is None:
@@ -54,6 +60,25 @@ def within_reach(y: Array, weight: Array, loss: Loss, unit: float | None) -> Arr
             f"{REACH:g}. Choose another scale, or scale='mad'."
         )
     return y if largest <= REACH * unit else _clipped(y, weight, loss, unit)
+
+
+def _check_width(y: Array, weight: Array, loss: Loss, unit: float) -> None:
+    """Refuse a convex loss whose middle is lost in the rounding errors of y."""
+    facts = loss.facts
+    curved = 0 < facts.largest_curvature < np.inf and facts.bounded_slope
+    if not (curved and facts.convex):
+        return
+    width = unit * max(np.abs(facts.slopes)) / facts.largest_curvature
+    if width >= NARROWEST * max(float(y.max()), -float(y.min())):
+        return
+    typical = spread(y * EIGHTH, weight) / EIGHTH
+    if width < NARROWEST * typical:
+        raise ValueError(
+            f"y has a typical distance of {typical:.2g} from its median, in whose "
+            f"rounding errors scale={unit:.3g} loses the quadratic middle of {loss!r}: "
+            f"the limit is {unit * (NARROWEST * typical / width):.2g}. Choose a larger "
+            "scale, scale='mad', or loss='l1', which has no such middle."
+        )
 
 
 def _check_spread(typical: float, largest: float) -> None:

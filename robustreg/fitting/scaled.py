@@ -336,9 +336,8 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
         fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
     )
     if found.collapsed:
-        found = replace(found, scale=fits.floor)
         scaled.fit(fits.floor, problem.tol)
-        return found
+        return replace(found, scale=fits.floor)
     if found.disagreement:
         fits.back_to_best()
     if fits.tol > problem.tol or not scaled.result.success:

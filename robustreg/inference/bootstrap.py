@@ -252,3 +252,17 @@ def without_lost(found: Resamples, names: list[str]) -> Array:
         stacklevel=5,
     )
     return draws[~lost]
+
+
+def covariance_of(draws: Array) -> Array:
+    """Return the covariance of the coefficients of resamples."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        covariance = np.atleast_2d(np.cov(draws, rowvar=False))
+    if not np.isfinite(covariance).all():
+        size = float(np.abs(draws).max())
+        raise ValueError(
+            "The covariance is beyond the range of float64: it has units of y^2, and "
+            f"coefficients are of size {size:.3g}. Divide y by {size:.0e}, and fit "
+            "again."
+        )
+    return covariance

@@ -269,7 +269,9 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
     left = np.abs(fitted.rows.adjoint(fitted.weight * slopes * (free == 0)))
     balanced = room * np.sqrt(free.sum() * fitted.rows.gram_diagonal(free))
     # The slopes of a perfect fit are those of rounding errors.
-    noise = NOISE * fitted.precision * (np.abs(fitted.target) + np.abs(fitted.residual))
+    # Halves, because the sum of two large ones may be no number.
+    size = 0.5 * np.abs(fitted.target) + 0.5 * np.abs(fitted.residual)
+    noise = 2 * NOISE * fitted.precision * size
     terms = float(
         fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
     )

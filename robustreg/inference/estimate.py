@@ -13,6 +13,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.bootstrap import (
     Plan,
     check_refit,
+    covariance_of,
     resampled_coefficients,
     without_lost,
 )
@@ -186,5 +187,5 @@ def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
             stacklevel=4,
         )
     n_obs = float(weight.sum())
-    covariance = np.atleast_2d(np.cov(draws, rowvar=False))
+    covariance = covariance_of(draws)
     return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)
