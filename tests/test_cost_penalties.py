@@ -98,6 +98,17 @@ def test_a_fit_needs_no_more_factors_than_the_path_to_it(factors, n, alpha):
     np.testing.assert_allclose(fit.coef_, path.coefs[:, -1], atol=1e-8)
 
 
+@pytest.mark.parametrize("alpha", [0.03, 0.01])
+@pytest.mark.parametrize("loss", ["smooth_l1", "huber", "tukey"])
+def test_a_model_has_no_more_params_than_rows_see_curvature(factors, loss, alpha):
+    """More would make it singular: several times as many factors, and larger ones."""
+    X, y = wide_data(150, 450)
+    model = RobustRegressor(loss, scale=1.0, penalty="l1", alpha=alpha).fit(X, y)
+    assert np.count_nonzero(model.coef_) >= 70
+    assert max(factors) <= 1.2 * 150
+    assert model.stationarity_ <= 1e-9
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_signs_that_are_mostly_wrong_cost_few_factors(factors, seed):
     """A quadratic of rank 60 in 100 unknowns, of which about 55 are not 0."""

@@ -35,7 +35,7 @@ def proximal_step(
 ) -> Step:
     """Return the step to the minimum of the model on the working set."""
     del last
-    columns = working_set(objective, point)
+    columns = working_set(objective, point, int(np.count_nonzero(curvature > 0)))
     if _is_faint(objective, curvature, columns):
         by_rows = _step_by_rows(objective, point, curvature)
         if by_rows is not None:
@@ -110,11 +110,19 @@ def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step 
     return Step(direction, decrease, slopes=slopes)
 
 
-def working_set(objective: Objective, point: Point) -> Index:
-    """Return the params of the model, in increasing order."""
+def working_set(objective: Objective, point: Point, n_curved: int) -> Index:
+    """Return the params of the model, in increasing order.
+
+    No more enter than there are rows with curvature: the model would have no one
+    minimum, and what is near one costs several times as many factors. A curved penalty
+    gives it one.
+    """
     violation = objective.violation(point)
     inside = (objective.l1 == 0) | (point.params != 0)
     outside = np.flatnonzero(~inside & (violation > 0))
-    growth = max(SMALLEST_GROWTH, np.count_nonzero(inside))
+    n_inside = np.count_nonzero(inside)
+    ridged = objective.penalty_curvature().any()
+    most = n_inside if ridged else min(n_inside, n_curved - n_inside)
+    growth = max(SMALLEST_GROWTH, most)
     order = np.argsort(-violation[outside], kind="stable")[:growth]
     return np.sort(np.append(np.flatnonzero(inside), outside[order]))
