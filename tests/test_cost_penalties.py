@@ -61,6 +61,23 @@ def test_a_kinked_fit_factors_the_columns_that_it_needs(
     np.testing.assert_allclose(fit.coef_, other.fit(X, y).coef_, atol=1e-8)
 
 
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+def test_a_kinked_fit_near_saturation_follows_another_at_the_price_of_one(
+    factors, quantile
+):
+    """The other one fits most rows exactly, which is no start for interior points."""
+    X, y = wide_data(150, 300)
+    alphas = [0.022, 0.01]
+    path = robust_path(X, y, loss="l1", quantile=quantile, alphas=alphas)
+    both = sum(size**3 for size in factors)
+    assert np.count_nonzero(path.coefs[:, 0]) > 100
+    factors.clear()
+    for alpha in alphas:
+        L1Regressor(penalty="l1", alpha=alpha, quantile=quantile).fit(X, y)
+    assert both <= 1.2 * sum(size**3 for size in factors)
+    assert path.dual_gaps.max() <= 1e-13
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.003])
 def test_many_params_leave_a_kinked_fit_as_small_as_its_rows(factors, alpha):
     """In use are no more than there are rows, or another method takes over."""

@@ -177,10 +177,13 @@ def _as_it_is(
 ) -> OptimizeResult:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them.
 
-    Under an l1 penalty on more columns than rows that costs more than it saves.
+    Under an l1 penalty on more columns than rows that costs more than it saves. Nor
+    does a start that fits most rows exactly: it is far from the central path.
     """
     if objective.l1.any() and objective.rows.n_rows < objective.n_params:
-        point = objective.evaluate(start)
+        none = np.zeros_like(start)
+        none[-1] = start[-1]
+        point = objective.evaluate(none)
     else:
         point = shrink(objective, start, step_rule, objective.rows.n_rows // 2).point
     as_it_is = without_loss(objective, point.params, point.residual)
