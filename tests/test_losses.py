@@ -29,6 +29,7 @@ from robustreg.losses import (
     numerical_conjugate,
     relative_weight,
 )
+from robustreg.losses.base import BreakpointLoss
 
 EPS = np.finfo(float).eps
 BETAS = (0.1, 1.0, 1.345, 30.0)
@@ -495,3 +496,11 @@ def test_an_instance_keeps_its_beta_and_is_tilted_if_symmetric():
     assert make_loss(Fair(1.4), beta=9.0) == Fair(1.4)
     assert make_loss(Fair(1.4), quantile=0.9) == Tilted(Fair(1.4), 0.9)
     assert make_loss(Pinball(-0.2, 0.8)) == Pinball(-0.2, 0.8)
+
+
+@pytest.mark.parametrize("beta", [-1.0, 0.0, np.nan, np.inf, "1"])
+def test_a_breakpoint_that_makes_no_loss_is_refused(beta):
+    for kind in BreakpointLoss.__subclasses__():
+        with pytest.raises(ValueError, match=f"{kind.__name__} needs a finite beta"):
+            kind(beta)
+    assert len(BreakpointLoss.__subclasses__()) == 9

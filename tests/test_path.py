@@ -439,3 +439,18 @@ def test_a_row_that_the_sample_missed_does_not_spoil_the_path():
     path = robust_path(X, y, alphas=[0.1, 0.01])
     fit = SmoothL1Regressor(penalty="l1", alpha=0.01).fit(X, y)
     np.testing.assert_allclose(path.coefs[:, 1], fit.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("alphas", [[0.0], [0.1, 0.0], 8])
+@pytest.mark.parametrize("kind", ["gaussian", "binary", "repeated columns"])
+def test_a_kinked_path_of_more_params_than_rows(kind, alphas):
+    rng = np.random.default_rng(1)
+    designs = {
+        "gaussian": rng.normal(size=(14, 20)),
+        "binary": rng.integers(0, 2, size=(14, 20)).astype(float),
+        "repeated columns": np.tile(rng.normal(size=(14, 6)), (1, 4)),
+    }
+    X, y = designs[kind], rng.normal(size=14)
+    grid = {"n_alphas": alphas} if alphas == 8 else {"alphas": alphas}
+    path = robust_path(X, y, loss="l1", **grid)
+    assert path.dual_gaps.max() <= 1e-10

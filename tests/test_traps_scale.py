@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from oracles import CONVEX, PENALTIES, assert_same_fit
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import RobustRegressor, ScaleCollapseWarning, SmoothL1Regressor
 from robustreg.fitting.scaled import Scaled
@@ -222,3 +223,19 @@ def test_a_scale_of_rounding_errors_is_none(seed, monkeypatch):
         model = SmoothL1Regressor(scale="mad").fit(X, y, sample_weight=weight)
     assert len(scales) <= 10
     assert 1e-8 < model.scale_ < 1e-5
+
+
+def test_a_row_far_off_in_x_is_no_rounding_error_of_others():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 2))
+    X[0, 0] = 1e12
+    y = X.sum(axis=1) + 1e-6 * rng.normal(size=3000)
+    y[0] = 1e12
+    y[1:900] += 1e-4
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = RobustRegressor("tukey").fit(X, y)
+    # Rounding errors of the far row's column let fit and scale agree to 4 % only.
+    assert all(w.category is ConvergenceWarning for w in caught)
+    assert 1.4e-6 < model.scale_ < 1.8e-6
+    assert model.outliers_[1:900].all() and not model.outliers_[900:].mean() > 0.02

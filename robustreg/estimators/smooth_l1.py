@@ -77,7 +77,7 @@ class SmoothL1Regressor(ScaledLossModel):
         Scale s, given or estimated, in units of y.
     dual_gap_ : float or ndarray of shape (n_targets,)
         Upper bound, up to rounding errors, on the objective at the fit minus its
-        minimum; of the fit in float64, before `coef_` takes the dtype of X. nan for a
+        minimum; of the coefficients that are stored, in the dtype of X. nan for a
         redescending loss.
     stationarity_ : float or ndarray of shape (n_targets,)
         Largest violation of the optimality condition over the mean size of

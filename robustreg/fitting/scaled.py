@@ -8,20 +8,18 @@ from functools import cached_property, partial
 from typing import final
 
 import numpy as np
-from scipy.linalg import norm
 from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.problem import Problem
 from robustreg.losses import L1, Loss
 from robustreg.objective import Model, Objective
-from robustreg.rows import Array, design_rank, representatives
+from robustreg.rows import Array, design_rank, representatives, typical_terms
 from robustreg.scale import (
     AGREES,
     COUNTED,
     EPS,
     LINES,
     MOST_SORTED,
-    ROUNDING,
     SCALE_RTOL,
     SCALES,
     FixedPoint,
@@ -56,6 +54,8 @@ TOGETHER = ("auto", "newton")
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
+# So many rounding errors of its terms a typical residual may have.
+NOISE = 4.0
 # So many steps a fit on the way to the scale of a redescending loss may take.
 STEPS_OF_A_VALLEY = 30
 
@@ -293,10 +293,10 @@ class Scaled:
     def rounding(self) -> float:
         """Return the rounding error of a typical residual of the last fit.
 
-        Its terms, one for each standardised column, may be much larger than y where a
-        fit runs through outliers.
+        Large where the fit runs through outliers.
         """
-        return ROUNDING * EPS * float(norm(self._params))
+        terms = typical_terms(self.problem.rows, self.problem.weight, self._params)
+        return NOISE * EPS * terms
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""

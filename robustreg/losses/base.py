@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,25 @@ class Loss(ABC):
     @abstractmethod
     def conjugate(self, slope: Array) -> Array:
         """Return ``sup_r slope * r - value(r)``; ``inf`` outside ``facts.slopes``."""
+
+
+@dataclass(frozen=True)
+class BreakpointLoss(Loss):
+    """A loss that ``beta``, a residual, makes wide or narrow.
+
+    Raises
+    ------
+    ValueError
+        If beta is not a positive finite number.
+    """
+
+    beta: float
+
+    def __post_init__(self) -> None:
+        """Refuse a beta that makes no loss."""
+        if not (isinstance(self.beta, Real) and 0 < self.beta < np.inf):
+            name = type(self).__name__
+            raise ValueError(f"{name} needs a finite beta > 0. Got {self.beta!r}.")
 
 
 def relative_weight(loss: Loss, residual: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.losses.base import Array, Loss, LossFacts
+from robustreg.losses.base import Array, BreakpointLoss, Loss, LossFacts
 
 
 @final
@@ -157,10 +157,8 @@ class Envelope(Loss):
 
 @final
 @dataclass(frozen=True)
-class SmoothL1(Loss):
+class SmoothL1(BreakpointLoss):
     """``r^2 / (2 beta)`` if ``abs(r) < beta`` else ``abs(r) - beta / 2``; beta > 0."""
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -194,10 +192,8 @@ class SmoothL1(Loss):
 
 @final
 @dataclass(frozen=True)
-class Huber(Loss):
+class Huber(BreakpointLoss):
     """``r^2 / 2`` if ``abs(r) <= beta`` else ``beta (abs(r) - beta / 2)``; beta > 0."""
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -227,10 +223,8 @@ class Huber(Loss):
 
 @final
 @dataclass(frozen=True)
-class PseudoHuber(Loss):
+class PseudoHuber(BreakpointLoss):
     """``beta^2 (sqrt(1 + (r / beta)^2) - 1)``, with beta > 0; slope beta in tails."""
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -259,10 +253,8 @@ class PseudoHuber(Loss):
 
 @final
 @dataclass(frozen=True)
-class LogCosh(Loss):
+class LogCosh(BreakpointLoss):
     """``beta * log(cosh(r / beta))``, with beta > 0; slope 1 in the tails."""
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.losses.base import Array, Loss, LossFacts
+from robustreg.losses.base import Array, BreakpointLoss, Loss, LossFacts
 
 # exp(-t^2) is 0 beyond this, and t^2 may not overflow.
 FARTHEST = 40.0
@@ -18,7 +18,7 @@ FARTHEST = 40.0
 
 @final
 @dataclass(frozen=True)
-class Cauchy(Loss):
+class Cauchy(BreakpointLoss):
     """``beta^2 / 2 log(1 + (r / beta)^2)``, with beta > 0 [1]_.
 
     The likelihood of Cauchy's distribution. Its slope falls to 0 as ``1 / r``.
@@ -28,8 +28,6 @@ class Cauchy(Loss):
     .. [1] Holland, P. W., Welsch, R. E. (1977). Robust regression using iteratively
        reweighted least-squares. Communications in Statistics A6, 813-827.
     """
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -60,7 +58,7 @@ class Cauchy(Loss):
 
 @final
 @dataclass(frozen=True)
-class Welsch(Loss):
+class Welsch(BreakpointLoss):
     """``beta^2 / 2 (1 - exp(-(r / beta)^2))``, with beta > 0 [1]_.
 
     References
@@ -68,8 +66,6 @@ class Welsch(Loss):
     .. [1] Dennis, J. E., Welsch, R. E. (1978). Techniques for nonlinear least squares
        and robust regression. Communications in Statistics B7, 345-359.
     """
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -103,7 +99,7 @@ class Welsch(Loss):
 
 @final
 @dataclass(frozen=True)
-class Tukey(Loss):
+class Tukey(BreakpointLoss):
     """Tukey's biweight: ``beta^2 / 6 (1 - (1 - (r / beta)^2)^3)``, flat beyond [1]_.
 
     Rows with ``abs(r) >= beta`` have no pull at all.
@@ -113,8 +109,6 @@ class Tukey(Loss):
     .. [1] Beaton, A. E., Tukey, J. W. (1974). The fitting of power series, meaning
        polynomials, illustrated on band-spectroscopic data. Technometrics 16, 147-185.
     """
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -150,7 +144,7 @@ class Tukey(Loss):
 
 @final
 @dataclass(frozen=True)
-class Talwar(Loss):
+class Talwar(BreakpointLoss):
     """``min(r^2, beta^2) / 2``, with beta > 0: least squares without some rows [1]_.
 
     References
@@ -158,8 +152,6 @@ class Talwar(Loss):
     .. [1] Hinich, M. J., Talwar, P. P. (1975). A simple method for robust regression.
        Journal of the American Statistical Association 70, 113-119.
     """
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:
@@ -246,7 +238,7 @@ class Hampel(Loss):
 
 @final
 @dataclass(frozen=True)
-class Andrews(Loss):
+class Andrews(BreakpointLoss):
     """Andrews' sine wave: ``beta^2 (1 - cos(r / beta))``, flat beyond ``pi beta`` [1]_.
 
     Rows with ``abs(r) >= pi beta`` have no pull at all.
@@ -256,8 +248,6 @@ class Andrews(Loss):
     .. [1] Andrews, D. F. (1974). A robust method for multiple linear regression.
        Technometrics 16, 523-531.
     """
-
-    beta: float
 
     @property
     def facts(self) -> LossFacts:

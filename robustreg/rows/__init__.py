@@ -28,6 +28,7 @@ from robustreg.rows.present import present, taken
 from robustreg.rows.rank import design_rank
 from robustreg.rows.sparse import SparseRows, sparse_standard
 from robustreg.rows.sparse import near_rows as near_sparse
+from robustreg.rows.terms import typical_terms
 
 __all__ = [
     "Array",
@@ -50,6 +51,7 @@ __all__ = [
     "strata",
     "stretches",
     "taken",
+    "typical_terms",
     "weighted_gram",
 ]
 

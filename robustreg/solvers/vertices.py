@@ -108,7 +108,9 @@ class Vertex:
         intercept = objective.rows.varies[-1:]
         used = np.flatnonzero(np.append(params[:-1] != 0, intercept))
         nearest = np.argsort(residual, kind="stable")
-        self._corner = self._at(used, nearest[: used.size])
+        # Of more params than rows a fit of least norm is no vertex.
+        few = used.size <= nearest.size
+        self._corner = self._at(used, nearest[: used.size]) if few else None
 
     def fit(self, l1: Array, most_edges: int) -> VertexFit | None:
         """Go to the optimum for an l1 part, None if it is not seen to be the only one.

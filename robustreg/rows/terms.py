@@ -1,0 +1,21 @@
+"""How large the terms are that a prediction sums."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import norm
+
+from robustreg.rows.base import Array, Rows
+
+# So many rows tell what is typical.
+MOST_ROWS = 101
+
+
+def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
+    """Return the root sum of squares of a typical row's terms, one for each column.
+
+    They may be much larger than the prediction, whose rounding error they set.
+    """
+    live = np.flatnonzero(weight > 0)
+    some = live[:: -(-live.size // MOST_ROWS)]
+    return float(np.median(norm(rows.few(some) * params, axis=1)))
