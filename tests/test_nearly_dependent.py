@@ -12,7 +12,7 @@ import scipy.sparse
 from oracles import Case
 from scipy.optimize import OptimizeResult, linprog
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.losses import L1
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
@@ -275,3 +275,16 @@ def test_a_wrong_answer_is_not_certified(away):
     case = case_of(data, loss="l1")
     assert not found.success
     assert found.gap >= (case.value(coef) - minimum(case)) * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_second_step_of_columns_far_from_0(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(200, 3)) + 1e8
+    y = X @ [1.0, -2.0, 1.5] + rng.normal(size=200)
+    # The same columns' differences, whose fit is well posed.
+    back = np.array([[1.0, 0.0, 0.0], [-1.0, 1.0, 0.0], [0.0, -1.0, 1e-8]])
+    apart = np.column_stack([X[:, 0] - X[:, 1], X[:, 1] - X[:, 2], X[:, 2] / 1e8])
+    model = MMRegressor(fit_intercept=False, random_state=0)
+    coef = back @ model.fit(apart, y).coef_
+    np.testing.assert_allclose(model.fit(X, y).coef_, coef, atol=1e-5)

@@ -116,10 +116,14 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     collapsed : bool
         Whether the scale is the least that counts as positive.
     """
-    scaled = Scaled(problem, start)
-    scaled.result = OptimizeResult(x=start)
+    basis = basis_of(problem)
+    own = (problem, start) if basis is None else in_basis(problem, start, basis)
+    scaled = Scaled(*own)
+    scaled.result = OptimizeResult(x=own[1])
     found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
     scaled.fit(found.scale, problem.tol)
+    if basis is not None:
+        scaled = lifted(scaled, problem, basis)
     return _finished(scaled, found, True)
 
 
