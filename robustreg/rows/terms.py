@@ -16,6 +16,12 @@ def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
 
     They may be much larger than the prediction, whose rounding error they set.
     """
+    largest = float(np.abs(params).max(initial=0.0))
+    if largest == 0:
+        return 0.0
     live = np.flatnonzero(weight > 0)
     some = live[:: -(-live.size // MOST_ROWS)]
-    return float(np.median(norm(rows.few(some) * params, axis=1)))
+    # Squares of terms beyond 1e154 would overflow.
+    with np.errstate(under="ignore"):
+        terms = norm(rows.few(some) * (params / largest), axis=1)
+    return largest * float(np.median(terms))
