@@ -231,6 +231,15 @@ OTHER_NAMES = {
     "pinball": "quantile",
     "logcosh": "log_cosh",
     "pseudohuber": "pseudo_huber",
+    "lad": "l1",
+    "OLS": "l2",
+    "MAE": "l1",
+    "L1": "l1",
+    "Tukey": "tukey",
+    "bisquare ": "tukey",
+    "Smooth-L1": "smooth_l1",
+    "SmoothL1": "smooth_l1",
+    " pseudo huber": "pseudo_huber",
 }
 
 

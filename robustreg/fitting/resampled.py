@@ -147,17 +147,7 @@ class Resampling:
 def resampling(
     problem: Problem, coef: Array, intercept: float, scale: float
 ) -> Resampling | None:
-    """Return how the fits of other weights are found together, None if one by one.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem with the weights of the fit that is known.
-    coef : ndarray of shape (n_features,)
-        The coefficients of that.
-    intercept, scale : float
-        Its intercept and scale, in units of y.
-    """
+    """Return how fits are found together, None if one by one; as `Resampling`."""
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
     few = rows.n_params <= MOST_PARAMS and rows.n_rows * rows.n_params <= MOST_ENTRIES
     curved = bool(penalty.curvature(np.zeros(rows.n_params - 1)).any())

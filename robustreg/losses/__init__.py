@@ -139,19 +139,28 @@ OTHER_NAMES = {
     "absolute_error": "l1",
     "bisquare": "tukey",
     "biweight": "tukey",
+    "lad": "l1",
     "logcosh": "log_cosh",
     "mae": "l1",
     "mse": "l2",
+    "ols": "l2",
     "pinball": "quantile",
     "pseudohuber": "pseudo_huber",
+    "smoothl1": "smooth_l1",
     "squared_error": "l2",
 }
 
 
 def refuse_other_names(loss: Any) -> None:
-    """Refuse what other packages call a loss, and say what it is called here."""
-    if isinstance(loss, str) and loss in OTHER_NAMES:
-        ours = OTHER_NAMES[loss]
+    """Refuse what other packages call a loss, and say what it is called here.
+
+    So is a name in other letters: two spellings of one loss are two points of a grid.
+    """
+    if not isinstance(loss, str) or loss in LOSSES:
+        return
+    plain = "_".join(loss.lower().replace("-", " ").split())
+    ours = plain if plain in LOSSES else OTHER_NAMES.get(plain)
+    if ours is not None:
         raise ValueError(
             f"loss must be one of {sorted(LOSSES)} or an instance of "
             f"robustreg.losses.Loss. Got {loss!r}, which is called {ours!r} here: "
