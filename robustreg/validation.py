@@ -49,6 +49,12 @@ SIZES = {
 LONGEST_SHOWN = 40
 # Sums of weights outside of this are brought inside, by a power of 2.
 HEAVIEST, LIGHTEST = 2.0**400, 2.0**-400
+# How data are read, that of fits and of what is made of them.
+READ: dict[str, Any] = {
+    "accept_sparse": ("csr", "csc"),
+    "dtype": (np.float64, np.float32),
+}
+READ_BOTH: dict[str, Any] = {**READ, "multi_output": True, "y_numeric": True}
 # scikit-learn sums what it checks, and a sum of finite numbers may be none.
 QUIETLY = np.errstate(all="ignore")
 
@@ -215,15 +221,7 @@ def check_fit_data(
     """
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse=("csr", "csc"),
-        dtype=(np.float64, np.float32),
-        multi_output=True,
-        y_numeric=True,
-    )
+    X, y = validate_data(estimator, X, y, **READ_BOTH)
     return X, _checked_targets(y), _checked_weight(sample_weight, X)
 
 
@@ -232,15 +230,7 @@ def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Arr
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
-    X, y = check_X_y(
-        X,
-        y,
-        accept_sparse=("csr", "csc"),
-        dtype=(np.float64, np.float32),
-        multi_output=True,
-        y_numeric=True,
-        estimator="robust_path",
-    )
+    X, y = check_X_y(X, y, **READ_BOTH, estimator="robust_path")
     return X, _single_target(y), _checked_weight(sample_weight, X)
 
 
@@ -251,16 +241,7 @@ def check_inference_data(
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=False,
-        accept_sparse=("csr", "csc"),
-        dtype=(np.float64, np.float32),
-        multi_output=True,
-        y_numeric=True,
-    )
+    X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
     return X, _single_target(y), _checked_weight(sample_weight, X)
 
 
@@ -355,19 +336,15 @@ def _in_range(weight: Array) -> Array:
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
     _refuse_masked(X=X)
-    return validate_data(
-        estimator,
-        X,
-        reset=False,
-        accept_sparse=("csr", "csc"),
-        dtype=(np.float64, np.float32),
-    )
+    return validate_data(estimator, X, reset=False, **READ)
 
 
 @QUIETLY
-def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
-    """Return y of new rows, of the shape that goes with that of the coefficients."""
-    _refuse_masked(y=y)
+def check_score_data(
+    X: Any, y: Any, fitted: tuple[int, ...], sample_weight: Any = None
+) -> tuple[Array, Array | None]:
+    """Return y of new rows, of a shape that goes with the fit's, and the weights."""
+    _refuse_masked(y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
     y, n = _checked_targets(y), _num_samples(X)
@@ -377,7 +354,7 @@ def check_score_data(X: Any, y: Any, fitted: tuple[int, ...]) -> Array:
             f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
             f"Got {y.shape}."
         )
-    return y
+    return y, None if sample_weight is None else _checked_weight(sample_weight, y)
 
 
 @QUIETLY

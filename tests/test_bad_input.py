@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 from oracles import CONVEX
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 from sklearn.utils.estimator_checks import check_estimators_nan_inf
 
 from robustreg import (
@@ -287,12 +288,40 @@ def test_masked_values_are_refused_everywhere(name):
         robust_path(X_masked, y, sample_weight=weight)
     with pytest.raises(ValueError, match=match):
         coef_covariance(model, X_masked, y, weight)
+    with pytest.raises(ValueError, match=match):
+        model.score(X_masked, y, weight)
     if name != "sample_weight":
         with pytest.raises(ValueError, match=match):
             model.outlier_score(X_masked, y)
     if name == "X":
         with pytest.raises(ValueError, match=match):
             model.predict(X_masked)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1), (-1, 2)])
+def test_a_score_is_that_of_scikit_learn(shape):
+    y = np.column_stack([Y, Y**2])[:, : max(shape[-1], 1)].reshape(shape)
+    model, weight = RobustRegressor().fit(X, y), np.arange(len(X)) % 3
+    for given in (None, weight):
+        expected = r2_score(y, model.predict(X), sample_weight=given)
+        assert model.score(X.tolist(), y.tolist(), given) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "y, weight, match",
+    [
+        (Y[:-1], None, "y must have shape"),
+        (np.column_stack([Y, Y]), None, "y must have shape"),
+        (Y + 1j, None, "Complex data"),
+        (sp.csr_matrix(Y), None, "y is sparse"),
+        (Y, -np.ones(len(Y)), "Negative"),
+        (Y, np.zeros(len(Y)), "Sample weights"),
+    ],
+)
+def test_a_score_refuses_what_a_fit_does(y, weight, match):
+    model = RobustRegressor().fit(X, Y)
+    with pytest.raises(ValueError, match=match):
+        model.score(X, y, sample_weight=weight)
 
 
 def test_a_mask_that_hides_nothing_is_none():

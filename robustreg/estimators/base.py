@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -180,10 +181,43 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         array([0.9, 9.7])
         """
         check_is_fitted(self)
-        target = check_score_data(X, y, np.shape(self.coef_))
+        target, _ = check_score_data(X, y, np.shape(self.coef_))
         with np.errstate(over="ignore", under="ignore"):
             residual = np.abs(target - self._predicted(X, np.float64))
             return np.asarray(residual / self.residual_scale_)
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the coefficient of determination of the predictions.
+
+        That of all scikit-learn's regressors, which squares residuals: outliers in y
+        count in it in full. `sklearn.metrics.d2_absolute_error_score` gives them less.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets, with as many columns as those of the fit.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all 0.
+
+        Returns
+        -------
+        float
+            ``1 - sum((y - predict(X))**2) / sum((y - mean(y))**2)``, at most 1; of
+            several targets the mean.
+
+        Raises
+        ------
+        ValueError
+            For data that `fit` refuses as well, and of another shape than the fit's.
+        """
+        check_is_fitted(self)
+        shape = np.shape(self.coef_)
+        target, weight = check_score_data(X, y, shape, sample_weight)
+        return float(r2_score(target, self.predict(X), sample_weight=weight))
 
     def to_linear_regression(self) -> LinearRegression:
         """Return a fitted `LinearRegression` that predicts the same.
