@@ -7,8 +7,14 @@ import pytest
 from oracles import CONVEX, PENALTIES, assert_same_fit
 from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ParameterGrid
 
-from robustreg import RobustRegressor, ScaleCollapseWarning, SmoothL1Regressor
+from robustreg import (
+    MMRegressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+)
 from robustreg.fitting.scaled import Scaled
 
 ROBUST = [loss for loss in CONVEX if loss != "l2"]
@@ -239,3 +245,50 @@ def test_a_row_far_off_in_x_is_no_rounding_error_of_others():
     assert all(w.category is ConvergenceWarning for w in caught)
     assert 1.4e-6 < model.scale_ < 1.8e-6
     assert model.outliers_[1:900].all() and not model.outliers_[900:].mean() > 0.02
+
+
+def said_of_collapse(model, X, y, weight=None):
+    with pytest.warns(ScaleCollapseWarning, match="collapsed") as caught:
+        model.fit(X, y, sample_weight=weight)
+    return str(caught[0].message)
+
+
+@pytest.mark.parametrize("make", [RobustRegressor, MMRegressor])
+def test_a_collapse_says_that_y_is_mostly_one_value(make):
+    X, y = mostly_zero(0.1, 2.0)
+    said = said_of_collapse(make(), X, y)
+    assert "y is 2 in 90 of 100 rows" in said and "number as scale" in said
+    assert "columns" not in said
+    said = said_of_collapse(make(), X, y, 1.0 + (y == 2))
+    assert "y is 2 in rows with 94.7% of the weight" in said
+
+
+def test_a_collapse_says_that_columns_are_many():
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(20, 15)), rng.normal(size=20)
+    said = said_of_collapse(RobustRegressor("l1"), X, y)
+    assert "16 coefficients for 20 rows" in said and "Drop columns" in said
+    said = said_of_collapse(RobustRegressor(), X[:, :2], X[:, 0])
+    assert "because" not in said and "meant to be exact" in said
+
+
+def test_a_collapse_looks_at_the_target_that_collapsed():
+    X, y = mostly_zero(0.1)
+    both = np.column_stack([X[:, 0] + np.arange(100) % 7, y])
+    assert "y is 0 in 90 of 100 rows" in said_of_collapse(RobustRegressor(), X, both)
+
+
+def test_warnings_of_a_search_tell_its_fits_apart():
+    X, y = mostly_zero(0.1)
+    grid = ParameterGrid({"loss": ["huber", "tukey"], "beta": [0.5, None, 2.0]})
+    said = {said_of_collapse(RobustRegressor(**point), X, y) for point in grid}
+    assert len(said) == len(grid)
+    model = SmoothL1Regressor("huber", beta=0.5, quantile=0.4, alpha=0.1)
+    model.set_params(max_iter=1, tol=1e-14)
+    y = X.sum(axis=1) + np.arange(100) % 7
+    with pytest.warns(
+        ConvergenceWarning, match=r"loss='huber', beta=0\.5, q.*0\.4.*0\.1"
+    ):
+        model.fit(X, y)
+    with pytest.warns(ScaleCollapseWarning, match=r"\(efficiency=0\.9, breakdown=0\.5"):
+        MMRegressor(efficiency=0.9).fit(X, X[:, 0])

@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from robustreg.estimators import messages
 from robustreg.fitting import Fit, Problem, with_absent, within_reach
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
@@ -116,7 +117,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
                 for fit, column in zip(fits, every_target.T, strict=True)
             ]
             self._store(fits, single)
-        self._warn(fits)
+        self._warn(fits, targets, weight)
         return self
 
     @np.errstate(under="ignore")
@@ -262,8 +263,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """Whether the scale comes from the data."""
 
     @abstractmethod
-    def _collapse(self) -> tuple[str, str]:
-        """Return what a collapsed scale is called, and the way out."""
+    def _told(self) -> str:
+        """Return the estimator with what tells it from others of a search."""
+
+    @abstractmethod
+    def _collapse(self) -> messages.Collapse:
+        """Return how a collapsed scale is spoken of."""
 
     def _problem(
         self,
@@ -322,73 +327,29 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             self.s_coef_ = coef[0] if single else coef
             self.s_intercept_ = intercept[0] if single else intercept
 
-    def _warn(self, fits: list[Fit]) -> None:
+    def _warn(self, fits: list[Fit], targets: Array, weight: Array) -> None:
         """Say once what did not converge and once what collapsed.
 
         At a collapsed scale rounding errors bound the gap, and one warning says all.
         """
+        said: list[tuple[str, type[Warning]]] = []
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         unsettled = [fit for fit in failed if fit.disagreement]
+        told = self._told()
         if unsettled:
-            worst = max(unsettled, key=lambda fit: abs(fit.disagreement))
-            warnings.warn(
-                f"{type(self).__name__} found no scale that agrees with its own fit "
-                f"near s = {worst.scale:.6g}: the residuals of the fit there have the "
-                f"scale {worst.scale * np.exp(worst.disagreement):.6g}, and the fit "
-                "jumps where s moves on. The fit that agreed best is kept. Pass a "
-                "number as scale, a larger beta, or a convex and smooth loss.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            said.append((messages.unsettled(told, unsettled), ConvergenceWarning))
         elif failed:
-            worst = max(failed, key=_doubt)
-            warnings.warn(
-                f"{type(self).__name__} stopped before tol={self.tol:g} was met: "
-                f"{_shortfall(worst)} (solver={self.solver!r}, {worst.n_iter} "
-                f"iterations: {worst.message}). The best fit found is kept. "
-                f"{_way_out(worst, self.max_iter)}, or try another solver.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            asked = self.solver, self.tol, self.max_iter
+            text = messages.unconverged(told, failed, *asked)
+            said.append((text, ConvergenceWarning))
         least = min(fits, key=lambda fit: fit.counted)
         if least.counted < FEWEST_COUNTED and not least.collapsed:
-            warnings.warn(
-                f"{type(self).__name__} rejects nearly all rows: their weights_ have a "
-                f"mean of {least.counted:.2g}. At the scale {least.scale:.3g} the loss "
-                "takes them for outliers. Raise the scale or beta, or let "
-                "scale='mad' be estimated.",
-                UserWarning,
-                stacklevel=3,
-            )
-        if any(fit.collapsed for fit in fits):
-            name, way_out = self._collapse()
-            warnings.warn(
-                f"{name} collapsed: more than half of the rows are fitted exactly. "
-                f"The fit is made at the smallest scale that counts as positive, "
-                f"{way_out}",
-                ScaleCollapseWarning,
-                stacklevel=3,
-            )
-
-
-def _doubt(fit: Fit) -> float:
-    """Return how far a fit may be from done: its gap, or what stands in for it."""
-    return fit.stationarity if np.isnan(fit.dual_gap) else fit.dual_gap
-
-
-def _way_out(fit: Fit, max_iter: int) -> str:
-    """Return what helps: no more iterations where they were not used up."""
-    return "Raise max_iter or tol" if fit.n_iter >= max_iter else "Raise tol"
-
-
-def _shortfall(fit: Fit) -> str:
-    """Return what a fit lacks, in the terms of its loss."""
-    if np.isnan(fit.dual_gap):
-        return (
-            "the relative violation of a local minimum's optimality condition is "
-            f"{fit.stationarity:.2g}"
-        )
-    return (
-        f"the objective, {fit.objective:.6g}, may be {fit.dual_gap:.2g} above its "
-        "minimum"
-    )
+            said.append((messages.rejecting(told, least), UserWarning))
+        collapsed = next((j for j, fit in enumerate(fits) if fit.collapsed), None)
+        if collapsed is not None:
+            n_params = fits[0].coef.size + bool(self.fit_intercept)
+            target = targets[:, collapsed]
+            text = messages.collapsed(told, self._collapse(), target, weight, n_params)
+            said.append((text, ScaleCollapseWarning))
+        for text, category in said:
+            warnings.warn(text, category, stacklevel=3)

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from robustreg.breakdown import fit_mm
 from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, Tukey
 from robustreg.rows import Array, Rows
@@ -239,11 +240,17 @@ class MMRegressor(RobustLinearModel):
         """The S-scale is."""
         return True
 
-    def _collapse(self) -> tuple[str, str]:
-        """Return what a collapsed scale is called, and the way out."""
-        return (
-            "The S-scale",
-            "which is least squares on those rows. If they are meant to be exact, "
-            "nothing is wrong. They always are if coefficients are about as many as "
-            "rows: drop columns, or use RobustRegressor with a penalty.",
+    def _told(self) -> str:
+        """Return the estimator with what tells it from others of a search."""
+        shown = f"efficiency={self.efficiency!r}, breakdown={self.breakdown!r}"
+        return f"MMRegressor({shown})"
+
+    def _collapse(self) -> Collapse:
+        """Return how a collapsed scale is spoken of."""
+        return Collapse(
+            name="The S-scale",
+            fit="least squares on those rows",
+            tied="Use RobustRegressor with a number as scale, in units of y.",
+            wide="Drop columns, or use RobustRegressor with a penalty.",
+            exact="If they are meant to be exact, nothing is wrong.",
         )

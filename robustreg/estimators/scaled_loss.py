@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit, fit_targets
 from robustreg.losses import Loss
 from robustreg.rows import Array, Rows
@@ -64,10 +65,21 @@ class ScaledLossModel(RobustLinearModel):
         """Whether the scale has a name."""
         return isinstance(self.scale, str)
 
-    def _collapse(self) -> tuple[str, str]:
-        """Return what a collapsed scale is called, and the way out."""
-        return (
-            f"scale={self.scale!r}",
-            "which is nearly the L1 fit. Pass a number as scale to choose one; where "
-            "columns are about as many as rows, drop some or raise alpha.",
+    def _told(self) -> str:
+        """Return the estimator with what tells it from others of a search."""
+        shown = ["loss", "beta"]
+        shown += ["quantile"] * (self.quantile != 0.5)
+        shown += ["penalty", "alpha"] * (self.penalty is not None and self.alpha > 0)
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+        return f"{type(self).__name__}({given})"
+
+    def _collapse(self) -> Collapse:
+        """Return how a collapsed scale is spoken of."""
+        return Collapse(
+            name=f"scale={self.scale!r}",
+            fit="nearly the L1 fit",
+            tied="Pass a number as scale, in units of y.",
+            wide="Drop columns, raise alpha, or pass a number as scale.",
+            exact="If they are meant to be exact, nothing is wrong; if not, pass a "
+            "number as scale.",
         )
