@@ -12,11 +12,16 @@ from many_rows import data, uneven
 from numpy.testing import assert_allclose
 from oracles import Case, assert_same_fit, optimum
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+)
 from robustreg.estimators import base
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
-from robustreg.solvers import reduction, sampling
+from robustreg.solvers import kinked, reduction, sampling
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
@@ -54,13 +59,42 @@ def unsampled(monkeypatch):
 
 def test_kinked_fits_at_other_scales_look_at_few_rows(spent):
     X, y = data(20_000)
-    fit = RobustRegressor(loss="l1", alpha=0.01).fit(X, y)
+    fit = RobustRegressor(loss="l1", penalty="l2", alpha=0.01).fit(X, y)
     first, *others = spent["held"]
     assert len(others) >= 2
     # The last fit is so near that ten rows a param do.
     assert max(others) <= 10 * (X.shape[1] + 1) < first
-    alone = L1Regressor(alpha=0.01, scale=fit.scale_).fit(X, y)
+    alone = L1Regressor(penalty="l2", alpha=0.01, scale=fit.scale_).fit(X, y)
     assert_allclose(fit.coef_, alone.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("options", [{}, {"penalty": "l1", "alpha": 0.01}])
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_kinked_fits_that_no_scale_moves_are_made_once(options, quantile, spent):
+    X, y = data(20_000)
+    fit = RobustRegressor("l1", quantile=quantile, **options).fit(X, y)
+    held = len(spent["held"])
+    alone = L1Regressor(quantile=quantile, scale=fit.scale_, **options).fit(X, y)
+    assert held <= len(spent["held"]) - held
+    assert_allclose(fit.coef_, alone.coef_, rtol=1e-9)
+
+
+# Measured: 8.5 passes.
+@pytest.mark.parametrize("options", [{}, {"penalty": "l1"}, {"penalty": "l2"}])
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.999])
+def test_a_kinked_scale_collapses_in_a_few_passes(
+    options, quantile, spent, monkeypatch
+):
+    rng = np.random.default_rng(40)
+    X, y = rng.normal(size=(100_000, 7)), np.zeros(100_000)
+    y[rng.choice(y.size, 40, replace=False)] = 1.0
+    searched = []
+    monkeypatch.setattr(kinked, "interior_point", lambda *given: searched.append(given))
+    model = RobustRegressor("l1", quantile=quantile, alpha=0.01, **options)
+    with pytest.warns(ScaleCollapseWarning):
+        model.fit(X, y)
+    assert (model.coef_ == 0).all() and not searched
+    assert spent["rows"][0].passes <= 9
 
 
 # Measured: 4, 7 to 8.5, 5.1 and 6.1 passes.

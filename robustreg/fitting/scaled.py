@@ -229,8 +229,7 @@ class Scaled:
             return None
         whole = self.objective(1.0, self.problem.loss)
         size = default_size(whole)
-        few_rows = whole.rows.n_rows < WORTHWHILE_IF_KINKED * size
-        if few_rows and facts.piecewise_linear:
+        if facts.piecewise_linear and whole.rows.n_rows < WORTHWHILE_IF_KINKED * size:
             return None
         drawn = sample(whole, size)
         if drawn is None:
@@ -336,7 +335,8 @@ def estimated_scale(scaled: Scaled, name: str, rtol: float = SCALE_RTOL) -> Fixe
         fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
     )
     if found.collapsed:
-        scaled.fit(fits.floor, problem.tol)
+        if scaled.scale != fits.floor or fits.tol > problem.tol:
+            scaled.fit(fits.floor, problem.tol)
         return replace(found, scale=fits.floor)
     if found.disagreement:
         fits.back_to_best()

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.results import result_at
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.ties import TIED_SHARE, constant_fit, without_loss
@@ -57,6 +58,9 @@ CROWDED = 2.0
 NEAREST_SHARES = (0.1, 0.2, 0.4, 0.8)
 # Narrowing losses end with so many rows per param in their middle.
 ROWS_INSIDE = 4
+# Slopes that miss the constraints of another problem by less than this share of their
+# range may be optimal for it.
+SAME = 1e-9
 TINY = float(np.finfo(float).tiny)
 
 
@@ -109,13 +113,17 @@ def reduced(
     if previous is None:
         # It is memory.
         del residual
-        done = done or constant_fit(objective, tol)
-        if done is None and _is_small(objective):
-            done = _as_it_is(objective, start, step_rule, exact)
+    if done is None and (previous is None or not start[:-1].any()):
+        # What ties made optimal for a like problem they may make so for this one.
+        done = constant_fit(objective, tol)
+    if done is None and previous is None and _is_small(objective):
+        done = _as_it_is(objective, start, step_rule, exact)
     if done is not None:
         return done
     if previous is not None:
-        near = _near_previous(objective, start, residual, previous)
+        near, optimal = _near_previous(objective, start, residual, previous, tol)
+        if optimal is not None:
+            return optimal
     else:
         near = near_kinked(objective, start, step_rule, exact)
         least = max(FEW_ROWS, least)
@@ -203,7 +211,8 @@ def near_kinked(
     near = _of_sample(objective, start, step_rule, exact)
     if near is None:
         near = _of_wide_losses(objective, start, step_rule)
-    unit, width = near.unit, max(near.width, objective.noise)
+    # A sample that is fitted exactly knows of no residual.
+    unit, width = max(near.unit, objective.noise), max(near.width, objective.noise)
     low, high = objective.loss.facts.slopes
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
@@ -260,9 +269,13 @@ def _of_wide_losses(objective: Objective, start: Array, step_rule: StepRule) -> 
 
 
 def _near_previous(
-    objective: Objective, start: Array, residual: Array, previous: OptimizeResult
-) -> Near:
-    """Return the fit of a like problem and how far from this one's it is.
+    objective: Objective,
+    start: Array,
+    residual: Array,
+    previous: OptimizeResult,
+    tol: float,
+) -> tuple[Near, OptimizeResult | None]:
+    """Return the fit of a like problem, how far from this one's it is, and if it is it.
 
     About as far as a Newton step goes for which its slopes are the gradient.
     """
@@ -271,8 +284,24 @@ def _near_previous(
     missed = objective.adjoint(previous.slopes) - np.append(wanted, 0.0)
     point = Point(start, -missed, residual, objective)
     missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
-    error = _sparsity(objective, point) * float(np.linalg.norm(missed)) / (high - low)
-    return Near(point, max(error, objective.noise))
+    share = float(np.linalg.norm(missed)) / (high - low)
+    optimal = _as_before(objective, point, previous, tol) if share <= SAME else None
+    error = _sparsity(objective, point) * share
+    return Near(point, max(error, objective.noise)), optimal
+
+
+def _as_before(
+    objective: Objective, point: Point, previous: OptimizeResult, tol: float
+) -> OptimizeResult | None:
+    """Return the fit of a like problem, if its slopes certify it for this one, too.
+
+    At another scale they do without an l2 part: all terms change by one factor.
+    """
+    gap = duality_gap(objective, point, previous.slopes)
+    if not gap <= allowed_gap(objective, point, tol, previous.slopes):
+        return None
+    unique = previous.get("unique", False)
+    return result_at(point, gap, 1, True, "", slopes=previous.slopes, unique=unique)
 
 
 def _sparsity(objective: Objective, point: Point) -> float:

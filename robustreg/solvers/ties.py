@@ -25,6 +25,8 @@ from robustreg.solvers.results import result_at
 
 # Fewer rows than this share at one value seldom balance all others.
 TIED_SHARE = 0.2
+# Where this share is at one value the intercept alone is likely to be optimal.
+MOSTLY_TIED = 0.99
 # A residual of so many rounding errors is at the kink.
 AT_KINK = 4
 
@@ -40,8 +42,10 @@ def constant_fit(objective: Objective, tol: float) -> OptimizeResult | None:
     tied = np.abs(objective.target[rows] - value) <= AT_KINK * objective.noise
     if share @ tied < TIED_SHARE * share.sum():
         return None
-    # What ties do not hold in a sample they seldom hold in all rows.
-    sampled = rows.size < objective.target.size
+    # What ties do not hold in a sample they seldom hold in all rows, unless all but a
+    # few events are tied, of which a sample has one too many.
+    few = share @ tied < MOSTLY_TIED * share.sum()
+    sampled = few and rows.size < objective.target.size
     if sampled and _held(objective.take(rows, share), value, tol) is None:
         return None
     return _held(objective, value, tol)
