@@ -123,6 +123,33 @@ def test_private_names_of_other_libraries_are_imported_by_validation_only(path):
         assert not private or library == "__future__" or room_of(path) == "validation"
 
 
+def private_names(room):
+    """Return the private names that a room gives to members."""
+    names = set()
+    for path in FILES:
+        if room_of(path) != room:
+            continue
+        kinds = (ast.FunctionDef, ast.Assign, ast.AnnAssign)
+        for node in nodes(path, *kinds):
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            inner = [n for target in targets for n in ast.walk(target)]
+            names |= {n.attr for n in inner if isinstance(n, ast.Attribute)}
+            names |= {n.id for n in inner if isinstance(n, ast.Name)}
+    return {name for name in names if name.startswith("_")}
+
+
+@pytest.mark.parametrize("room", sorted({*ROOMS} - {"validation"}))
+def test_private_members_are_used_in_the_room_that_has_them(room):
+    own = private_names(room)
+    for path in FILES:
+        for node in nodes(path, ast.Attribute) if room_of(path) == room else []:
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            assert not private or node.attr in own, (path.name, node.lineno)
+
+
 @pytest.mark.parametrize("library", OPTIONAL)
 def test_optional_libraries_are_imported_in_one_file(library):
     users = {

@@ -99,16 +99,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             data, targets, weight = taken(live, every, every_target, weight)
             eps = float(np.finfo(data.dtype).eps)
             few = merged(data, targets, weight)
-            rows = make_rows(
-                few.X, few.weight, self.fit_intercept, farthest=self._farthest_counted
-            )
+            rows = rows_of(self, few.X, few.weight)
             fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
             solved = all(fit.success or fit.disagreement for fit in fits)
             if not (rows.standard.exact or solved):
                 # A row that the sample missed may own a column's scale.
-                rows = make_rows(
-                    few.X, few.weight, self.fit_intercept, True, self._farthest_counted
-                )
+                rows = rows_of(self, few.X, few.weight, exactly=True)
                 fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
             fits = [
                 with_absent(
@@ -353,3 +349,23 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             said.append((text, ScaleCollapseWarning))
         for text, category in said:
             warnings.warn(text, category, stacklevel=3)
+
+
+def rows_of(
+    model: RobustLinearModel, X: Any, weight: Array, exactly: bool = False
+) -> Rows:
+    """Return rows as a model fits them, for those who look at its fit.
+
+    Parameters
+    ----------
+    model : RobustLinearModel
+        The model.
+    X : array or sparse matrix of shape (n_rows, n_features)
+        Its checked features.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    exactly : bool
+        As for `make_rows`.
+    """
+    far = model._farthest_counted
+    return make_rows(X, weight, model.fit_intercept, exactly, far)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.base import RobustLinearModel, rows_of
 from robustreg.estimators.messages import Collapse
-from robustreg.fitting import Fit, fit_targets
+from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss
 from robustreg.rows import Array, Rows
 from robustreg.validation import PARAMETER_CONSTRAINTS, check_params
@@ -83,3 +83,22 @@ class ScaledLossModel(RobustLinearModel):
             exact="If they are meant to be exact, nothing is wrong; if not, pass a "
             "number as scale.",
         )
+
+
+def problem_of(model: ScaledLossModel, X: Any, y: Array, weight: Array) -> Problem:
+    """Return what a model minimises on some data, for those who look at its fit.
+
+    Parameters
+    ----------
+    model : ScaledLossModel
+        The model.
+    X : array or sparse matrix of shape (n_rows, n_features)
+        Its checked features.
+    y : ndarray of shape (n_rows,)
+        One target.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    """
+    rows, loss = rows_of(model, X, weight), model._checked_loss()
+    eps = float(np.finfo(X.dtype).eps)
+    return model._problem(rows, y, weight, loss, model.scale, eps)

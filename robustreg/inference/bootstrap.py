@@ -14,11 +14,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from robustreg.estimators.base import RobustLinearModel
-from robustreg.estimators.scaled_loss import ScaledLossModel
+from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
 from robustreg.fitting import Resampling, resampling
 from robustreg.inference.checks import coefficients_of, is_penalised
-from robustreg.rows import Array, Index, make_rows
+from robustreg.rows import Array, Index
 from robustreg.scale import weighted_median
 
 # A fit that predicts otherwise, by this share of a typical deviation, is another's.
@@ -173,20 +173,9 @@ def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | N
     """Return how the fits of resamples are found together, None if they are not."""
     if not isinstance(estimator, ScaledLossModel):
         return None
-    problem = estimator._problem(
-        make_rows(X, weight, estimator.fit_intercept),
-        y,
-        weight,
-        estimator._checked_loss(),
-        estimator.scale,
-        float(np.finfo(X.dtype).eps),
-    )
-    return resampling(
-        problem,
-        estimator.coef_,
-        estimator.intercept_,
-        float(estimator.scale_),
-    )
+    problem = problem_of(estimator, X, y, weight)
+    fitted = estimator.coef_, estimator.intercept_, float(estimator.scale_)
+    return resampling(problem, *fitted)
 
 
 def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
@@ -197,9 +186,7 @@ def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
     n_coefs = coefficients_of(model).size
     if not isinstance(model, RobustLinearModel) or is_penalised(model):
         return np.zeros(n_coefs, dtype=bool)
-    far = model._farthest_counted
-    rows = make_rows(X, weight, model.fit_intercept, farthest=far)
-    return np.asarray(rows.varies[:n_coefs])
+    return np.asarray(rows_of(model, X, weight).varies[:n_coefs])
 
 
 def _absent(

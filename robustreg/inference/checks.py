@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.base import RobustLinearModel, rows_of
 from robustreg.inference.fitted import First, Fitted, jumps_of
 from robustreg.losses import Loss, Tukey, make_loss
-from robustreg.rows import Array, Index, Rows, make_rows
+from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
 
 # Residuals of so many rounding errors are those of a perfect fit.
@@ -175,8 +175,7 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)
     _check_scale(estimator, scale_floor(y, weight))
-    far = estimator._farthest_counted
-    rows = make_rows(X, weight, estimator.fit_intercept, farthest=far)
+    rows = rows_of(estimator, X, weight)
     coef = estimator.coef_.astype(np.float64)
     params = rows.standard.from_original(coef / scale, estimator.intercept_ / scale)
     fitted = Fitted(
