@@ -10,11 +10,14 @@ from sklearn.linear_model import HuberRegressor
 
 from robustreg import (
     L1Regressor,
+    MMRegressor,
     RobustRegressor,
+    ScaleCollapseWarning,
     SmoothL1Regressor,
 )
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.estimable import estimable
 
 RNG = np.random.default_rng(3)
 N = 120
@@ -204,16 +207,22 @@ def test_resamples_are_the_fits_of_their_counts(loss, params, scale):
     np.testing.assert_allclose(found, np.cov(draws, rowvar=False), rtol=1e-6)
 
 
-def counted_fits(monkeypatch, model, rows, y, **options):
-    """Return how many fits a bootstrap makes one by one, and its table."""
+def count_fits(monkeypatch):
+    """Return a list that every fit lengthens."""
     fit, made = RobustLinearModel.fit, []
 
     def counted(self, *args, **kwargs):
         made.append(self)
         return fit(self, *args, **kwargs)
 
+    monkeypatch.setattr(RobustLinearModel, "fit", counted)
+    return made
+
+
+def counted_fits(monkeypatch, model, rows, y, **options):
+    """Return how many fits a bootstrap makes one by one, and its table."""
     with monkeypatch.context() as patch:
-        patch.setattr(RobustLinearModel, "fit", counted)
+        made = count_fits(patch)
         options = {"cov_type": "bootstrap", "random_state": 0, **options}
         table = coef_table(model, rows, y, **options)
     return len(made), table
@@ -259,5 +268,67 @@ def test_resamples_whose_scale_collapses_are_counted():
     y = x[:, 0] + np.where(np.arange(10) < 4, [3.0, -2, 5, -7, 0, 0, 0, 0, 0, 0], 0)
     for y_of in (y + 1e-3 * np.arange(10) ** 2 * (np.arange(10) == 9), np.zeros(10)):
         model = RobustRegressor().fit(x, y_of)
-        with pytest.warns(RuntimeWarning, match=r"\d+ of 30 resampled fits warned"):
+        match = r"(\d+) of 30 resampled fits warned: the scale of \1 collapsed, and 0"
+        with pytest.warns(RuntimeWarning, match=match):
             coef_covariance(model, x, y_of, cov_type="bootstrap", n_bootstrap=30)
+
+
+def few_and_wide(n, p):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(n, p))
+    return rows, rows[:, 0] + rng.normal(size=n)
+
+
+def test_resamples_whose_s_scale_is_bound_to_collapse_are_not_fitted(monkeypatch):
+    """Of 60 rows a resample has about 38, and 27 coefficients fit most of them."""
+    rows, y = few_and_wide(60, 26)
+    model = MMRegressor(n_subsets=20).fit(rows, y)
+    made = count_fits(monkeypatch)
+    match = r"In 99 of 100 resamples the coefficients are so many.*avar1"
+    options = {"cov_type": "bootstrap", "n_bootstrap": 100, "random_state": 0}
+    with pytest.raises(ValueError, match=match):
+        coef_covariance(model, rows, y, **options)
+    # The one that compares the data.
+    assert len(made) == 1
+
+
+def test_a_collapse_that_is_foreseen_comes():
+    rows, y = few_and_wide(40, 13)
+    model = MMRegressor(n_subsets=200).fit(rows, y)
+    counts = np.random.RandomState(0).multinomial(40, np.full(40, 1 / 40), size=30)
+    whole = estimable(model, rows, np.ones(40))
+    foreseen = whole.lacks(counts.astype(float), np.ones(30, dtype=bool)).collapsing
+    assert 3 < foreseen.sum() < 27
+    for weight in counts[foreseen]:
+        with pytest.warns(ScaleCollapseWarning):
+            clone(model).fit(rows, y, weight)
+
+
+def test_resamples_in_which_columns_depend_are_left_out():
+    """A column differs from another in four rows, which some resamples all lack."""
+    twin = np.column_stack([X, X[:, 0] + (np.arange(N) < 4)])
+    model = RobustRegressor("tukey").fit(twin, Y)
+    counts = np.random.RandomState(0).multinomial(N, np.full(N, 1 / N), size=150)
+    lost = (counts[:, :4] == 0).all(axis=1)
+    assert 0 < lost.sum() < 10
+    match = f"In {lost.sum()} of 150 resamples columns depend on each other"
+    options = {"cov_type": "bootstrap", "n_bootstrap": 150, "random_state": 0}
+    with pytest.warns(RuntimeWarning, match=match):
+        found = coef_covariance(model, twin, Y, **options)
+    fits = [clone(model).fit(twin, Y, weight) for weight in counts[~lost]]
+    draws = [[*fit.coef_, fit.intercept_] for fit in fits]
+    np.testing.assert_allclose(found, np.cov(draws, rowvar=False), rtol=1e-9)
+
+
+def test_lost_resamples_are_refused_before_any_is_fitted(monkeypatch):
+    single = np.column_stack([X] + [np.arange(N) == row for row in range(3)])
+    model = RobustRegressor("tukey").fit(single, Y)
+    made = count_fits(monkeypatch)
+    refused(
+        "of 50 resamples some of the columns x3, x4, x5 are",
+        model,
+        single,
+        n_bootstrap=50,
+        random_state=0,
+    )
+    assert len(made) == 1

@@ -8,10 +8,11 @@ from robustreg.breakdown.constants import (
     tukey_for_efficiency,
 )
 from robustreg.breakdown.mm import fit_mm
-from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.s_estimate import SEstimate, collapses, s_estimate
 
 __all__ = [
     "SEstimate",
+    "collapses",
     "efficiency_of",
     "fit_mm",
     "s_estimate",

@@ -280,3 +280,21 @@ def _steps(cloud: Cloud, pull: Array, residual: Array) -> Array:
     diagonal += RIDGE * diagonal.max(axis=1, keepdims=True) + 1e-300
     right = (pull * residual) @ design
     return np.asarray(np.linalg.solve(gram, right[:, :, None])[:, :, 0])
+
+
+def collapses(weight: Array, exact: Array, rank: int, breakdown: float) -> bool:
+    """Return whether the M-scale is 0 where some rows are fitted exactly.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    exact : ndarray of shape (n_rows,)
+        The weights of those fitted exactly, 0 for the others.
+    rank : int
+        The rank of the design.
+    breakdown : float
+        Of the S-estimate.
+    """
+    total = float(weight.sum())
+    return bool(total - exact.sum() <= breakdown * (total - rank))

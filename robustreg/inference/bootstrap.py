@@ -5,26 +5,32 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
 from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
 from robustreg.fitting import Resampling, resampling
-from robustreg.inference.checks import coefficients_of, is_penalised
+from robustreg.inference.checks import coefficients_of, names_of
+from robustreg.inference.estimable import (
+    Estimable,
+    Lacks,
+    estimable,
+    joined,
+    refuse_lost,
+    warn_of_lost,
+)
 from robustreg.rows import Array, Index
 from robustreg.scale import weighted_median
 
 # A fit that predicts otherwise, by this share of a typical deviation, is another's.
 FOREIGN_PREDICTION = 1e-4
-# With more resamples lost than this share, those left say too little.
-MOST_LOST = 0.5
 # Resamples are drawn, and shared out, so many at a time, or with so many weights.
 PORTION, MOST_DRAWN = 50, 2**19
 
@@ -93,18 +99,23 @@ class Resamples:
     Parameters
     ----------
     draws : ndarray of shape (n_resamples, n_coefs)
-        Their coefficients.
-    absent : ndarray of bool of shape (n_resamples, n_coefs)
-        Coefficients of columns that vary, but not in the resample: 0, and no estimate.
-        None in fits with a penalty, which has an estimate for every column, and in
-        those of other libraries.
-    n_warned : int
-        How many fits warned.
+        Their coefficients; 0 where the resample is lost.
+    lacks : Lacks
+        Which are lost, and why.
+    n_collapsed, n_warned : int
+        In how many fits the scale collapsed, and how many warned of anything.
     """
 
     draws: Array
-    absent: NDArray[np.bool_]
+    lacks: Lacks
+    n_collapsed: int
     n_warned: int
+
+    def kept(self, names: list[str]) -> Array:
+        """Return the resamples that have all estimates; say how many do not."""
+        refuse_lost(self.lacks, names)
+        warn_of_lost(self.lacks, names)
+        return self.draws[~self.lacks.lost]
 
 
 def resampled_coefficients(
@@ -113,16 +124,28 @@ def resampled_coefficients(
     """Return the fits of resamples.
 
     X is never copied: a resample is a weight for each row, how often it was drawn. All
-    are drawn here, and shared out in portions that do not depend on ``n_jobs``.
+    are drawn here, and shared out in portions that do not depend on ``n_jobs``. What
+    they lack is looked for before any is fitted, but where fits cost as little.
     """
-    estimable = _estimable(estimator, X, weight)
-    fits = _Fits(estimator, X, y, estimable, _together(estimator, X, y, weight))
-    portions = Parallel(n_jobs=plan.n_jobs)(
-        delayed(fits.of)(counts) for counts in _drawn(weight, groups, plan)
+    whole = estimable(estimator, X, weight)
+    fits = _Fits(estimator, X, y, whole, _together(estimator, X, y, weight))
+    shared, lacks = Parallel(n_jobs=plan.n_jobs), None
+    if whole.rank and fits.together is None:
+        state = plan.random.get_state()
+        drawn = _drawn(weight, groups, plan)
+        lacks = shared(delayed(fits.lacks)(counts) for counts in drawn)
+        plan.random.set_state(state)
+        refuse_lost(joined(lacks), names_of(estimator))
+    portions = shared(
+        delayed(fits.of)(counts, lack)
+        for counts, lack in zip(
+            _drawn(weight, groups, plan), lacks or repeat(None), strict=False
+        )
     )
     return Resamples(
         np.concatenate([found.draws for found in portions]),
-        np.concatenate([found.absent for found in portions]),
+        joined([found.lacks for found in portions]),
+        sum(found.n_collapsed for found in portions),
         sum(found.n_warned for found in portions),
     )
 
@@ -135,8 +158,8 @@ class _Fits:
     ----------
     estimator, X, y
         What is fitted to what.
-    estimable : ndarray of bool of shape (n_coefs,)
-        Coefficients that have no estimate but by a column that varies.
+    whole : Estimable
+        What there are estimates of.
     together : Resampling or None
         How fits are found together.
     """
@@ -144,29 +167,37 @@ class _Fits:
     estimator: Any
     X: Any
     y: Array
-    estimable: NDArray[np.bool_]
+    whole: Estimable
     together: Resampling | None
 
     @np.errstate(under="ignore")
-    def of(self, counts: Array) -> Resamples:
+    def lacks(self, counts: Array) -> Lacks:
+        """Return what resamples lack, before they are fitted."""
+        return self.whole.lacks(counts, np.ones(len(counts), dtype=bool))
+
+    @np.errstate(under="ignore")
+    def of(self, counts: Array, lacks: Lacks | None) -> Resamples:
         """Return the fits of some resamples, an array of shape (n, n_rows)."""
-        shape, warned = (len(counts), self.estimable.size), 0
-        draws, absent = np.zeros(shape), np.zeros(shape, dtype=bool)
+        draws = np.zeros((len(counts), self.whole.varies.size))
         left = np.ones(len(counts), dtype=bool)
         if self.together is not None:
             found = self.together.fit(counts)
             every = np.column_stack([found.coef, found.intercept])
-            draws, left = every[:, : shape[1]], ~found.done
-        for i in np.flatnonzero(left):
+            draws, left = every[:, : draws.shape[1]], ~found.done
+        if lacks is None:
+            # What is found together has all estimates.
+            lacks = self.whole.lacks(counts, left)
+        said: list[set[type[Warning]]] = []
+        for i in np.flatnonzero(left & ~lacks.lost):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 model = clone(self.estimator).fit(
                     self.X, self.y, sample_weight=counts[i]
                 )
-            warned += bool(caught)
+            said.append({warning.category for warning in caught})
             draws[i] = coefficients_of(model)
-            absent[i] = _absent(model, self.X, counts[i], self.estimable)
-        return Resamples(draws, absent, warned)
+        n_collapsed = sum(ScaleCollapseWarning in kinds for kinds in said)
+        return Resamples(draws, lacks, n_collapsed, sum(map(bool, said)))
 
 
 def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | None:
@@ -176,28 +207,6 @@ def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | N
     problem = problem_of(estimator, X, y, weight)
     fitted = estimator.coef_, estimator.intercept_, float(estimator.scale_)
     return resampling(problem, *fitted)
-
-
-def _estimable(model: Any, X: Any, weight: Array) -> NDArray[np.bool_]:
-    """Return which coefficients have no estimate but by a column that varies.
-
-    With a penalty, and in other libraries, those of constant columns have one as well.
-    """
-    n_coefs = coefficients_of(model).size
-    if not isinstance(model, RobustLinearModel) or is_penalised(model):
-        return np.zeros(n_coefs, dtype=bool)
-    return np.asarray(rows_of(model, X, weight).varies[:n_coefs])
-
-
-def _absent(
-    model: Any, X: Any, counts: Array, estimable: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return which of these coefficients have no estimate in a resample.
-
-    They are 0, but so are some that have one: of an absolute loss where y has ties.
-    """
-    zero = (coefficients_of(model) == 0) & estimable
-    return zero & ~_estimable(model, X, counts) if zero.any() else zero
 
 
 def _drawn(weight: Array, groups: Index | None, plan: Plan) -> Iterator[Array]:
@@ -217,28 +226,6 @@ def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) ->
     n_groups = int(groups.max()) + 1
     times = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups))
     return np.asarray(weight * times[groups])
-
-
-def without_lost(found: Resamples, names: list[str]) -> Array:
-    """Return the resamples in which every column varies; say how many do not."""
-    draws, absent = found.draws, found.absent
-    lost = absent.any(axis=1)
-    if not lost.any():
-        return draws
-    named = ", ".join(names[j] for j in np.flatnonzero(absent.any(axis=0))[:10])
-    message = (
-        f"In {lost.sum()} of {len(draws)} resamples some of the columns {named} are "
-        "constant, so that their coefficients have no estimate."
-    )
-    if lost.mean() > MOST_LOST:
-        raise ValueError(f"{message} Drop these columns, or choose another cov_type.")
-    warnings.warn(
-        f"{message} These resamples are left out. Prefer another cov_type for "
-        "columns that so few rows have.",
-        RuntimeWarning,
-        stacklevel=5,
-    )
-    return draws[~lost]
 
 
 def covariance_of(draws: Array) -> Array:

@@ -15,7 +15,6 @@ from robustreg.inference.bootstrap import (
     check_refit,
     covariance_of,
     resampled_coefficients,
-    without_lost,
 )
 from robustreg.inference.checks import (
     check_analytic,
@@ -177,12 +176,13 @@ def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
     check_refit(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
     found = resampled_coefficients(estimator, X, y, weight, groups, plan)
-    draws = without_lost(found, names)
+    draws = found.kept(names)
     if found.n_warned:
+        others = found.n_warned - found.n_collapsed
         warnings.warn(
-            f"{found.n_warned} of {plan.n_resamples} resampled fits warned, of a "
-            "tolerance that was not met or a scale that collapsed. They are counted as "
-            "they are.",
+            f"{found.n_warned} of {plan.n_resamples} resampled fits warned: the scale "
+            f"of {found.n_collapsed} collapsed, and {others} did not meet the "
+            "tolerance or rejected nearly all rows. They are counted as they are.",
             RuntimeWarning,
             stacklevel=4,
         )

@@ -1,0 +1,159 @@
+"""What a resample has no estimate of, which its rows say before they are fitted."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustreg.breakdown import collapses
+from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.inference.checks import coefficients_of, is_mm, is_penalised
+from robustreg.rows import Array, Rows, design_rank
+
+# With more resamples lost than this share, those left say too little.
+MOST_LOST = 0.5
+
+
+@dataclass(frozen=True)
+class Lacks:
+    """What some resamples lack.
+
+    Parameters
+    ----------
+    absent : ndarray of bool of shape (n_resamples, n_coefs)
+        Coefficients of columns that vary, but not in the resample.
+    dependent : ndarray of bool of shape (n_resamples,)
+        Where columns depend on each other that do not in all rows.
+    collapsing : ndarray of bool of shape (n_resamples,)
+        Where an S-estimate fits so many rows exactly that its scale is 0.
+    """
+
+    absent: NDArray[np.bool_]
+    dependent: NDArray[np.bool_]
+    collapsing: NDArray[np.bool_]
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Where some coefficient has no estimate."""
+        return np.asarray(self.absent.any(axis=1) | self.dependent)
+
+
+def joined(some: list[Lacks]) -> Lacks:
+    """Return what the resamples of all portions lack."""
+    return Lacks(
+        np.concatenate([one.absent for one in some]),
+        np.concatenate([one.dependent for one in some]),
+        np.concatenate([one.collapsing for one in some]),
+    )
+
+
+@dataclass(frozen=True)
+class Estimable:
+    """A fit, and which of its coefficients the rows tell.
+
+    Parameters
+    ----------
+    model : estimator
+        The fit.
+    X : array or sparse matrix of shape (n_rows, n_features)
+        The features.
+    varies : ndarray of bool of shape (n_coefs,)
+        Coefficients that have no estimate but by a column that varies. None in fits
+        with a penalty, which has an estimate for every column, and in those of other
+        libraries.
+    rank : int
+        The rank of the design; 0 where there are no such coefficients.
+    """
+
+    model: Any
+    X: Any
+    varies: NDArray[np.bool_]
+    rank: int
+
+    def lacks(self, counts: Array, asked: NDArray[np.bool_]) -> Lacks:
+        """Return what those resamples lack that are asked for.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_resamples, n_rows)
+            How often each row stands in each.
+        asked : ndarray of bool of shape (n_resamples,)
+            Of which; the others lack nothing.
+        """
+        absent = np.zeros((len(counts), self.varies.size), dtype=bool)
+        dependent, collapsing = np.zeros((2, len(counts)), dtype=bool)
+        for i in np.flatnonzero(asked & (self.rank > 0)):
+            weight = counts[i]
+            rows = rows_of(self.model, self.X, weight)
+            absent[i] = self.varies & ~rows.varies[: self.varies.size]
+            if not absent[i].any():
+                dependent[i] = design_rank(rows, weight) < self.rank
+                collapsing[i] = not dependent[i] and self._collapses(rows, weight)
+        return Lacks(absent, dependent, collapsing)
+
+    def _collapses(self, rows: Rows, weight: Array) -> bool:
+        """Return whether the rows drawn most often can be, and leave too few."""
+        if not is_mm(self.model):
+            return False
+        often = np.zeros_like(weight)
+        most = np.argsort(-weight, kind="stable")[: self.rank]
+        often[most] = weight[most]
+        few = collapses(weight, often, self.rank, float(self.model.breakdown))
+        return few and design_rank(rows, often) == self.rank
+
+
+def estimable(model: Any, X: Any, weight: Array) -> Estimable:
+    """Return which coefficients of a fit the rows tell."""
+    n_coefs = coefficients_of(model).size
+    if not isinstance(model, RobustLinearModel) or is_penalised(model):
+        return Estimable(model, X, np.zeros(n_coefs, dtype=bool), 0)
+    rows = rows_of(model, X, weight)
+    varies = np.asarray(rows.varies[:n_coefs])
+    return Estimable(model, X, varies, design_rank(rows, weight))
+
+
+def refuse_lost(lacks: Lacks, names: list[str]) -> None:
+    """Refuse resamples most of which have no estimates."""
+    if lacks.lost.mean() > MOST_LOST:
+        drop = "these columns" if lacks.absent.any() else "some of them"
+        raise ValueError(
+            f"{_lost(lacks, names)} Drop {drop}, or choose another cov_type."
+        )
+    share = lacks.collapsing.mean()
+    if share > MOST_LOST:
+        raise ValueError(
+            f"In {lacks.collapsing.sum()} of {len(lacks.collapsing)} resamples the "
+            "coefficients are so many that an S-estimate fits most rows exactly, those "
+            "drawn more than once among them: its scale is 0 there, and how far such "
+            "fits spread says nothing. Use cov_type='avar1', or fewer columns."
+        )
+
+
+def warn_of_lost(lacks: Lacks, names: list[str]) -> None:
+    """Say how many resamples have no estimate of some coefficient."""
+    if lacks.lost.any():
+        warnings.warn(
+            f"{_lost(lacks, names)} These resamples are left out. Prefer another "
+            "cov_type for columns that so few rows have.",
+            RuntimeWarning,
+            stacklevel=6,
+        )
+
+
+def _lost(lacks: Lacks, names: list[str]) -> str:
+    """Return in how many resamples which columns have no coefficient."""
+    what = []
+    if lacks.absent.any():
+        absent = np.flatnonzero(lacks.absent.any(axis=0))
+        named = ", ".join(names[j] for j in absent[:10])
+        what.append(f"some of the columns {named} are constant")
+    if lacks.dependent.any():
+        what.append("columns depend on each other that do not in all rows")
+    return (
+        f"In {lacks.lost.sum()} of {len(lacks.lost)} resamples {' or '.join(what)}, "
+        "so that their coefficients have no estimate."
+    )
