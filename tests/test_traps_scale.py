@@ -283,7 +283,7 @@ def test_warnings_of_a_search_tell_its_fits_apart():
     grid = ParameterGrid({"loss": ["huber", "tukey"], "beta": [0.5, None, 2.0]})
     said = {said_of_collapse(RobustRegressor(**point), X, y) for point in grid}
     assert len(said) == len(grid)
-    model = SmoothL1Regressor("huber", beta=0.5, quantile=0.4, alpha=0.1)
+    model = SmoothL1Regressor("huber", beta=0.5, quantile=0.4, alpha=np.float64(0.1))
     model.set_params(max_iter=1, tol=1e-14)
     y = X.sum(axis=1) + np.arange(100) % 7
     with pytest.warns(

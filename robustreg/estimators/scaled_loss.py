@@ -68,8 +68,10 @@ class ScaledLossModel(RobustLinearModel):
     def _told(self) -> str:
         """Return the estimator with what tells it from others of a search."""
         shown = ["loss", "beta"]
-        shown += ["quantile"] * (self.quantile != 0.5)
-        shown += ["penalty", "alpha"] * (self.penalty is not None and self.alpha > 0)
+        if self.quantile != 0.5:
+            shown.append("quantile")
+        if self.penalty is not None and self.alpha > 0:
+            shown += ["penalty", "alpha"]
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{type(self).__name__}({given})"
 
