@@ -14,12 +14,14 @@ from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.penalties import Penalty, make_penalty
 from robustreg.rows import Array, Rows, make_rows, present, taken
-from robustreg.solvers.null_fit import null_fit
+from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.warm import WarmFit, warm_fits
 from robustreg.validation import check_path_data, check_path_params
 
 # The grid starts here at least, where no column has anything to explain.
 SMALLEST_ALPHA = float(np.finfo(np.float64).resolution)
+# An alpha_max below this share of the one that is enough for any y is rounding errors.
+NOTHING = 1e-9
 
 
 @final
@@ -95,7 +97,8 @@ def robust_path(
         Strengths of the penalty, at least 0, in any order. None takes ``n_alphas``
         from alpha_max, the smallest that makes all coefficients 0 (of a redescending
         loss and of the convex one that starts it), down to ``eps * alpha_max``,
-        evenly spaced in their logarithm.
+        evenly spaced in their logarithm. Where all coefficients are 0 without a
+        penalty, too, alpha_max is one that is enough for any y.
     n_alphas : int, default=100
         Length of the grid; ignored if ``alphas`` are given.
     eps : float, default=1e-3
@@ -127,6 +130,9 @@ def robust_path(
     ConvergenceWarning
         Once, if the gap of some fit, or how far it is from a local minimum, is larger
         than ``tol`` allows.
+    UserWarning
+        If y is the same in so many rows that all coefficients are 0 at every alpha, as
+        the median of a y that is mostly 0 has it.
 
     Examples
     --------
@@ -162,13 +168,14 @@ def robust_path(
             unit = penalties(rows, np.ones(1))[0]
             objective = Objective(rows, centred, share, checked, unit)
             null = null_fit(objective, tol, max_iter)
-            strengths = _grid(null.strength, n_alphas, eps) if grid is None else grid
+            strengths = _grid(objective, null, n_alphas, eps) if grid is None else grid
             grid_penalties = penalties(rows, strengths)
             fits = warm_fits(objective, null, grid_penalties, tol, max_iter)
             # A row that the sample missed may own a column's scale.
             if rows.standard.exact or all(fit.success for fit in fits):
                 break
     _warn(fits, strengths, tol)
+    _warn_of_nothing(objective, null, target)
     objectives = [objective.with_penalty(one) for one in grid_penalties]
     precision = float(np.finfo(data.dtype).eps)
     return _as_path(strengths, fits, objectives, scale, center, precision)
@@ -209,12 +216,39 @@ def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> Penalty
     return original.rescaled(rows.standard.unit)
 
 
-def _grid(largest: float, n_alphas: int, eps: float) -> Array:
-    """Return alphas from the largest down to ``eps`` times it."""
+def _enough(objective: Objective) -> float:
+    """Return an alpha at which all coefficients are 0 whatever y is; 0 if none is."""
+    facts, live = objective.loss.facts, objective.rows.varies & (objective.l1 > 0)
+    if not facts.bounded_slope or not live.any():
+        return 0.0
+    # Standardised columns have a mean size of at most 1.
+    return float(max(np.abs(facts.slopes)) / objective.l1[live].min())
+
+
+def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Array:
+    """Return alphas from the largest that matters down to ``eps`` times it."""
+    enough = _enough(objective)
+    largest = null.strength if null.strength > NOTHING * enough else enough
     largest = max(largest, SMALLEST_ALPHA)
     grid = np.geomspace(largest, eps * largest, n_alphas)
     grid[0] = largest
     return grid
+
+
+def _warn_of_nothing(objective: Objective, null: NullFit, target: Array) -> None:
+    """Say that the intercept alone is the fit of a y that is mostly one value."""
+    exact = np.abs(null.point.residual) <= objective.noise
+    explained = null.strength > NOTHING * _enough(objective)
+    if explained or exact.all() or not (exact.any() and _enough(objective)):
+        return
+    warnings.warn(
+        "robust_path: all coefficients are 0 at every alpha, even at 0, because y is "
+        f"{target[exact][0]:.6g} in {np.count_nonzero(exact)} of {exact.size} rows "
+        f"and the fit by {objective.loss!r} is that constant. Choose another quantile, "
+        "or a loss without a kink, such as 'smooth_l1'.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def _warn(fits: list[WarmFit], alphas: Array, tol: float) -> None:

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor, enet_path, lasso_path
 
 import robustreg.solvers.warm as warm
-from robustreg import RobustRegressor, SmoothL1Regressor, robust_path
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.certificate import duality_gap
 from robustreg.losses import Huber, make_loss
 from robustreg.objective import Objective
@@ -216,6 +216,25 @@ def test_nothing_to_explain(loss):
         path = robust_path(data, target, loss=loss, n_alphas=3)
         assert not path.coefs.any()
         assert np.isfinite(path.intercepts).all()
+
+
+@pytest.mark.parametrize("center", [0.0, 5.3])
+@pytest.mark.parametrize("params", [{"loss": "l1"}, {"quantile": 0.7}], ids=str)
+def test_a_y_that_is_mostly_one_value_has_a_grid_of_the_right_size(params, center):
+    """The fit without a penalty is that value, too, and any alpha is too large."""
+    X, y = make_data()
+    params = {"loss": "quantile", **params}
+    y = center + y * (np.arange(len(y)) % 5 == 0)
+    tied = np.count_nonzero(y == center)
+    match = f"all coefficients are 0 at.*y is {center:g} in {tied} of {len(y)} rows"
+    with pytest.warns(UserWarning, match=match) as caught:
+        path = robust_path(X, y, n_alphas=5, **params)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert not path.coefs.any() and not L1Regressor(**params).fit(X, y).coef_.any()
+    np.testing.assert_allclose(path.intercepts, center)
+    # No y makes any alpha of this grid's beginning too small, nor much too large.
+    widest = robust_path(X, X[:, -1], n_alphas=2, **params)
+    assert 1 <= path.alphas[0] / widest.alphas[0] < 3
 
 
 def test_constant_columns():
