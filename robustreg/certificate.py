@@ -74,7 +74,7 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     trivial = np.inf if objective.linear.any() else point.value
     low, high = objective.loss.facts.slopes
     bound, flat = trivial, objective.penalty_curvature() == 0
-    for _ in range(PROJECTIONS):
+    for projection in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
         adjoint = objective.adjoint(slopes)
         rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
@@ -89,6 +89,9 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
             bound = min(bound, found)
         if not missed.any():
             break
+        if projection % 2 and missed[flat].any():
+            # Where rows have not room enough for all, others have their price.
+            excess = np.where(flat, excess, 0.0)
         slopes = _projected(objective, slopes, excess)
     return float(bound)
 

@@ -391,6 +391,21 @@ def variants(problem):
         yield "units of columns", replace(problem, X=X * far), 1.0
 
 
+def undetermined(problem, model):
+    """Return how far a fit may be from the optimum by a gap that is a rounding error.
+
+    A strongly convex objective rises by half of its modulus times the squared distance.
+    """
+    around = Around(problem, model)
+    modulus = around.l2[:-1].min(initial=np.inf)
+    if not problem.loss.facts.convex or not 0 < modulus < np.inf:
+        return 0.0
+    value = around.value(0 * around.start)
+    gap = min(float(model.dual_gap_), 4 * EPS * value)
+    distance = np.sqrt(2 * gap / modulus)
+    return float(model.scale_) * np.linalg.norm(around.design[:, :-1], 2) * distance
+
+
 def contradictions(problem, outcome, which):
     """Return how the fit of one variant differs from the problem's own."""
     every = list(variants(problem))
@@ -402,6 +417,7 @@ def contradictions(problem, outcome, which):
     own, their = outcome.model, again.model
     if not np.isfinite(their.coef_).all():
         return [*found, f"{name}: a coefficient is not finite"]
+    undecided = undetermined(problem, own) + undetermined(other, their) / unit
     if name == "rows repeated" or name == "rows in another order":
         other = replace(other, X=problem.X)
     prediction = problem.X @ own.coef_.astype(float) + own.intercept_
@@ -412,6 +428,7 @@ def contradictions(problem, outcome, which):
     rounding = float(own.scale_) * Around(problem, own).error.max()
     size = np.sqrt(live @ prediction**2)
     allowed = SAME_FIT * float(own.residual_scale_) + 4 * rounding + EXACT * size
+    allowed += undecided
     if apart > allowed and not outcome.collapsed:
         found.append(f"{name}: predictions {apart:.3g} apart, scale {own.scale_:.3g}")
     ratio = their.scale_ / unit / own.scale_

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robustreg import RobustRegressor, SmoothL1Regressor
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.solvers import proximal
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 from robustreg.solvers.rows_quadratic import RowsQuadratic
@@ -128,3 +128,17 @@ def test_the_dual_without_a_free_column_and_from_wrong_signs(seed):
     wrong = quadratic.minimum(-found[0])
     np.testing.assert_allclose(wrong[0], found[0], rtol=1e-7)
     assert found[1] == 0.0
+
+
+@pytest.mark.parametrize("solver", ["auto", "augmented-lagrangian"])
+def test_a_kinked_loss_reaches_outliers_that_it_can_fit(solver):
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(20, 50)), 1000 + rng.normal(size=20)
+        y[:2] = -7e10, -2e9
+        model = L1Regressor(
+            quantile=0.02, penalty="elasticnet", alpha=1.6e-5, solver=solver
+        )
+        model.fit(X, y)
+        assert model.dual_gap_ < 1e-10 * np.abs(model.coef_).sum()
+        np.testing.assert_allclose(model.predict(X[:1]), y[:1], rtol=1e-9)

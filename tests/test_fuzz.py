@@ -10,6 +10,8 @@ from fuzz_problems import draw
 
 ROWS = 1_000
 BLOCKS = [range(start, start + 25) for start in range(0, 400, 25)]
+# That had a fault once, among the first ten thousand of `benchmarks/fuzz.py`.
+ONCE_WRONG = (652, 1960, 1974, 1994, 2246, 2754, 3044, 6319, 6332, 6932, 7831, 7871)
 
 
 @pytest.mark.parametrize("numbers", BLOCKS, ids=lambda block: f"from {block[0]}")
@@ -21,6 +23,14 @@ def test_random_problems_have_no_faults(numbers):
         wrong = faults(problem, outcome) + contradictions(problem, outcome, number)
         found += [f"{problem.describe()}: {sentence}" for sentence in wrong]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("number", ONCE_WRONG)
+def test_what_was_wrong_once_is_not(number):
+    problem = draw(number)
+    outcome = run(problem)
+    found = faults(problem, outcome) + contradictions(problem, outcome, number)
+    assert not found, "\n".join([problem.describe(), *found])
 
 
 @pytest.mark.parametrize("number", range(0, 400, 4))

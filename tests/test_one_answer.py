@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg import L1Regressor
+from robustreg import L1Regressor, SmoothL1Regressor
 
 BLOCKS = range(0, 120, 20)
 # Each for a reason of its own: rounding errors that pass for a rank,
@@ -76,3 +76,13 @@ def test_dependent_columns_share_a_coefficient_under_an_l1_penalty():
         np.column_stack([flag, 1 - flag]), y
     )
     assert model.coef_[0] == pytest.approx(-model.coef_[1], rel=1e-7)
+
+
+def test_the_least_norm_of_exact_fits_keeps_their_digits():
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(4, 7)) * 10.0 ** rng.integers(-8, 7, size=7)
+        y, weight = rng.integers(0, 5, 4) + 0.5, 10.0 ** rng.uniform(-6, 0, 4)
+        model = SmoothL1Regressor(beta=0.059, penalty=None, scale=0.017)
+        model.fit(X, y, sample_weight=weight)
+        np.testing.assert_allclose(model.predict(X), y, rtol=0, atol=4e-15)

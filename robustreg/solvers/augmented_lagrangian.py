@@ -41,7 +41,8 @@ EXTRA_ITERATIONS = 5
 EXACT = 1e-4
 # So many updates that do not halve the gap end the search.
 MOST_STALLED = 12
-# Params that grow by this factor have no bound: the problem has no minimum.
+# Beside rows held on their side the others may not bound the fit: params that grow by
+# this factor have none.
 DIVERGED = 1e6
 TINY = float(np.finfo(float).tiny)
 
@@ -85,7 +86,9 @@ def augmented_lagrangian(
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
-    far = DIVERGED * max(float(np.abs(point.params).max()), 1.0)
+    far = np.inf
+    if objective.linear.any():
+        far = DIVERGED * max(float(np.abs(point.params).max()), 1.0)
     spare = EXTRA_ITERATIONS if not success else 0
     while (not success or spare) and iteration < max_iter:
         iteration += 1

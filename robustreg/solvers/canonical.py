@@ -143,14 +143,18 @@ def _least_norm(objective: Objective, params: Array) -> Array:
     free = np.flatnonzero((objective.penalty_curvature() == 0) & (objective.l1 == 0))
     if free.size < objective.n_params:
         return params
-    basis = _row_space(objective, free)
+    basis, square = _row_space(objective, free)
     if basis.shape[1] >= objective.rows.varies.sum():
         return params
-    return np.asarray(basis @ (basis.T @ params))
+    inside = basis @ (basis.T @ params)
+    # Rounding errors of the basis, which predictions show, once more.
+    objective.rows.passes += 1
+    missed = objective.weight * objective.rows.predict(params - inside)
+    return inside + basis @ ((basis.T @ objective.rows.adjoint(missed)) / square)
 
 
-def _row_space(objective: Objective, free: Index) -> Array:
-    """Return an orthonormal basis of the span of the rows.
+def _row_space(objective: Objective, free: Index) -> tuple[Array, Array]:
+    """Return an orthonormal basis of the span of the rows and its mean squares.
 
     From the Gram matrix if its eigenvalues tell columns that are dependent from those
     that are not, else from an orthogonal factorisation of the rows.
@@ -158,10 +162,11 @@ def _row_space(objective: Objective, free: Index) -> Array:
     size, basis = scipy.linalg.eigh(objective.rows.gram(objective.weight, free))
     kept = size > SMALLEST_RCOND * size[-1]
     if (kept | (size < ABSENT * size[-1])).all():
-        return np.asarray(basis[:, kept])
+        return basis[:, kept], size[kept]
     root = objective.rows.root(objective.weight, free)
     _, size, turned = scipy.linalg.svd(root, full_matrices=False)
-    return np.asarray(turned[size > EPS * max(root.shape) * size[0]].T)
+    kept = size > EPS * max(root.shape) * size[0]
+    return turned[kept].T, size[kept] ** 2
 
 
 def _centred(objective: Objective, point: Point, slopes: Array) -> Array:

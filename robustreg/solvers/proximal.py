@@ -11,11 +11,14 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.solvers.active_set import RootQuadratic
 from robustreg.solvers.newton import Step
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 from robustreg.solvers.rows_quadratic import RowsQuadratic
@@ -28,6 +31,9 @@ RIDGE = 1e-11
 DEFINITE = 1e-14
 # With more entries the rows that see curvature are not copied.
 MOST_ENTRIES = 10**7
+# With more entries columns that all but depend on each other are left to a Gram matrix:
+# the search that does without one decomposes them again for each change of signs.
+MOST_ROOT_ENTRIES = 10**5
 
 
 def proximal_step(
@@ -38,7 +44,7 @@ def proximal_step(
     columns = working_set(objective, point, int(np.count_nonzero(curvature > 0)))
     if _is_faint(objective, curvature, columns):
         by_rows = _step_by_rows(objective, point, curvature)
-        if by_rows is not None:
+        if by_rows is not None and by_rows.decrease >= 0:
             return by_rows
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
@@ -49,6 +55,10 @@ def proximal_step(
         return Step(np.zeros_like(point.params), 0.0, singular=True)
     linear = point.gradient[columns] - hessian @ start
     solution = minimize_l1_quadratic(hessian, linear, l1, start)
+    if _is_lost(objective, hessian, solution, curvature):
+        by_root = _step_by_root(objective, point, curvature, columns, solution)
+        if by_root is not None:
+            return by_root
     change = solution - start
     direction = np.zeros_like(point.params)
     direction[columns] = change
@@ -76,38 +86,122 @@ def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
     return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_ENTRIES)
 
 
+def _is_lost(
+    objective: Objective, hessian: Array, solution: Array, curvature: Array
+) -> bool:
+    """Return whether the Gram matrix of the columns in use has too few digits."""
+    n_rows = np.count_nonzero(curvature)
+    few = n_rows * objective.n_params <= MOST_ROOT_ENTRIES
+    if not few or curvature.min(initial=0.0) < 0:
+        return False
+    used = np.flatnonzero(solution)
+    if not used.size:
+        return False
+    return factorise(hessian[np.ix_(used, used)]).rcond < SMALLEST_RCOND
+
+
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
     """Return the step to the minimum of the model by its dual, None if that fails."""
-    rows = np.flatnonzero(curvature)
+    model = _row_model(objective, point, curvature)
     inner = np.flatnonzero(objective.rows.varies[:-1])
-    objective.rows.count_pass(curvature)
-    root = np.sqrt(curvature[rows])
-    design = root[:, None] * objective.rows.few(rows)
-    slopes = objective.loss.gradient(point.residual)
-    # The predictions at which the model of a row is least: of a parabola its target,
-    # without the rounding errors of the residual.
-    least = slopes[rows] * (objective.weight[rows] / curvature[rows])
-    least += objective.target[rows] - point.residual[rows]
-    held = objective.weight * slopes
-    held[rows] = 0.0
-    shift = objective.rows.adjoint(held) - objective.linear
+    design, shift = model.design, model.shift
     l1, l2 = objective.l1[inner], objective.penalty_curvature(inner)
     quadratic = RowsQuadratic(
-        design[:, inner], design[:, -1], root * least, shift[inner], -shift[-1], l1, l2
+        design[:, inner], design[:, -1], model.target, shift[inner], -shift[-1], l1, l2
     )
     found = quadratic.minimum(point.params[inner])
     if found is None:
         return None
     x, b, u = found
-    direction = -point.params
-    direction[inner] += x
-    direction[-1] += b
-    slopes[rows] = root * u / objective.weight[rows]
-    change, moved = design @ direction, direction[inner]
-    decrease = -float(point.gradient @ direction) - 0.5 * float(change @ change)
-    decrease -= 0.5 * float(l2 @ moved**2)
-    decrease -= float(l1 @ (np.abs(x) - np.abs(point.params[inner])))
-    return Step(direction, decrease, slopes=slopes)
+    params = np.zeros_like(point.params)
+    params[inner], params[-1] = x, b
+    return model.step_to(params, u)
+
+
+def _step_by_root(
+    objective: Objective,
+    point: Point,
+    curvature: Array,
+    columns: Index,
+    solution: Array,
+) -> Step | None:
+    """Return the step to the minimum of the model by its root, None if that fails."""
+    model = _row_model(objective, point, curvature)
+    quadratic = RootQuadratic(
+        model.design[:, columns],
+        model.target,
+        model.shift[columns],
+        objective.l1[columns],
+        objective.penalty_curvature(columns),
+    )
+    found = quadratic.minimum(solution)
+    if found is None:
+        return None
+    params = np.zeros_like(point.params)
+    params[columns], u = found
+    return model.step_to(params, u)
+
+
+@dataclass(frozen=True)
+class _RowModel:
+    """The quadratic model as least squares of the rows that see curvature.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is modelled.
+    point : Point
+        Where.
+    rows : ndarray of shape (n_curved,)
+        The rows with curvature.
+    root : ndarray of shape (n_curved,)
+        The roots of it.
+    design : ndarray of shape (n_curved, n_params)
+        These rows times the roots.
+    target : ndarray of shape (n_curved,)
+        The predictions at which the model of a row is least, times the roots.
+    shift : ndarray of shape (n_params,)
+        The pull of all other rows.
+    slopes : ndarray of shape (n_rows,)
+        The slopes of all rows at the point.
+    """
+
+    objective: Objective
+    point: Point
+    rows: Index
+    root: Array
+    design: Array
+    target: Array
+    shift: Array
+    slopes: Array
+
+    def step_to(self, params: Array, residual: Array) -> Step:
+        """Return the step to the minimum, given the model's residuals there."""
+        objective, point = self.objective, self.point
+        direction = params - point.params
+        change, l2 = self.design @ direction, objective.penalty_curvature()
+        kinked = objective.l1 @ (np.abs(params) - np.abs(point.params))
+        decrease = -float(point.gradient @ direction) - 0.5 * float(change @ change)
+        decrease -= 0.5 * float(l2 @ direction**2) + float(kinked)
+        slopes = self.slopes.copy()
+        slopes[self.rows] = self.root * residual / objective.weight[self.rows]
+        return Step(direction, decrease, slopes=slopes)
+
+
+def _row_model(objective: Objective, point: Point, curvature: Array) -> _RowModel:
+    """Return the quadratic model with a parabola for each row."""
+    rows = np.flatnonzero(curvature)
+    objective.rows.count_pass(curvature)
+    root = np.sqrt(curvature[rows])
+    design = root[:, None] * objective.rows.few(rows)
+    slopes = objective.loss.gradient(point.residual)
+    # Of a parabola its target, without the rounding errors of the residual.
+    least = slopes[rows] * (objective.weight[rows] / curvature[rows])
+    least += objective.target[rows] - point.residual[rows]
+    held = objective.weight * slopes
+    held[rows] = 0.0
+    shift = objective.rows.adjoint(held) - objective.linear
+    return _RowModel(objective, point, rows, root, design, root * least, shift, slopes)
 
 
 def working_set(objective: Objective, point: Point, n_curved: int) -> Index:

@@ -1,0 +1,193 @@
+"""A small least squares problem with an l1 part, by its active set and no Gram matrix.
+
+    |target - design x|^2 / 2 - shift @ x + l2 @ x^2 / 2 + l1 @ abs(x)
+
+Given the signs of x that is least squares, whose singular values are those of the
+columns in use; a Gram matrix would square them. From one set of signs to the next the
+value falls [1]_: a column leaves where a coefficient reaches 0 on the way to the
+minimum, and the one whose slope exceeds its l1 part most enters. Where columns depend
+on each other only the l1 part tells them apart, and the way along their null space
+leads to a coefficient of 0.
+
+Cost: a singular value decomposition of the columns in use for each change of signs, all
+with as many rows as there are columns.
+
+References
+----------
+.. [1] Lawson, C. L., Hanson, R. J. (1974). Solving Least Squares Problems, chapter 23.
+   Prentice-Hall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.linalg import EPS
+from robustreg.rows import Array, Index
+
+# Changes of signs: so many, and so many for each column.
+FEWEST_CHANGES, CHANGES_A_COLUMN = 100, 10
+# Slopes beyond the l1 part by this many rounding errors of their terms are rounding.
+ROUNDING = 8.0
+# Singular values of this many rounding errors of the largest are those of dependent
+# columns, whose l1 parts agree to this share.
+DEPENDENT, AGREES = 4.0, 1e-10
+# A move of less than this share of the largest coefficient changes nothing.
+MOVED = 1e-12
+
+
+@final
+@dataclass(frozen=True)
+class RootQuadratic:
+    """The problem of the module.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_rows, n_columns)
+        The columns.
+    target : ndarray of shape (n_rows,)
+        What is predicted.
+    shift : ndarray of shape (n_columns,)
+        The linear part.
+    l1, l2 : ndarray of shape (n_columns,)
+        The weights of the kinks and the ridge, at least 0.
+    """
+
+    design: Array
+    target: Array
+    shift: Array
+    l1: Array
+    l2: Array
+
+    def minimum(self, start: Array) -> tuple[Array, Array] | None:
+        """Return x and the residuals, None if there is no minimum or it is not found.
+
+        ``start`` is a guess of x.
+        """
+        factor, core = np.eye(self.target.size), self
+        if self.target.size > start.size:
+            factor, design = scipy.linalg.qr(self.design, mode="economic")
+            core = RootQuadratic(
+                design, factor.T @ self.target, self.shift, self.l1, self.l2
+            )
+        found = _Search(core, start).run()
+        if found is None:
+            return None
+        x, u = found
+        if self.target.size > start.size:
+            outside = self.target - factor @ core.target
+            u = outside - factor @ (factor.T @ outside) + factor @ u
+        return x, u
+
+
+@final
+class _Search:
+    """The way from a start to the minimum.
+
+    Parameters
+    ----------
+    problem : RootQuadratic
+        What is minimised.
+    start : ndarray of shape (n_columns,)
+        Where it starts.
+    """
+
+    def __init__(self, problem: RootQuadratic, start: Array) -> None:
+        self.problem = problem
+        self.x = start.copy()
+        self.sign = np.where(problem.l1 > 0, np.sign(start), 1.0)
+        self.norms = np.sqrt((problem.design**2).sum(axis=0))
+        self.sign[self.norms == 0] = 0.0
+        # A column whose entry led nowhere, by rounding errors, waits for a move.
+        self.entered, self.waiting = -1, np.zeros(start.size, dtype=bool)
+
+    def run(self) -> tuple[Array, Array] | None:
+        """Return x and the residuals, None if it has none or it is not found."""
+        for _ in range(FEWEST_CHANGES + CHANGES_A_COLUMN * self.x.size):
+            used = np.flatnonzero(self.sign)
+            step, residual = self._step(used)
+            if not np.isfinite(step).all():
+                return None
+            if self._dropped(used, step):
+                continue
+            room = self._room(used, step)
+            length = float(room.min(initial=np.inf))
+            if residual is None or length < 1:
+                if not np.isfinite(length):
+                    return None
+                self._move(used, length * step)
+                self._drop(used[room <= length])
+            else:
+                self._move(used, step)
+                if not self._entered(residual):
+                    return self.x, residual
+        return None
+
+    def _step(self, used: Index) -> tuple[Array, Array | None]:
+        """Return the way to the minimum for these signs and the residuals there.
+
+        Without residuals it is a direction along which the value falls for ever.
+        """
+        p = self.problem
+        if not used.size:
+            return np.zeros(0), p.target
+        root = np.vstack([p.design[:, used], np.diag(np.sqrt(p.l2[used]))])
+        target = np.append(p.target, np.zeros(used.size))
+        unit = 1 / np.sqrt((root**2).sum(axis=0))
+        pull = (p.shift - p.l1 * self.sign)[used] * unit
+        left, size, right = scipy.linalg.svd(root * unit, full_matrices=False)
+        kept = size > DEPENDENT * EPS * max(root.shape) * size[0]
+        left, size, right = left[:, kept], size[kept], right[kept]
+        inner = right @ pull
+        apart = pull - right.T @ inner
+        if np.abs(apart).max() > AGREES * np.abs(pull).max():
+            return unit * apart, None
+        image = left.T @ target
+        goal = unit * (right.T @ ((image + inner / size) / size))
+        residual = target - left @ image
+        # Twice is enough: what is left of it lies outside the columns to rounding.
+        residual -= left @ (left.T @ residual + inner / size)
+        return goal - self.x[used], residual[: p.target.size]
+
+    def _dropped(self, used: Index, step: Array) -> bool:
+        """Return whether columns at 0 leave: their sign is not that of the step."""
+        away = (self.x[used] == 0) & (self.sign[used] * step <= 0)
+        gone = used[away & (self.problem.l1[used] > 0)]
+        self._drop(gone)
+        if self.entered in gone:
+            self.waiting[self.entered] = True
+        return bool(gone.size)
+
+    def _room(self, used: Index, step: Array) -> Array:
+        """Return the length of the step at which each coefficient is 0."""
+        back = (self.problem.l1[used] > 0) & (self.sign[used] * step < 0)
+        ratio = np.abs(self.x[used]) / np.where(back, np.abs(step), 1.0)
+        return np.where(back, ratio, np.inf)
+
+    def _move(self, used: Index, change: Array) -> None:
+        """Change the coefficients in use."""
+        self.x[used] += change
+        far = np.abs(change).max(initial=0.0) > MOVED * np.abs(self.x).max(initial=0.0)
+        if far:
+            self.waiting[:] = False
+
+    def _drop(self, gone: Index) -> None:
+        """Take columns out of use."""
+        self.x[gone] = self.sign[gone] = 0.0
+
+    def _entered(self, residual: Array) -> bool:
+        """Return whether a column enters, that of the largest violation."""
+        p = self.problem
+        slope = p.design.T @ residual + p.shift
+        size = self.norms * np.linalg.norm(residual) + np.abs(p.shift) + p.l1
+        out = (self.sign == 0) & ~self.waiting & (self.norms > 0)
+        beyond = np.where(out, np.abs(slope) - p.l1, 0.0) / np.where(size > 0, size, 1)
+        worst = int(np.argmax(beyond))
+        if beyond[worst] <= ROUNDING * EPS:
+            return False
+        self.entered, self.sign[worst] = worst, np.sign(slope[worst])
+        return True

@@ -1,0 +1,113 @@
+"""Least squares with an l1 part where a Gram matrix has no digits left."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from robustreg import RobustRegressor
+from robustreg.solvers.active_set import RootQuadratic
+from robustreg.solvers.quadratic import minimize_l1_quadratic
+
+
+def violation(problem, x, u):
+    """Return by how much each coefficient fails the optimality condition."""
+    slope = problem.design.T @ u + problem.shift - problem.l2 * x
+    return np.where(
+        x == 0,
+        np.maximum(np.abs(slope) - problem.l1, 0.0),
+        np.abs(slope - problem.l1 * np.sign(x)),
+    )
+
+
+def make_problem(rng, n, p, kind):
+    design = rng.normal(size=(n, p))
+    l1, l2 = rng.uniform(0, 0.5, p), np.zeros(p)
+    shift = 0.1 * rng.normal(size=p)
+    if kind == "dependent":
+        design[:, -1] = design[:, 0]
+    elif kind == "ridge":
+        l2 = rng.uniform(0, 1e-6, p)
+    elif kind == "free":
+        l1[0] = shift[0] = 0.0
+    shift = np.clip(shift, -0.9 * l1, 0.9 * l1)
+    return RootQuadratic(design, rng.normal(size=n), shift, l1, l2)
+
+
+@pytest.mark.parametrize("kind", ["plain", "dependent", "ridge", "free"])
+@pytest.mark.parametrize(("n", "p"), [(30, 6), (6, 30), (8, 8), (1, 5)])
+@pytest.mark.parametrize("started", ["at zero", "anywhere"])
+def test_the_minimum_meets_the_optimality_condition(kind, n, p, started):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        problem = make_problem(rng, n, p, kind)
+        start = np.zeros(p) if started == "at zero" else rng.normal(size=p)
+        x, u = problem.minimum(start)
+        np.testing.assert_allclose(u, problem.target - problem.design @ x, atol=1e-12)
+        assert violation(problem, x, u).max() < 1e-12
+
+
+def test_it_agrees_with_the_method_of_gram_matrices():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        problem = make_problem(rng, 30, 6, "plain")
+        x, _ = problem.minimum(np.zeros(6))
+        other = minimize_l1_quadratic(
+            problem.design.T @ problem.design,
+            -problem.design.T @ problem.target - problem.shift,
+            problem.l1,
+            np.zeros(6),
+        )
+        np.testing.assert_allclose(x, other, atol=1e-13)
+
+
+def test_columns_that_are_the_same_but_for_a_part_in_1e7_are_told_apart():
+    rng = np.random.default_rng(0)
+    same = rng.normal(size=40)
+    design = np.column_stack([same, same + 1e-7 * rng.normal(size=40)])
+    truth = np.array([2.0, 3.0])
+    problem = RootQuadratic(
+        design, design @ truth, np.zeros(2), np.full(2, 1e-18), np.zeros(2)
+    )
+    x, _ = problem.minimum(np.zeros(2))
+    np.testing.assert_allclose(x, truth, rtol=1e-6)
+
+
+def test_what_falls_for_ever_has_no_minimum():
+    problem = RootQuadratic(
+        np.ones((3, 2)), np.ones(3), np.array([0.0, 1.0]), np.zeros(2), np.zeros(2)
+    )
+    assert problem.minimum(np.zeros(2)) is None
+
+
+def offset_data(seed, n, p):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, p)) + 10.0 ** rng.integers(0, 8, size=p)
+    return X, rng.standard_t(1.5, size=n) + 5
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l2", "l1"])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+@pytest.mark.parametrize(("n", "p"), [(10, 20), (119, 12)])
+def test_an_l1_part_on_columns_far_from_zero_without_an_intercept(loss, penalty, n, p):
+    for seed in range(4):
+        X, y = offset_data(seed, n, p)
+        for alpha in (1e-3, 1e-6):
+            model = RobustRegressor(
+                loss, penalty=penalty, alpha=alpha, scale=1.0, fit_intercept=False
+            )
+            with warnings.catch_warnings():
+                # The last digits of a vertex at an offset of 1e7.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(X, y)
+            assert model.dual_gap_ < 1e-8 * np.abs(y).mean()
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l2"])
+def test_it_says_nothing_there_of_a_smooth_loss(loss):
+    for seed in range(4):
+        X, y = offset_data(seed, 60, 8)
+        RobustRegressor(
+            loss, penalty="l1", alpha=1e-6, scale=1.0, fit_intercept=False
+        ).fit(X, y)
