@@ -182,7 +182,8 @@ def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
         warnings.warn(
             f"{found.n_warned} of {plan.n_resamples} resampled fits warned: the scale "
             f"of {found.n_collapsed} collapsed, and {others} did not meet the "
-            "tolerance or rejected nearly all rows. They are counted as they are.",
+            "tolerance, found no scale that agrees with its fit or rejected nearly all "
+            "rows. They are counted as they are.",
             RuntimeWarning,
             stacklevel=4,
         )
