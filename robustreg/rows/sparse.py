@@ -148,17 +148,18 @@ class SparseRows(Rows):
         weighted = X.astype(np.float64)
         weighted.data *= np.repeat(share, np.diff(X.indptr))
         total, sums = float(share.sum()), np.asarray(weighted.sum(axis=0)).ravel()
-        square = (X.T @ weighted).toarray() - np.outer(sums, shift)
-        square += np.outer(shift, shift * total - sums)
-        result = np.empty((columns.size, columns.size))
-        is_intercept = columns == self.n_params - 1
-        f, i = np.flatnonzero(~is_intercept), np.flatnonzero(is_intercept)
-        result[np.ix_(f, f)] = square * np.outer(unit, unit)
-        edge = (sums - shift * total) * unit * self._virtual.constant
-        result[np.ix_(f, i)] = edge[:, None]
-        result[np.ix_(i, f)] = edge[None, :]
-        result[np.ix_(i, i)] = total * self._virtual.constant**2
-        return result * largest
+        square = (X.T @ weighted).toarray()
+        # In one buffer: of thousands of columns fresh memory takes most of the time.
+        buffer = np.empty_like(square)
+        square -= np.outer(sums, shift, out=buffer)
+        square += np.outer(shift, shift * total - sums, out=buffer)
+        square *= np.outer(unit, unit, out=buffer)
+        square *= largest
+        if features.size == columns.size:
+            return square
+        constant = self._virtual.constant
+        edge = largest * ((sums - shift * total) * unit * constant)
+        return _bordered(square, edge, largest * (total * constant**2), columns)
 
     def gram_diagonal(self, c: Array) -> Array:
         """Return the diagonal of the Gram matrix, from sums of stored values."""
@@ -254,3 +255,17 @@ def _shift_full_columns(X: Any, standard: Standard) -> tuple[Any, Standard]:
     shifted = X.astype(np.float64)
     shifted.data -= moved[X.indices]
     return shifted, replace(standard, shift=standard.shift - moved)
+
+
+def _bordered(square: Array, edge: Array, corner: float, columns: Index) -> Array:
+    """Return a Gram matrix of features with the intercept's row and column."""
+    at = int(columns.argmax())
+    result = np.empty((columns.size, columns.size))
+    inside = np.delete(np.arange(columns.size), at)
+    if at == columns.size - 1:
+        result[:at, :at] = square
+    else:
+        result[np.ix_(inside, inside)] = square
+    result[inside, at] = result[at, inside] = edge
+    result[at, at] = corner
+    return result
