@@ -51,9 +51,10 @@ def test_rare_events_leave_a_penalised_median_alone(penalty, fit_intercept):
     assert model.intercept_ == 0.0
 
 
-@pytest.mark.parametrize("quantile", [0.9991, 0.9994, 0.9996, 0.9997, 0.9999])
-def test_a_quantile_near_the_share_of_rare_events_is_found(quantile):
-    X, y = rare_events(40, n=100_000, p=7)
+@pytest.mark.parametrize("quantile", [0.9991, 0.9996, 0.9997, 0.9999])
+@pytest.mark.parametrize("n_events", [10, 40])
+def test_a_quantile_near_the_share_of_rare_events_is_found(quantile, n_events):
+    X, y = rare_events(n_events, n=100_000, p=7)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         model = L1Regressor(quantile=quantile).fit(X, y)

@@ -61,7 +61,8 @@ ROWS_INSIDE = 4
 # Slopes that miss the constraints of another problem by less than this share of their
 # range may be optimal for it.
 SAME = 1e-9
-TINY = float(np.finfo(float).tiny)
+# Of a width and a distance that are no smaller squares and reciprocals are numbers.
+TINY = float(np.sqrt(np.finfo(float).tiny))
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,8 @@ def near_kinked(
     if near is None:
         near = _of_wide_losses(objective, start, step_rule)
     # A sample that is fitted exactly knows of no residual.
-    unit, width = max(near.unit, objective.noise), max(near.width, objective.noise)
+    least = max(objective.noise, TINY)
+    unit, width = max(near.unit, least), max(near.width, least)
     low, high = objective.loss.facts.slopes
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
@@ -285,7 +287,9 @@ def _near_previous(
     point = Point(start, -missed, residual, objective)
     missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
     share = float(np.linalg.norm(missed)) / (high - low)
-    optimal = _as_before(objective, point, previous, tol) if share <= SAME else None
+    # Under an l2 part params are only as close as the root of the gap.
+    same = share <= SAME and not wanted.any()
+    optimal = _as_before(objective, point, previous, tol) if same else None
     error = _sparsity(objective, point) * share
     return Near(point, max(error, objective.noise)), optimal
 
