@@ -23,7 +23,7 @@ Array = NDArray[Any]
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def flag(residual: Array, cut: float) -> NDArray[np.bool_]:
+def flag(residual: Array, cut: float | Array) -> NDArray[np.bool_]:
     """Return where ``abs(residual) > cut``."""
     flags: NDArray[np.bool_] = residual > cut
     flags |= residual < -cut
@@ -41,7 +41,7 @@ def measured_scale(residual: Array, unit: float, y: Array, weight: Array) -> flo
     return measured if measured > most else max(measured, resolution(y, weight))
 
 
-def measured_scales(residual: Array, unit: float, y: Array, weight: Array) -> Array:
+def measured_scales(residual: Array, unit: Array, y: Array, weight: Array) -> Array:
     """Return the `measured_scale` of each of k targets, from arrays of shape (k, n)."""
     measured = MAD_FACTOR * median_of_each(np.abs(residual), weight) * unit
     most = _most_resolution(y.min(axis=1), y.max(axis=1))

@@ -97,6 +97,50 @@ def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, we
         assert_array_equal(model.weights_[:, j], own.weights_)
 
 
+@pytest.mark.parametrize("scale", ["mad", "proposal2"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["plain", "float32", "far", "sparse"])
+@pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
+def test_each_has_the_scale_of_its_own(alone, name, weighted, scale):
+    """No scale moves least squares, unless it is that of rounding errors."""
+    rng, X, weight = np.random.default_rng(1), DESIGNS[name], None
+    Y = make_targets(X, rng)
+    if weighted:
+        weight = rng.integers(0, 3, N_ROWS) * rng.uniform(0.5, 2, N_ROWS)
+    model = RobustRegressor("l2", scale=scale).fit(X, Y, weight)
+    # A constant and a column of X, and a target of outliers that say little.
+    assert len(alone) <= 3
+    for j, y in enumerate(Y.T):
+        own = RobustRegressor("l2", scale=scale).fit(X, y, weight)
+        size = np.abs(own.coef_).max() + 1e-13 * np.abs(y).max()
+        assert model.coef_[j].dtype == own.coef_.dtype
+        assert_allclose(model.coef_[j], own.coef_, rtol=1e-9, atol=1e-9 * size)
+        assert_allclose(model.scale_[j], own.scale_, rtol=1e-9)
+        assert_allclose(model.residual_scale_[j], own.residual_scale_, rtol=1e-6)
+        mean_square = ((y - y.mean()) ** 2).mean() / own.scale_**2
+        assert_allclose(model.dual_gap_[j], own.dual_gap_, atol=1e-12 * mean_square)
+        assert_array_equal(model.outliers_[:, j], own.outliers_)
+        assert_array_equal(model.weights_[:, j], own.weights_)
+
+
+@pytest.mark.parametrize("scale", ["mad", "proposal2"])
+def test_the_scales_of_many_targets_cost_one_fit(monkeypatch, alone, scale):
+    made, make = [], base.make_rows
+
+    def keep_rows(*args, **options):
+        made.append(make(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(base, "make_rows", keep_rows)
+    X = DESIGNS["plain"]
+    Y = make_targets(X, np.random.default_rng(1))[:, 7:]
+    RobustRegressor("l2", scale=scale).fit(X, Y)
+    estimated = made.pop().passes
+    RobustRegressor("l2", scale=2.0).fit(X, Y)
+    assert not alone
+    assert estimated == made.pop().passes
+
+
 @pytest.mark.parametrize("size, batches", [(2**15, 1), (1, 2)])
 @pytest.mark.parametrize("name", ["plain", "far", "float32", "sparse"])
 def test_what_many_targets_cost(monkeypatch, alone, name, size, batches):
@@ -156,7 +200,7 @@ def test_what_is_not_certified_is_fitted_alone(alone, monkeypatch):
     [
         {"solver": "newton-cg"},
         {"penalty": "l1", "alpha": 0.1},
-        {"scale": "mad"},
+        {"scale": "mad", "penalty": "l2", "alpha": 0.1},
         {"loss": "huber"},
         {"quantile": 0.3},
     ],

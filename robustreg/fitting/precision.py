@@ -41,9 +41,12 @@ def answer(
 
 
 def answers(
-    standard: Standard, params: Array, scale: float, eps: float
+    standard: Standard, params: Array, scale: float | Array, eps: float
 ) -> tuple[Sequence[Array], Sequence[Any]]:
-    """Return the `answer` of each of k fits, whose params have shape (k, n_params)."""
+    """Return the `answer` of each of k fits, whose params have shape (k, n_params).
+
+    The scale is a number, or an array of shape (k, 1).
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         coef, intercept = standard.to_original(params)
         coef, intercept = coef.astype(np.float64), intercept.astype(np.float64)
@@ -51,10 +54,9 @@ def answers(
         # A constant column has no effect, whatever its param.
         effect = np.where(standard.unit > 0, params[:, :-1] / scale, 0.0)
         _check_range(coef, effect, intercept)
-    pairs = list(zip(coef, intercept, strict=True))
     if eps > np.finfo(np.float64).eps:
-        pairs = [_in_single(standard, *pair) for pair in pairs]
-    return [coef for coef, _ in pairs], [intercept for _, intercept in pairs]
+        return _in_single(standard, coef, intercept)
+    return list(coef), list(intercept)
 
 
 def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
@@ -69,15 +71,20 @@ def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
         )
 
 
-def _in_single(standard: Standard, coef: Array, intercept: Any) -> tuple[Array, Any]:
-    """Return the answer in single precision, in double if single does not hold it.
+def _in_single(
+    standard: Standard, coef: Array, intercept: Array
+) -> tuple[Sequence[Array], Sequence[Any]]:
+    """Return answers in single precision, in double where single does not hold one.
 
     What rounding takes from the coefficients, the intercept makes up for at the mean.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         single = coef.astype(np.float32)
-        moved = intercept + standard.constant * (standard.shift @ (coef - single))
-        near = np.float32(moved)
-        holds = np.abs(single - coef) <= ROUNDED * np.abs(coef)
-        holds = np.append(holds, abs(near - moved) <= ROUNDED * abs(moved))
-    return (single, near) if holds.all() else (coef, intercept)
+        lost = coef - single
+        moved = intercept + standard.constant * (lost @ standard.shift)
+        near = moved.astype(np.float32)
+        holds = (np.abs(lost) <= ROUNDED * np.abs(coef)).all(axis=1)
+        holds &= np.abs(near - moved) <= ROUNDED * np.abs(moved)
+    kinds = (coef, intercept), (single, near)
+    each = [(*kinds[held], i) for i, held in enumerate(holds.tolist())]
+    return [c[i] for c, _, i in each], [b[i] for _, b, i in each]

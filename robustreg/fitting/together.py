@@ -1,14 +1,14 @@
-"""Least squares of many targets at a given scale, at the price of matrix products.
+"""Least squares of many targets, at the price of matrix products.
 
-They differ in y alone: one factor serves all, and what a fit costs in Python is shared.
-The fits are those that `fit_problem` makes one by one; those that are not certified
-after two steps are left to it.
+At a given scale, or without a penalty at any: then no scale moves the fit, and that of
+its residuals is measured afterwards. The targets differ in y alone: one factor serves
+all, and what a fit costs in Python is shared. The fits are those that `fit_problem`
+makes one by one; those that are not certified after two steps are left to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from robustreg.fitting.problem import Fit, Problem
 from robustreg.fitting.scaled import REFINED_RCOND
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
-from robustreg.rows import Array, representatives
-from robustreg.scale import EPS, MOST_SORTED, median_of_each
+from robustreg.rows import Array, design_rank, representatives, typical_terms
+from robustreg.scale import COUNTED, EPS, MOST_SORTED, SCALES, median_of_each
 from robustreg.solvers import chosen
 from robustreg.solvers.direct import hessian_model
 from robustreg.solvers.many_targets import ManyPoints, ManyTargets
@@ -26,15 +26,24 @@ from robustreg.solvers.many_targets import ManyPoints, ManyTargets
 # So many residuals stay in cache with what is made of them, and so many targets share
 # what it costs to read the rows, however many these are.
 MOST_RESIDUALS, FEWEST_TARGETS = 2**15, 8
+# A scale of more than this share of the target and of the fit's terms is no rounding
+# error.
+SURE = 1e-9
 
 
 def number_together(problem: Problem) -> int:
     """Return how many targets of a problem's kind are fitted at a time, 1 if singly."""
     constant = problem.loss.facts.breakpoints == () and problem.loss.facts.unimodal
-    given = not isinstance(problem.scale, str)
+    given = not isinstance(problem.scale, str) or _is_bare(problem)
     if not (constant and given) or problem.penalty.l1.any():
         return 1
     return max(FEWEST_TARGETS, MOST_RESIDUALS // problem.rows.n_rows)
+
+
+def _is_bare(problem: Problem) -> bool:
+    """Return whether there is no penalty, so that least squares are so at any scale."""
+    penalty = problem.penalty
+    return not (penalty.l1.any() or penalty.curvature(penalty.l1).any())
 
 
 def fit_together(
@@ -56,11 +65,12 @@ def fit_together(
     Model or None
         The Hessian, if one was made.
     """
-    first, scale = problems[0], float(problems[0].scale)
+    first = problems[0]
     y = np.array([problem.y for problem in problems], dtype=np.float64)
     center = _centers(y, first)
     targets = y - center[:, None]
-    targets /= scale
+    unit = _units(targets, first)
+    targets /= unit[:, None]
     weight = first.weight / first.weight.sum()
     penalty = first.penalty.rescaled(first.rows.standard.unit)
     objective = Objective(first.rows, targets[0], weight, first.loss, penalty)
@@ -75,11 +85,37 @@ def fit_together(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         many = ManyTargets(objective, targets, model, first.tol)
         found = many.fit(first.max_iter)
+        scale = _scales(first, y, unit, found)
+    found.done[:] &= scale > 0
     done = np.flatnonzero(found.done)
     fits: list[Fit | None] = [None] * len(problems)
-    for i, fit in zip(done, _fits(first, y, center, many, found), strict=True):
+    given = _fits(first, y, center, unit, scale, many, found)
+    for i, fit in zip(done, given, strict=True):
         fits[i] = fit
     return fits, model
+
+
+def _units(targets: Array, problem: Problem) -> Array:
+    """Return what each target is fitted in units of: its scale, or its size."""
+    if not isinstance(problem.scale, str):
+        return np.full(len(targets), float(problem.scale))
+    size = np.abs(targets).mean(axis=1)
+    return np.where((size > 0) & np.isfinite(size), size, 1.0)
+
+
+def _scales(problem: Problem, y: Array, unit: Array, found: ManyPoints) -> Array:
+    """Return the scale of each fit, 0 of one whose residuals may be rounding errors."""
+    if not isinstance(problem.scale, str):
+        return unit
+    rows, weight = problem.rows, problem.weight
+    rank, measure = _rank(problem), SCALES[problem.scale]
+    scale = np.zeros_like(unit)
+    for k in np.flatnonzero(found.done):
+        scale[k] = measure(found.residual[k], weight, rank) * unit[k]
+    # No floor of a scale is larger than this.
+    terms = typical_terms(rows, weight, np.ones(rows.n_params))
+    size = np.abs(y).max(axis=1) + terms * unit * np.abs(found.params).max(axis=1)
+    return np.where(scale > SURE * size, scale, 0.0)
 
 
 def _centers(y: Array, problem: Problem) -> Array:
@@ -92,31 +128,42 @@ def _centers(y: Array, problem: Problem) -> Array:
 
 
 def _fits(
-    problem: Problem, y: Array, center: Array, many: ManyTargets, found: ManyPoints
+    problem: Problem,
+    y: Array,
+    center: Array,
+    unit: Array,
+    scale: Array,
+    many: ManyTargets,
+    found: ManyPoints,
 ) -> Iterator[Fit]:
-    """Yield the fits that were found, in original units."""
-    done, scale = np.flatnonzero(found.done), float(problem.scale)
-    standard = problem.rows.standard
-    params = found.params[done] * scale
-    params[:, -1] += center[done]
-    coef, intercept = answers(standard, params, scale, problem.eps)
-    if problem.eps > EPS:
-        found = many.moved(found, _rounded(problem, coef, intercept, center, found))
-    residual = found.residual[done]
-    measured = measured_scales(residual, scale, y[done], problem.weight)
+    """Yield the fits that were found, in original units and at their scales."""
+    done, standard = np.flatnonzero(found.done), problem.rows.standard
+    y, center, unit, scale = y[done], center[done], unit[done], scale[done]
+    params = found.params[done] * unit[:, None]
+    params[:, -1] += center
+    coef, intercept = answers(standard, params, scale[:, None], problem.eps)
     each = np.array(coef, np.float64), np.array(intercept, np.float64)
+    if problem.eps > EPS:
+        params = standard.from_original(*each)
+        params[:, -1] -= center
+        rounded = found.params.copy()
+        rounded[done] = params / unit[:, None]
+        found = many.moved(found, rounded)
+    # Squares change by this factor, if the scale is not the unit.
+    square = (unit / scale) ** 2
+    residual = found.residual[done] * (unit / scale)[:, None]
+    measured = _residual_scales(problem, residual, scale, y)
     residual_scale = np.maximum(measured, rounding_scale(standard, *each, problem.eps))
-    outliers = flag(
-        residual, problem.outlier_threshold * residual_scale[:, None] / scale
-    )
+    cut = problem.outlier_threshold * residual_scale / scale
+    outliers = flag(residual, cut[:, None])
     weights = np.ones_like(residual)
     for i, k in enumerate(done):
         yield Fit(
             coef=coef[i],
             intercept=intercept[i],
-            scale=scale,
-            objective=float(found.value[k]),
-            dual_gap=float(found.gap[k]),
+            scale=float(scale[i]),
+            objective=float(square[i] * found.value[k]),
+            dual_gap=float(square[i] * found.gap[k]),
             stationarity=float(found.stationarity[k]),
             n_iter=int(found.n_iter[k]),
             weights=weights[i],
@@ -130,18 +177,24 @@ def _fits(
         )
 
 
-def _rounded(
-    problem: Problem,
-    coef: Sequence[Array],
-    intercept: Sequence[Any],
-    center: Array,
-    found: ManyPoints,
+def _residual_scales(
+    problem: Problem, residual: Array, scale: Array, y: Array
 ) -> Array:
-    """Return params of which those of the fits found are the rounded answers."""
-    params = found.params.copy()
-    for i, k in enumerate(np.flatnonzero(found.done)):
-        exact = coef[i].astype(np.float64), float(intercept[i])
-        params[k] = problem.rows.standard.from_original(*exact)
-        params[k, -1] -= center[k]
-        params[k] /= float(problem.scale)
-    return params
+    """Return the scale of each fit's residuals: its own, if that was estimated.
+
+    Of a rounded answer that has changed.
+    """
+    if not isinstance(problem.scale, str):
+        return measured_scales(residual, scale, y, problem.weight)
+    if problem.eps <= EPS:
+        return scale
+    rank = _rank(problem)
+    measure = SCALES[problem.scale]
+    ratio = [measure(each, problem.weight, rank) for each in residual]
+    return np.asarray(scale * ratio)
+
+
+def _rank(problem: Problem) -> int:
+    """Return how many params the scale's divisor counts."""
+    counted = problem.scale in COUNTED
+    return design_rank(problem.rows, problem.weight) if counted else 0

@@ -53,11 +53,15 @@ class Standard:
         coef = self.unit * params[..., :-1]
         return coef, self.constant * params[..., -1] - coef @ self.shift
 
-    def from_original(self, coef: Array, intercept: float) -> Array:
-        """Return the params of ``coef, intercept``; 0 where a column is constant."""
+    def from_original(self, coef: Array, intercept: Any) -> Array:
+        """Return the params of ``coef, intercept``; 0 where a column is constant.
+
+        Of coef of shape (..., n_features), those of each.
+        """
         varies = self.unit > 0
         standard = np.where(varies, coef, 0.0) / np.where(varies, self.unit, 1.0)
-        return np.append(standard, self.constant * (intercept + self.shift @ coef))
+        edge = np.asarray(self.constant * (intercept + coef @ self.shift))
+        return np.concatenate([standard, edge[..., None]], axis=-1)
 
 
 def make_standard(
