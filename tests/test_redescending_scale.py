@@ -182,3 +182,33 @@ def test_few_rows_a_column_take_few_gram_matrices(loss, monkeypatch):
     convex = len(made)
     RobustRegressor(loss).fit(X, y)
     assert len(made) - convex <= 4 * convex
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "p, options",
+    [(60, {}), (200, {"penalty": "l1", "alpha": 0.06})],
+    ids=["unpenalised", "l1"],
+)
+def test_params_that_fit_half_of_the_rows_leave_a_start(loss, p, options, monkeypatch):
+    """No convex fit narrows until its scale vanishes; one starts, and a scale is found.
+
+    On this data reweighting from there finds residuals of a size that is no rounding.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, p))
+    y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=100)
+    starts, fit = [], scaled.Scaled.fit
+
+    def count(self, *args):
+        starts.append(self.problem.loss.facts.convex)
+        return fit(self, *args)
+
+    monkeypatch.setattr(scaled.Scaled, "fit", count)
+    with warnings.catch_warnings():
+        # That no scale agrees with its fit may be so.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = RobustRegressor(loss, **options).fit(X, y)
+    # The L1 fit and the convex one.
+    assert sum(starts) == 2
+    assert mad_of(model, X, y) > 1e-3

@@ -150,32 +150,29 @@ class Scaled:
         """Start from the L1 fit and return its MAD, or from that of a convex loss.
 
         Where the L1 fit passes through half of the rows, which says nothing of their
-        scale, the start is the L1 fit at the scale of a convex loss. Of many rows or
-        columns it is the fit of that loss itself: it is nearly L1's and costs less.
+        scale, the start is the fit of a convex loss at the spread of y. Of many rows or
+        columns it is that at its own scale: it is nearly L1's and costs less.
         """
-        problem = self.problem
-        whole = self.objective(1.0, problem.loss)
+        convex = convex_start(self.problem.loss)
+        whole = self.objective(1.0, self.problem.loss)
         many = sample(whole, default_size(whole)) is not None
-        few = facts_of(whole)["few params"] and not many
-        if few:
-            start = self._at_l1(self.unit)
+        if many or not facts_of(whole)["few params"]:
+            other = self._with_loss(convex)
+            found = estimated_scale(other, name, ROUGH_RTOL)
+            self._adopt(other)
+            return replace(found, converged=False)
+        for loss in (L1(), convex):
+            other = self._with_loss(loss)
+            residual = other.fit(self.unit, ROUGH_TOL) * self.unit
+            self._adopt(other)
+            start = mad(residual, self.problem.weight, 0)
             if start > self.floor:
                 return FixedPoint(start, False, False)
-        convex = replace(problem, loss=convex_start(problem.loss), solver="auto")
-        other = Scaled(convex, self.params())
-        found = estimated_scale(other, name, ROUGH_RTOL)
-        self._adopt(other)
-        if few and not found.collapsed:
-            self._at_l1(found.scale)
-        return replace(found, converged=False)
+        return FixedPoint(self.floor, True, False)
 
-    def _at_l1(self, scale: float) -> float:
-        """Start from the L1 fit at a scale; return its MAD."""
-        l1 = replace(self.problem, loss=L1(), solver="auto")
-        other = Scaled(l1, self.params())
-        residual = other.fit(scale, ROUGH_TOL) * scale
-        self._adopt(other)
-        return mad(residual, self.problem.weight, 0)
+    def _with_loss(self, loss: Loss) -> Scaled:
+        """Return the problem with another loss, from where this one starts."""
+        return Scaled(replace(self.problem, loss=loss, solver="auto"), self.params())
 
     def _adopt(self, other: Scaled) -> None:
         """Start from the params of another fit."""
