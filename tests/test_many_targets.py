@@ -6,7 +6,7 @@ import scipy.linalg
 import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 
-from robustreg import RobustRegressor, fitting
+from robustreg import RobustRegressor, ScaleCollapseWarning, fitting
 from robustreg.estimators import base
 from robustreg.fitting import together
 from robustreg.scale import median_of_each, weighted_median
@@ -121,6 +121,16 @@ def test_each_has_the_scale_of_its_own(alone, name, weighted, scale):
         assert_allclose(model.dual_gap_[j], own.dual_gap_, atol=1e-12 * mean_square)
         assert_array_equal(model.outliers_[:, j], own.outliers_)
         assert_array_equal(model.weights_[:, j], own.weights_)
+
+
+@pytest.mark.parametrize("scale", ["mad", "proposal2"])
+def test_exact_fits_of_many_targets_collapse(alone, scale):
+    X = DESIGNS["plain"]
+    Y = X @ np.ones((N_COLUMNS, 2)) + np.arange(2)
+    with pytest.warns(ScaleCollapseWarning):
+        model = RobustRegressor("l2", scale=scale).fit(X, Y)
+    assert len(alone) == 2
+    assert_allclose(model.coef_, 1.0, rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", ["mad", "proposal2"])

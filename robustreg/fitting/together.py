@@ -89,6 +89,8 @@ def fit_together(
     found.done[:] &= scale > 0
     done = np.flatnonzero(found.done)
     fits: list[Fit | None] = [None] * len(problems)
+    if not done.size:
+        return fits, model
     given = _fits(first, y, center, unit, scale, many, found)
     for i, fit in zip(done, given, strict=True):
         fits[i] = fit
