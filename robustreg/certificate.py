@@ -189,9 +189,12 @@ def _wanted(objective: Objective, point: Point) -> Array:
 
 
 def _adjoint_size(objective: Objective, slopes: Array) -> float:
-    """Return the size of the terms that an adjoint sums, in standard deviations."""
+    """Return the size of the terms that an adjoint sums, in standard deviations.
+
+    By the inequality of Cauchy and Schwarz, as columns have mean square 1.
+    """
     largest = max(np.abs(objective.loss.facts.slopes))
-    typical = float(objective.weight @ np.abs(slopes))
+    typical = float(np.sqrt(objective.weight @ slopes**2))
     floor = EPS * largest if np.isfinite(largest) else 0.0
     return float((typical + floor) * np.sqrt(objective.n_params))
 

@@ -392,7 +392,7 @@ def variants(problem):
 
 
 def undetermined(problem, model):
-    """Return how far a fit may be from the optimum by a gap that is a rounding error.
+    """Return how far a fit may be from the optimum for all that rounding errors show.
 
     A strongly convex objective rises by half of its modulus times the squared distance.
     """
@@ -400,8 +400,7 @@ def undetermined(problem, model):
     modulus = around.l2[:-1].min(initial=np.inf)
     if not problem.loss.facts.convex or not 0 < modulus < np.inf:
         return 0.0
-    value = around.value(0 * around.start)
-    gap = min(float(model.dual_gap_), 4 * EPS * value)
+    gap = min(around.slack, 4 * EPS * around.value(0 * around.start))
     distance = np.sqrt(2 * gap / modulus)
     return float(model.scale_) * np.linalg.norm(around.design[:, :-1], 2) * distance
 

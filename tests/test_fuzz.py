@@ -10,8 +10,24 @@ from fuzz_problems import draw
 
 ROWS = 1_000
 BLOCKS = [range(start, start + 25) for start in range(0, 400, 25)]
-# That had a fault once, among the first ten thousand of `benchmarks/fuzz.py`.
-ONCE_WRONG = (652, 1960, 1974, 1994, 2246, 2754, 3044, 6319, 6332, 6932, 7831, 7871)
+# That had a fault once, among the first thousands of `benchmarks/fuzz.py`.
+ONCE_WRONG = (
+    652,
+    1960,
+    1974,
+    1994,
+    2246,
+    2754,
+    3044,
+    6319,
+    6332,
+    6932,
+    7831,
+    7871,
+    10252,
+    10820,
+    10963,
+)
 
 
 @pytest.mark.parametrize("numbers", BLOCKS, ids=lambda block: f"from {block[0]}")

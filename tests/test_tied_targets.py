@@ -63,7 +63,8 @@ def test_a_quantile_near_the_share_of_rare_events_is_found(quantile, n_events):
 
 def test_a_path_of_rare_events_is_zero():
     X, y = rare_events(5)
-    path = robust_path(X, y, loss="l1", alphas=[1e-2, 1e-4])
+    with pytest.warns(UserWarning, match="y is 0 in 3995 of 4000 rows"):
+        path = robust_path(X, y, loss="l1", alphas=[1e-2, 1e-4])
     assert (path.coefs == 0.0).all()
 
 
@@ -171,3 +172,14 @@ def test_a_fit_of_merged_rows_is_that_of_all(loss, scale):
     np.testing.assert_array_equal(model.outliers_, other.outliers_)
     if loss != "l1":
         np.testing.assert_allclose(model.weights_, other.weights_, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [1, 5, 9])
+def test_a_sample_without_any_event_has_a_width(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30_000, 12)) + 10.0 ** rng.integers(0, 8, size=12)
+    y = np.zeros(30_000)
+    y[rng.integers(0, 30_000, 3)] = [1, 3, 2]
+    model = L1Regressor(penalty=None).fit(csr_array(X), y)
+    assert not model.coef_.any()
+    assert model.intercept_ == 0

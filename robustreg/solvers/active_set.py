@@ -29,8 +29,9 @@ import scipy.linalg
 from robustreg.linalg import EPS
 from robustreg.rows import Array, Index
 
-# Changes of signs: so many, and so many for each column.
-FEWEST_CHANGES, CHANGES_A_COLUMN = 100, 10
+# Changes of signs: so many, and so many for each column, but no more than the cube of
+# the columns leaves of this.
+FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
 # Slopes beyond the l1 part by this many rounding errors of their terms are rounding.
 ROUNDING = 8.0
 # Singular values of this many rounding errors of the largest are those of dependent
@@ -107,8 +108,12 @@ class _Search:
 
     def run(self) -> tuple[Array, Array] | None:
         """Return x and the residuals, None if it has none or it is not found."""
+        work = 0
         for _ in range(FEWEST_CHANGES + CHANGES_A_COLUMN * self.x.size):
             used = np.flatnonzero(self.sign)
+            work += used.size**3
+            if work > MOST_WORK:
+                return None
             step, residual = self._step(used)
             if not np.isfinite(step).all():
                 return None

@@ -112,12 +112,12 @@ def basis_for(rows: Rows, weight: Array, penalty: Penalty) -> Basis | None:
     served = rows.n_rows < rows.n_params and curvature.any()
     if not few or served or penalty.l1.any():
         return None
-    if not _all_but_depend(rows, weight, np.append(curvature, 0.0)):
+    if not all_but_depend(rows, weight, np.append(curvature, 0.0)):
         return None
     return _by_singular_values(rows, features, curvature)
 
 
-def _all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
+def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
     """Return whether a column is all but the sum of others, and is not, by some rows.
 
     Rows count by their direction: one far out has all columns in its own. Where they

@@ -20,6 +20,7 @@ from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.active_set import RootQuadratic
 from robustreg.solvers.newton import Step
+from robustreg.solvers.orthogonal import all_but_depend
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 from robustreg.solvers.rows_quadratic import RowsQuadratic
 
@@ -31,9 +32,10 @@ RIDGE = 1e-11
 DEFINITE = 1e-14
 # With more entries the rows that see curvature are not copied.
 MOST_ENTRIES = 10**7
-# With more entries columns that all but depend on each other are left to a Gram matrix:
-# the search that does without one decomposes them again for each change of signs.
-MOST_ROOT_ENTRIES = 10**5
+# A search without a Gram matrix decomposes the columns in use for each change of signs:
+# no more of them than this. With more entries only if columns all but depend on each
+# other, since those that do exactly a ridge tells apart.
+MOST_ROOT_COLUMNS, FEW_ENTRIES = 400, 10**5
 
 
 def proximal_step(
@@ -90,14 +92,17 @@ def _is_lost(
     objective: Objective, hessian: Array, solution: Array, curvature: Array
 ) -> bool:
     """Return whether the Gram matrix of the columns in use has too few digits."""
-    n_rows = np.count_nonzero(curvature)
-    few = n_rows * objective.n_params <= MOST_ROOT_ENTRIES
+    used = np.flatnonzero(solution)
+    n_entries = np.count_nonzero(curvature) * objective.n_params
+    few = 0 < used.size <= MOST_ROOT_COLUMNS and n_entries <= MOST_ENTRIES
     if not few or curvature.min(initial=0.0) < 0:
         return False
-    used = np.flatnonzero(solution)
-    if not used.size:
+    if factorise(hessian[np.ix_(used, used)]).rcond >= SMALLEST_RCOND:
         return False
-    return factorise(hessian[np.ix_(used, used)]).rcond < SMALLEST_RCOND
+    ridge = objective.penalty_curvature()
+    if n_entries <= FEW_ENTRIES:
+        return True
+    return all_but_depend(objective.rows, curvature, ridge)
 
 
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
