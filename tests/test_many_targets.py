@@ -92,7 +92,7 @@ def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, we
         # What is left of the gap is rounding.
         rounding = 1e-14 * (Y[:, j] ** 2).mean()
         assert_allclose(model.dual_gap_[j], own.dual_gap_, atol=rounding)
-        # Rounding errors of sums of 1e2 terms, which each machine orders in its own way.
+        # Rounding errors of sums, which each machine orders in its own way.
         assert_allclose(model.stationarity_[j], own.stationarity_, atol=1e-12)
         assert_array_equal(model.outliers_[:, j], own.outliers_)
         assert_array_equal(model.weights_[:, j], own.weights_)
