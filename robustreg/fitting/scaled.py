@@ -385,11 +385,12 @@ class _Fits:
         ratio = self._scaled.measure(self._name, residual)
         away = abs(float(np.log(ratio))) if ratio > 0 else np.inf
         self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
-        if away <= self._least:
-            self._least, self._best = away, self._scaled.kept()
         if ratio * scale <= self._scaled.rounding():
             self.floor = max(self.floor, self._scaled.rounding())
             return 0.0
+        # What has collapsed agrees with nothing, as the search sees it.
+        if ratio * scale > self._scaled.floor and away <= self._least:
+            self._least, self._best = away, self._scaled.kept()
         return ratio * scale
 
     def back_to_best(self) -> None:
