@@ -105,6 +105,7 @@ class _Search:
         self.sign[self.norms == 0] = 0.0
         # A column whose entry led nowhere, by rounding errors, waits for a move.
         self.entered, self.waiting = -1, np.zeros(start.size, dtype=bool)
+        self.seen: set[tuple[bytes, bytes]] = set()
 
     def run(self) -> tuple[Array, Array] | None:
         """Return x and the residuals, None if it has none or it is not found."""
@@ -128,7 +129,7 @@ class _Search:
                 self._drop(used[room <= length])
             else:
                 self._move(used, step)
-                if not self._entered(residual):
+                if self._been_here() or not self._entered(residual):
                     return self.x, residual
         return None
 
@@ -183,6 +184,16 @@ class _Search:
     def _drop(self, gone: Index) -> None:
         """Take columns out of use."""
         self.x[gone] = self.sign[gone] = 0.0
+
+    def _been_here(self) -> bool:
+        """Return whether these signs had their minimum before.
+
+        The value falls from one minimum to the next, but for rounding errors.
+        """
+        key = self.sign.tobytes(), self.waiting.tobytes()
+        before = key in self.seen
+        self.seen.add(key)
+        return before
 
     def _entered(self, residual: Array) -> bool:
         """Return whether a column enters, that of the largest violation."""

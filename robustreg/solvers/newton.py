@@ -125,7 +125,7 @@ def newton(
     """
     point = objective.evaluate(start, known)
     level, iteration, success, unique = 0, 0, False, False
-    previous, gap, misses = np.inf, np.inf, 0
+    previous, gap, misses, proven = np.inf, np.inf, 0, (np.inf, point)
 
     def promise(point: Point) -> float:
         return PROMISING * abs(point.value) + objective.exact_value
@@ -138,6 +138,7 @@ def newton(
             whole = objective.evaluate(point.params + step.direction)
             gap = duality_gap(objective, whole, step.slopes)
             success = gap <= allowed_gap(objective, whole, tol)
+            proven = min(proven, (gap, whole), key=lambda pair: pair[0])
             if success:
                 point = whole
                 break
@@ -169,6 +170,7 @@ def newton(
         point, previous = trial, step.decrease
     if gtol is None and not success:
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
+        gap, point = min((gap, point), proven, key=lambda pair: pair[0])
         success = gap <= allowed_gap(objective, point, tol)
     return result_at(
         point,
