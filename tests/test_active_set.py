@@ -1,5 +1,6 @@
 """Least squares with an l1 part where a Gram matrix has no digits left."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -111,3 +112,17 @@ def test_it_says_nothing_there_of_a_smooth_loss(loss):
         RobustRegressor(
             loss, penalty="l1", alpha=1e-6, scale=1.0, fit_intercept=False
         ).fit(X, y)
+
+
+def test_it_takes_no_more_memory_than_the_data():
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(100_000, 3))
+    problem = RootQuadratic(
+        design, design.sum(axis=1), np.zeros(3), np.ones(3), np.zeros(3)
+    )
+    tracemalloc.start()
+    x, u = problem.minimum(np.zeros(3))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert violation(problem, x, u).max() < 1e-9
+    assert most < 10 * design.nbytes

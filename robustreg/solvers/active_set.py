@@ -20,7 +20,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -69,20 +69,18 @@ class RootQuadratic:
 
         ``start`` is a guess of x.
         """
-        factor, core = np.eye(self.target.size), self
-        if self.target.size > start.size:
-            factor, design = scipy.linalg.qr(self.design, mode="economic")
-            core = RootQuadratic(
-                design, factor.T @ self.target, self.shift, self.l1, self.l2
-            )
+        if self.target.size <= start.size:
+            return _Search(self, start).run()
+        basis, design = scipy.linalg.qr(self.design, mode="economic")
+        inside = basis.T @ self.target
+        core = replace(self, design=design, target=inside)
         found = _Search(core, start).run()
         if found is None:
             return None
         x, u = found
-        if self.target.size > start.size:
-            outside = self.target - factor @ core.target
-            u = outside - factor @ (factor.T @ outside) + factor @ u
-        return x, u
+        outside = self.target - basis @ inside
+        outside -= basis @ (basis.T @ outside)
+        return x, outside + basis @ u
 
 
 @final
