@@ -351,6 +351,9 @@ def scale_faults(problem, outcome, around):
 SAME_FIT = 1e-3
 # Exact fits differ by rounding errors, which dependent columns magnify.
 EXACT = 1e-9
+# Fits of y with other rounding errors, and how much less far these may move a fit than
+# other words for the problem do.
+ROUNDED, AS_FAR = 8, 0.1
 
 
 def variants(problem):
@@ -405,6 +408,23 @@ def undetermined(problem, model):
     return float(model.scale_) * np.linalg.norm(around.design[:, :-1], 2) * distance
 
 
+def moved_by_rounding(problem, model):
+    """Return how far a fit moves when y does by rounding errors: predictions, scale.
+
+    Where valleys are equally deep, or one begins, these choose among them.
+    """
+    rng = np.random.default_rng([problem.number, 13])
+    far, factor = 0.0, 0.0
+    for _ in range(ROUNDED):
+        y = problem.y * (1 + 4 * EPS * rng.normal(size=problem.y.size))
+        again = run(replace(problem, y=y)).model
+        moved = problem.X @ (again.coef_ - model.coef_).astype(float)
+        moved += float(again.intercept_) - float(model.intercept_)
+        far = max(far, float(np.sqrt(problem.live @ moved**2)))
+        factor = max(factor, abs(float(np.log(again.scale_ / model.scale_))))
+    return far, factor
+
+
 def contradictions(problem, outcome, which):
     """Return how the fit of one variant differs from the problem's own."""
     every = list(variants(problem))
@@ -428,9 +448,14 @@ def contradictions(problem, outcome, which):
     size = np.sqrt(live @ prediction**2)
     allowed = SAME_FIT * float(own.residual_scale_) + 4 * rounding + EXACT * size
     allowed += undecided
-    if apart > allowed and not outcome.collapsed:
-        found.append(f"{name}: predictions {apart:.3g} apart, scale {own.scale_:.3g}")
     ratio = their.scale_ / unit / own.scale_
-    if abs(ratio - 1) > SAME_FIT and not outcome.collapsed:
+    far, rescaled = apart > allowed, abs(ratio - 1) > SAME_FIT
+    if (far or rescaled) and not problem.loss.facts.convex:
+        moved, factor = moved_by_rounding(problem, own)
+        far = far and AS_FAR * apart > moved
+        rescaled = rescaled and AS_FAR * abs(np.log(ratio)) > factor
+    if far and not outcome.collapsed:
+        found.append(f"{name}: predictions {apart:.3g} apart, scale {own.scale_:.3g}")
+    if rescaled and not outcome.collapsed:
         found.append(f"{name}: scale_ times {ratio:.6g}")
     return found
