@@ -436,7 +436,7 @@ def contradictions(problem, outcome, which):
     own, their = outcome.model, again.model
     if not np.isfinite(their.coef_).all():
         return [*found, f"{name}: a coefficient is not finite"]
-    undecided = undetermined(problem, own) + undetermined(other, their) / unit
+    restated = other
     if name == "rows repeated" or name == "rows in another order":
         other = replace(other, X=problem.X)
     prediction = problem.X @ own.coef_.astype(float) + own.intercept_
@@ -447,9 +447,11 @@ def contradictions(problem, outcome, which):
     rounding = float(own.scale_) * Around(problem, own).error.max()
     size = np.sqrt(live @ prediction**2)
     allowed = SAME_FIT * float(own.residual_scale_) + 4 * rounding + EXACT * size
-    allowed += undecided
     ratio = their.scale_ / unit / own.scale_
     far, rescaled = apart > allowed, abs(ratio - 1) > SAME_FIT
+    if far:
+        allowed += undetermined(problem, own) + undetermined(restated, their) / unit
+        far = apart > allowed
     if (far or rescaled) and not problem.loss.facts.convex:
         moved, factor = moved_by_rounding(problem, own)
         far = far and AS_FAR * apart > moved

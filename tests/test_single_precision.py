@@ -11,6 +11,7 @@ from robustreg import (
     L1Regressor,
     MMRegressor,
     RobustRegressor,
+    ScaleCollapseWarning,
     SmoothL1Regressor,
     robust_path,
 )
@@ -99,3 +100,15 @@ def test_the_gaps_of_a_path_are_those_of_what_is_stored():
         found = objective(single, path.intercepts[k], path.alphas[k])
         least = objective(double, wide.intercepts[k], path.alphas[k])
         assert found - least <= path.dual_gaps[k] + 1e-12 * least
+
+
+@pytest.mark.parametrize("loss", ["huber", "tukey", "andrews", "l1"])
+def test_a_scale_that_single_precision_hides_has_collapsed(loss):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=80).astype(np.float32)
+    y = 0.81 * x.astype(float) + 10.1 + 1e-8 * rng.normal(size=80)
+    y[:20] += rng.normal(size=20)
+    with pytest.warns(ScaleCollapseWarning):
+        RobustRegressor(loss, penalty=None, scale="mad").fit(x[:, None], y)
+    model = RobustRegressor(loss, penalty=None, scale="mad")
+    assert 0 < model.fit(x[:, None].astype(float), y).scale_ < 1e-7

@@ -140,9 +140,11 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     residual = result.point.residual.astype(np.float64, copy=False)
     scale = _residual_scale(scaled, found, residual, estimated)
-    scale = max(
-        scale, rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
-    )
+    rounding = rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
+    scale = max(scale, rounding)
+    # A scale that single precision hides is none of the stored answer's.
+    hidden = problem.eps > EPS and isinstance(problem.scale, str)
+    collapsed = found.collapsed or bool(hidden and found.scale <= rounding)
     stationarity = _stationarity(result.point)
     # A canonical or refined point may have lost to rounding what the solver found.
     lost = bool(np.isnan(result.gap)) and stationarity > SOUND
@@ -163,7 +165,7 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
         residual_scale=scale,
         outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
         success=bool(result.success) and found.converged and not lost,
-        collapsed=found.collapsed,
+        collapsed=collapsed,
         message=trouble if found.converged else "the scale did not settle",
         disagreement=0.0 if found.converged else found.disagreement,
         counted=counted,
