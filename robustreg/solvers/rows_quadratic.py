@@ -99,19 +99,24 @@ class RowsQuadratic:
         """Return a solution without the rounding errors that a faint ridge magnified.
 
         The columns shall miss the target by u: by what they do not, the equations for
-        their signs are solved again.
+        their signs are solved again, as long as that halves it.
         """
-        missed = self.target - self.design @ x - b * self.free - u
-        if np.abs(missed).max() <= ROUNDING * EPS * np.abs(self.target).max():
-            return x, b, u
-        zeros = np.zeros_like(x)
-        total = self.total - float(self.free @ u)
-        left = replace(self, target=missed, shift=zeros, total=total, l1=zeros)
-        found = left._given(sign)
-        if found is None:
-            return x, b, u
-        change = np.where(sign != 0, (self.design.T @ found[1]) / self.l2, 0.0)
-        return x + change, b + found[0], u + found[1]
+        zeros, least = np.zeros_like(x), np.inf
+        enough = ROUNDING * EPS * np.abs(self.target).max()
+        best = x, b, u
+        while True:
+            missed = self.target - self.design @ x - b * self.free - u
+            size = float(np.abs(missed).max())
+            if not size <= 0.5 * least:
+                return best
+            best, least = (x, b, u), size
+            total = self.total - float(self.free @ u)
+            left = replace(self, target=missed, shift=zeros, total=total, l1=zeros)
+            found = left._given(sign) if size > enough else None
+            if found is None:
+                return best
+            x = x + np.where(sign != 0, (self.design.T @ found[1]) / self.l2, 0.0)
+            b, u = b + found[0], u + found[1]
 
     def _signs(self, u: Array) -> Array:
         """Return the signs of the x that belongs to residuals."""
