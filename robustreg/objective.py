@@ -37,6 +37,8 @@ NOISE_LEVELS = 1e3
 MOST_REPRESENTATIVES = 2**12
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
+# Less curvature is none: squares and reciprocals of this much are still numbers.
+FAINTEST = float(np.sqrt(np.finfo(np.float64).tiny))
 
 
 @dataclass(frozen=True)
@@ -249,8 +251,7 @@ class Objective:
             return smooth
         away = np.sign(point.params) * direction
         at_zero = -np.abs(direction) if before else np.abs(direction)
-        kinked = self.l1 @ np.where(point.params == 0, at_zero, away)
-        return smooth + float(kinked)
+        return smooth + float(self.l1 @ np.where(point.params == 0, at_zero, away))
 
     def line_slope(self, point: Point, direction: Array) -> Callable[[float], float]:
         """Return the derivative in t along ``point + t direction``; takes one pass."""
@@ -285,6 +286,8 @@ class Objective:
             r = np.where(point.residual == 0, 1.0, point.residual)
             ratio = np.where(point.residual == 0, curvature, self.loss.gradient(r) / r)
             curvature = (1 - majorised) * curvature + majorised * ratio
+        if self.loss.facts.breakpoints is None:
+            curvature = np.where(np.abs(curvature) < FAINTEST, 0.0, curvature)
         return self.weight * curvature
 
     def adjoint(self, slopes: Array) -> Array:

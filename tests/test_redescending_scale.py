@@ -184,6 +184,20 @@ def test_few_rows_a_column_take_few_gram_matrices(loss, monkeypatch):
     assert len(made) - convex <= 4 * convex
 
 
+def test_curvature_that_fades_away_is_none():
+    """At a scale that is much too small all rows but exact ones have numbers of 1e-320.
+
+    On this data one is tried, and an l1 part goes by the Gram matrix.
+    """
+    rng = np.random.default_rng(40)
+    X = rng.normal(size=(70, 3))
+    y, wrong = X @ [1, 2, 3], rng.random(70) < 0.4
+    y[wrong] += rng.normal(size=wrong.sum()) * 10 ** rng.uniform(-8, 4)
+    with pytest.warns(ConvergenceWarning, match="no scale that agrees"):
+        model = RobustRegressor("welsch", penalty="l1", alpha=0.01).fit(X, y)
+    np.testing.assert_allclose(model.coef_, [1, 2, 3], rtol=1e-5)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize(
     "p, options",
