@@ -82,6 +82,18 @@ def test_what_falls_for_ever_has_no_minimum():
     assert problem.minimum(np.zeros(2)) is None
 
 
+def test_a_column_that_no_row_sees_is_for_its_penalty_to_hold():
+    design = np.column_stack([np.ones(4), np.zeros(4)])
+    start = np.array([0.0, 3.0])
+    shift, l1 = np.array([0.0, 1.0]), np.full(2, 0.1)
+    held = RootQuadratic(design, np.arange(4.0), 0 * shift, l1, np.zeros(2))
+    assert held.minimum(start)[0][1] == 0.0
+    ridged = RootQuadratic(design, np.arange(4.0), shift, l1, np.full(2, 0.5))
+    assert ridged.minimum(0 * start)[0][1] == pytest.approx(0.9 / 0.5)
+    falling = RootQuadratic(design, np.arange(4.0), shift, l1, np.zeros(2))
+    assert falling.minimum(0 * start) is None
+
+
 def offset_data(seed, n, p):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, p)) + 10.0 ** rng.integers(0, 8, size=p)

@@ -100,14 +100,18 @@ class _Search:
         self.x = start.copy()
         self.sign = np.where(problem.l1 > 0, np.sign(start), 1.0)
         self.norms = np.sqrt((problem.design**2).sum(axis=0))
-        self.sign[self.norms == 0] = 0.0
+        # Rows do not see these, and no ridge holds them: 0, if their l1 part does.
+        self.unseen = (self.norms == 0) & (problem.l2 == 0)
+        self._drop(np.flatnonzero(self.unseen))
         # A column whose entry led nowhere, by rounding errors, waits for a move.
         self.entered, self.waiting = -1, np.zeros(start.size, dtype=bool)
         self.seen: set[tuple[bytes, bytes]] = set()
 
     def run(self) -> tuple[Array, Array] | None:
         """Return x and the residuals, None if it has none or it is not found."""
-        work = 0
+        p, work = self.problem, 0
+        if (self.unseen & (np.abs(p.shift) > p.l1)).any():
+            return None
         for _ in range(FEWEST_CHANGES + CHANGES_A_COLUMN * self.x.size):
             used = np.flatnonzero(self.sign)
             work += used.size**3
@@ -198,7 +202,7 @@ class _Search:
         p = self.problem
         slope = p.design.T @ residual + p.shift
         size = self.norms * np.linalg.norm(residual) + np.abs(p.shift) + p.l1
-        out = (self.sign == 0) & ~self.waiting & (self.norms > 0)
+        out = (self.sign == 0) & ~self.waiting & ~self.unseen
         beyond = np.where(out, np.abs(slope) - p.l1, 0.0) / np.where(size > 0, size, 1)
         worst = int(np.argmax(beyond))
         if beyond[worst] <= ROUNDING * EPS:

@@ -99,10 +99,9 @@ def _is_lost(
         return False
     if factorise(hessian[np.ix_(used, used)]).rcond >= SMALLEST_RCOND:
         return False
-    ridge = objective.penalty_curvature()
     if n_entries <= FEW_ENTRIES:
         return True
-    return all_but_depend(objective.rows, curvature, ridge)
+    return all_but_depend(objective.rows, curvature, objective.penalty_curvature())
 
 
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
