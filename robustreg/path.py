@@ -237,9 +237,13 @@ def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Arr
 
 def _warn_of_nothing(objective: Objective, null: NullFit, target: Array) -> None:
     """Say that the intercept alone is the fit of a y that is mostly one value."""
+    enough = _enough(objective)
+    kinked = not np.isfinite(objective.loss.facts.largest_curvature)
+    if not kinked or not enough or null.strength > NOTHING * enough:
+        return
     exact = np.abs(null.point.residual) <= objective.noise
-    explained = null.strength > NOTHING * _enough(objective)
-    if explained or exact.all() or not (exact.any() and _enough(objective)):
+    # Fewer leave their slopes too little room to balance every column.
+    if exact.all() or np.count_nonzero(exact) <= objective.rows.varies.sum():
         return
     warnings.warn(
         "robust_path: all coefficients are 0 at every alpha, even at 0, because y is "

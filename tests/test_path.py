@@ -237,6 +237,14 @@ def test_a_y_that_is_mostly_one_value_has_a_grid_of_the_right_size(params, cente
     assert 1 <= path.alphas[0] / widest.alphas[0] < 3
 
 
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_columns_that_explain_nothing_are_no_value_of_y(loss):
+    """They balance by themselves, though the fit is a value of y in one row."""
+    X = np.array([[-1.0], [1.0], [-1.0], [1.0], [0.0]])
+    path = robust_path(X, np.array([1.0, 1.0, -1.0, -1.0, 0.0]), loss=loss)
+    assert not path.coefs.any()
+
+
 def test_constant_columns():
     X, y = make_data()
     X = np.column_stack([X, np.full(len(y), 7.0), np.zeros(len(y))])
