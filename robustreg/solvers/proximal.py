@@ -46,7 +46,8 @@ def proximal_step(
     columns = working_set(objective, point, int(np.count_nonzero(curvature > 0)))
     if _is_faint(objective, curvature, columns):
         by_rows = _step_by_rows(objective, point, curvature)
-        if by_rows is not None and by_rows.decrease >= 0:
+        # Where rounding errors leave it no decrease, others know more.
+        if by_rows is not None and by_rows.decrease > 0:
             return by_rows
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
