@@ -126,7 +126,7 @@ def test_it_says_nothing_there_of_a_smooth_loss(loss):
         ).fit(X, y)
 
 
-def test_it_takes_no_more_memory_than_the_data():
+def test_it_takes_the_memory_of_a_few_copies_of_the_data():
     rng = np.random.default_rng(0)
     design = rng.normal(size=(100_000, 3))
     problem = RootQuadratic(
@@ -137,4 +137,5 @@ def test_it_takes_no_more_memory_than_the_data():
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert violation(problem, x, u).max() < 1e-9
-    assert most < 10 * design.nbytes
+    # Measured: 2.0.
+    assert most < 2.5 * design.nbytes

@@ -277,9 +277,10 @@ def _near_previous(
     previous: OptimizeResult,
     tol: float,
 ) -> tuple[Near, OptimizeResult | None]:
-    """Return the fit of a like problem, how far from this one's it is, and if it is it.
+    """Return a guess from the fit of a like problem, and that fit if it is this one's.
 
-    About as far as a Newton step goes for which its slopes are the gradient.
+    The guess is about as far off as a Newton step goes for which its slopes are the
+    gradient.
     """
     low, high = objective.loss.facts.slopes
     wanted = objective.penalty.gradient(start[:-1])
