@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, KeysView
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -44,6 +45,12 @@ SIZES = {
     "scale": (1e-300, 1e300),
     "outlier_threshold": (1e-100, LARGEST),
     "quantile": (1e-12, 1 - 1e-12),
+}
+# Dates and times have no unit until one is chosen; pandas has no other way, either.
+TO_NUMBERS = {
+    "M": "(np.asarray(y) - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D'), "
+    "which are days",
+    "m": "np.asarray(y) / np.timedelta64(1, 'D'), which are days",
 }
 # Longer numbers are not shown.
 LONGEST_SHOWN = 40
@@ -177,13 +184,14 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
 def _checked_alphas(alphas: Any) -> Array:
     """Return given alphas in decreasing order."""
     try:
-        grid = check_array(alphas, ensure_2d=False, dtype=np.float64)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError(f"alphas must hold finite numbers. {error}") from error
-    if grid.ndim != 1 or ((grid < 0) | (grid > LARGEST)).any():
+        grid = check_array(np.atleast_1d(alphas), ensure_2d=False, dtype=np.float64)
+        allowed = np.ndim(alphas) == 1 and ((grid >= 0) & (grid <= LARGEST)).all()
+    except (OverflowError, TypeError, ValueError):
+        allowed = False
+    if not allowed:
         raise ValueError(
-            "alphas must be None or a one-dimensional array of numbers, at least 0 and "
-            f"at most {LARGEST:g}. Got {alphas!r}."
+            "alphas must be None or a one-dimensional array of at least one number, "
+            f"finite, at least 0 and at most {LARGEST:g}. Got {reprlib.repr(alphas)}."
         )
     return np.asarray(np.sort(grid)[::-1])
 
@@ -263,9 +271,9 @@ def _refuse_masked(**given: Any) -> None:
         if np.ma.is_masked(values):
             count = int(np.ma.getmaskarray(values).sum())
             raise ValueError(
-                f"{name} is a masked array with {count} masked values, and what is "
-                f"under the mask may not be fitted. Drop these rows, or fill them: "
-                f"{name}.filled(...)."
+                f"{name} is a masked array with {count} masked "
+                f"value{'s' if count > 1 else ''}, and what is under the mask is no "
+                f"data. Drop these rows, or fill them: {name}.filled(...)."
             )
 
 
@@ -289,9 +297,10 @@ def _checked_targets(y: Array) -> Array:
             "power of ten."
         )
     if y.dtype.kind not in "biuf":
+        way_out = TO_NUMBERS.get(y.dtype.kind, "np.asarray(y, dtype=float)")
         raise ValueError(
             f"y must hold real numbers. Got an array of dtype {y.dtype}. "
-            "Convert it with y.astype(float)."
+            f"Convert it with {way_out}."
         )
     return y.astype(np.float64, copy=False)
 

@@ -106,3 +106,14 @@ def test_a_path_is_that_of_the_other_rows(container):
     )
     for found, expected in zip(spoilt, clean, strict=True):
         assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("junk", JUNK, ids=str)
+def test_a_score_is_that_of_the_other_rows(junk, container):
+    with np.errstate(over="ignore"):
+        X_spoiled, y_spoiled = spoiled(*junk)
+    X_spoiled = np.clip(X_spoiled, -1e308, 1e308)
+    model = RobustRegressor().fit(X, Y, WEIGHT)
+    expected = model.score(container(X[LIVE]), Y[LIVE], WEIGHT[LIVE])
+    assert model.score(container(X_spoiled), y_spoiled, WEIGHT) == expected

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from numpy.testing import assert_array_equal
 from oracles import CONVEX
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -277,6 +278,39 @@ def test_masked_values_are_not_fitted(make, name):
     *data, weight = MASKED_DATA[name]
     match = [f"^{name} is a masked array", "Drop", rf"{name}\.filled"]
     assert_refused(make(), *data, sample_weight=weight, match=match)
+
+
+@pytest.mark.parametrize("masked", [1, 2])
+def test_masked_values_are_counted(masked):
+    values = np.ma.masked_less(np.arange(30.0), masked)
+    said = f"with {masked} masked value{'s' * (masked > 1)}, and .* is no data"
+    assert_refused(RobustRegressor(), X, values, match=[said])
+    with pytest.raises(ValueError, match=said):
+        RobustRegressor().fit(X, Y).score(X, values)
+
+
+DATES = pd.date_range("2020-01-01", periods=30, freq="D")
+TIMES = {
+    "index": DATES,
+    "series": pd.Series(DATES),
+    "frame": pd.DataFrame({"day": DATES}),
+    "array": DATES.to_numpy(),
+    "durations": DATES - DATES[0],
+    "words": np.arange(30).astype(str),
+    "list of words": [str(number) for number in range(30)],
+}
+
+
+@pytest.mark.parametrize("y", TIMES.values(), ids=TIMES)
+def test_the_way_out_for_targets_that_are_no_numbers_works(y):
+    with pytest.raises(ValueError, match="y must hold real numbers") as caught:
+        RobustRegressor(scale=1.0).fit(X, y)
+    way_out = re.search(
+        r"Convert it with (.*?)(, which are days)?\.$", str(caught.value)
+    )
+    days = eval(way_out[1], {"np": np, "y": y})
+    assert_array_equal(np.diff(np.ravel(days)), 1.0)
+    RobustRegressor(scale=1.0).fit(X, days)
 
 
 @pytest.mark.parametrize("name", MASKED_DATA)

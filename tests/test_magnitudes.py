@@ -243,7 +243,7 @@ def test_answers_that_are_no_numbers_are_refused(model):
 
 
 def test_paths_of_extremes():
-    with pytest.raises(ValueError, match="alphas must hold finite numbers"):
+    with pytest.raises(ValueError, match=r"alphas must be .* finite.* at most 1e"):
         robust_path(X, Y, alphas=[10**400])
     path = robust_path(X, np.full(N, 1e308), alphas=[0.1], scale=1e300)
     assert not path.coefs.any() and path.intercepts[0] == 1e308

@@ -376,3 +376,15 @@ def test_an_exact_fit_has_a_picture(figures):
     vertical = np.abs(display.residual) > display.outlier_threshold
     assert_array_equal(np.flatnonzero(vertical), [0, 1, 2])
     display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame])
+def test_one_column_of_targets_is_one_target(container):
+    _, X, y = make_data()
+    model, column = RobustRegressor().fit(X, y), container(y[:, None])
+    alone = RobustRegressor().fit(X, column)
+    expected = outlier_category(model, X, y)
+    assert_array_equal(outlier_category(alone, X, column), expected)
+    assert_array_equal(outlier_category(alone, X, column, target=0), expected)
+    display = OutlierMapDisplay.from_estimator(alone, X, column)
+    assert_array_equal(display.category, expected)

@@ -131,12 +131,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
-        return self._predicted(X, self.coef_.dtype)
+        return self._predicted(check_predict_data(self, X), self.coef_.dtype)
 
-    def _predicted(self, X: ArrayLike, dtype: Any) -> NDArray[Any]:
-        """Return predictions, made with coefficients in a precision."""
+    def _predicted(self, X: Any, dtype: Any) -> NDArray[Any]:
+        """Return predictions of checked rows, by coefficients in a precision."""
         coef = self.coef_.astype(dtype, copy=False)
-        return np.asarray(check_predict_data(self, X) @ coef.T + self.intercept_)
+        return np.asarray(X @ coef.T + self.intercept_)
 
     def outlier_score(self, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Say how many robust scales each target is away from its prediction.
@@ -179,8 +179,9 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         target, _ = check_score_data(X, y, np.shape(self.coef_))
+        data = check_predict_data(self, X)
         with np.errstate(over="ignore", under="ignore"):
-            residual = np.abs(target - self._predicted(X, np.float64))
+            residual = np.abs(target - self._predicted(data, np.float64))
             return np.asarray(residual / self.residual_scale_)
 
     def score(
@@ -198,7 +199,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets, with as many columns as those of the fit.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights, not all 0.
+            Non-negative weights, not all 0. A weight of 0 is the same as no row.
 
         Returns
         -------
@@ -214,7 +215,12 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         shape = np.shape(self.coef_)
         target, weight = check_score_data(X, y, shape, sample_weight)
-        return float(r2_score(target, self.predict(X), sample_weight=weight))
+        data = check_predict_data(self, X)
+        if weight is not None:
+            data, target, weight = taken(present(weight), data, target, weight)
+        with np.errstate(under="ignore"):
+            predicted = self._predicted(data, self.coef_.dtype)
+        return float(r2_score(target, predicted, sample_weight=weight))
 
     def to_linear_regression(self) -> LinearRegression:
         """Return a fitted `LinearRegression` that predicts the same.
