@@ -290,3 +290,33 @@ def test_ties_that_are_followed_are_bounded(monkeypatch):
     y[group] += 50 * np.arange(300)
     MMRegressor(n_subsets=50).fit(np.column_stack([x, group]), y)
     assert 1 < tied[0] <= 64
+
+
+def with_a_dummy(seed, n=30):
+    """Return rows of a line with a column that the first row alone has."""
+    rng = np.random.default_rng(seed)
+    X = np.column_stack([rng.normal(size=n), np.arange(n) < 1])
+    return X, X[:, 0] + rng.normal(size=n)
+
+
+@pytest.mark.parametrize(
+    ("seed", "n", "params"),
+    [
+        # No row is rejected.
+        (0, 30, {"breakdown": 0.25}),
+        (38, 30, {}),
+        # The rows that are rejected extend in the direction by rounding errors only.
+        (20, 30, {}),
+        (2, 100, {}),
+        (27, 200, {}),
+        (49, 30, {"n_subsets": 0}),
+    ],
+)
+def test_a_row_that_alone_has_a_column_is_fitted_and_changes_nothing(seed, n, params):
+    X, y = with_a_dummy(seed, n)
+    model = MMRegressor(**params).fit(X, y)
+    others = MMRegressor(**params).fit(X[1:, :1], y[1:])
+    assert model.predict(X)[0] == pytest.approx(y[0], abs=1e-12)
+    assert_allclose(model.coef_[:1], others.coef_, rtol=1e-9)
+    assert model.intercept_ == pytest.approx(others.intercept_, abs=1e-9)
+    assert model.scale_ == pytest.approx(others.scale_, rel=1e-12)

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.breakdown.cloud import Cloud
+from robustreg.breakdown.columns import norms
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.rows import Array, Rows
 
@@ -109,7 +110,9 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
     for row in np.flatnonzero((basis**2).sum(axis=1) > ALONE):
         direction = scipy.linalg.solve_triangular(root, basis[row])
         reach = rejected @ direction
-        for other in np.flatnonzero(np.abs(reach) > SAME * np.abs(reach).max()):
+        # Of rows that do not extend in the direction, a rounding error is all there is.
+        largest = norms(rejected) * np.linalg.norm(direction)
+        for other in np.flatnonzero(np.abs(reach) > SAME * largest):
             yield point.params + residual[~counted][other] / reach[other] * direction
 
 
