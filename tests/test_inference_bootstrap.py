@@ -18,6 +18,7 @@ from robustreg import (
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference import coef_covariance, coef_table
 from robustreg.inference.estimable import estimable
+from robustreg.inference.table import _share_below_0
 
 RNG = np.random.default_rng(3)
 N = 120
@@ -55,10 +56,57 @@ def test_bootstrap_intervals_agree_with_their_p_values():
     draws = resampled(LEAST_SQUARES, 99, random_state=1)
     out = (draws["lower"] > 0) | (draws["upper"] < 0)
     np.testing.assert_array_equal(out, draws["p_value"] < 0.05)
+    # A draw of 0, or two around it, are where intervals of a certain level end.
+    for p_value in draws["p_value"][draws["p_value"].between(0.03, 0.99)]:
+        ends = [
+            resampled(LEAST_SQUARES, 99, random_state=1, level=1 - share * p_value)
+            for share in (1 - 1e-9, 1, 1 + 1e-9)
+        ]
+        row = draws.index[draws["p_value"] == p_value][0]
+        wide, at, narrow = ((t.loc[row, "lower"], t.loc[row, "upper"]) for t in ends)
+        assert wide[0] < 0 < wide[1] and not narrow[0] < 0 < narrow[1]
+        assert np.abs(at).min() < 1e-12
     normal = resampled(LEAST_SQUARES, 99, random_state=1, interval="normal")
     np.testing.assert_array_equal(normal["std_err"], draws["std_err"])
     middle = (normal["lower"] + normal["upper"]) / 2
     np.testing.assert_allclose(middle, normal["coef"], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("level", [0.8, 0.9, 0.95, 0.98])
+@pytest.mark.parametrize("n_bootstrap", [150, 200])
+def test_bootstrap_p_values_tell_whether_0_is_outside(n_bootstrap, level):
+    """Also of coefficients for which a draw more or less on one side decides."""
+    rng = np.random.default_rng(8)
+    rows = rng.normal(size=(40, 6))
+    y = rows @ np.full(6, 0.33) + rng.normal(size=40)
+    table = coef_table(
+        L1Regressor().fit(rows, y),
+        rows,
+        y,
+        cov_type="bootstrap",
+        n_bootstrap=n_bootstrap,
+        random_state=0,
+        level=level,
+    )
+    outside = (table["lower"] > 0) | (table["upper"] < 0)
+    np.testing.assert_array_equal(outside, table["p_value"] < 1 - level)
+
+
+@pytest.mark.parametrize(
+    ("draws", "share"),
+    [
+        ([1.0, 2.0, 3.0], 0.0),
+        ([-1.0, -2.0, -3.0], 1.0),
+        ([0.0, 0.0, 0.0], 1.0),
+        ([2.0, -2.0, 2.0], 0.25),
+        ([-3.0, 1.0, 5.0], 0.375),
+        ([0.0, 1.0, -1.0], 0.5),
+        ([-1e308, 1e308, 1e308], 0.25),
+        ([-1e-320, 1e308, 1e308], 0.0),
+    ],
+)
+def test_the_share_of_quantiles_that_are_not_positive(draws, share):
+    assert _share_below_0(np.array(draws)[:, None]) == pytest.approx(share, abs=1e-15)
 
 
 def test_bootstrap_takes_penalties_and_foreign_estimators():

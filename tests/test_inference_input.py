@@ -110,6 +110,30 @@ def test_columns_that_depend_on_each_other_are_named(model):
     refused("standard errors of x0, x2, x3 do not", model.fit(sparse, Y), X=sparse)
 
 
+@pytest.mark.parametrize("cov_type", [None, "bootstrap"])
+@pytest.mark.parametrize("model", [RobustRegressor(), L1Regressor()])
+def test_dummies_with_all_their_levels_are_refused_in_the_same_words(model, cov_type):
+    levels = np.eye(3)[np.arange(N) % 3]
+    wide = np.column_stack([X, levels])
+    match = (
+        "The standard errors of x3, x4, x5, intercept do not exist: the columns "
+        "depend on each other. Drop some of them: of dummies with all their levels, "
+        "one."
+    )
+    refused(match, model.fit(wide, Y), X=wide, cov_type=cov_type)
+    constant = np.column_stack([X, np.full(N, 7.0)])
+    refused("constant in x3", model.fit(constant, Y), X=constant, cov_type=cov_type)
+
+
+def test_the_bootstrap_is_the_way_out_of_rows_without_curvature_alone():
+    column = np.zeros(N)
+    column[:2] = 1.0
+    y = Y + 1e6 * (np.arange(N) == 0) - 1e6 * (np.arange(N) == 1)
+    wide = np.column_stack([X, column])
+    held = "in the rows that hold the fit. Drop some of them, or use cov_type='boot"
+    refused(held, SmoothL1Regressor().fit(wide, y), X=wide, y=y)
+
+
 def test_a_column_that_only_rows_without_curvature_have():
     column = np.zeros(N)
     column[:2] = 1.0
@@ -123,10 +147,15 @@ def test_a_column_that_only_rows_without_curvature_have():
 
 def test_too_few_rows():
     model = RobustRegressor("l2", scale=1.0).fit(X[:4], Y[:4])
-    refused("more rows than the 4 coefficients. Got 4", model, X=X[:4], y=Y[:4])
+    few = "more rows than coefficients. Got 4 rows and 4 coefficients. Drop"
+    refused(few, model, X=X[:4], y=Y[:4])
+    refused(few, model, X=X[:4], y=Y[:4], cov_type="bootstrap")
+    wide = np.random.default_rng(0).normal(size=(20, 50))
+    model = RobustRegressor(scale=1.0).fit(wide, Y[:20])
+    refused("Got 20 rows and 51 coefficients", model, X=wide, y=Y[:20])
     share = np.full(N, 1 / N)
     weighted = RobustRegressor().fit(X, Y, share)
-    refused("the sum of the weights", weighted, sample_weight=share)
+    refused("count 1 rows, their sum, and", weighted, sample_weight=share)
     few = L1Regressor().fit(X[:9], Y[:9])
     refused("cov_type='iid' needs", few, X=X[:9], y=Y[:9], cov_type="iid")
 

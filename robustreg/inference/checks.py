@@ -10,6 +10,11 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.inference.columns import (
+    refuse_constant,
+    refuse_dependent,
+    refuse_few,
+)
 from robustreg.inference.fitted import First, Fitted, jumps_of
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.rows import Array, Index, Rows
@@ -221,26 +226,30 @@ def _check_scale(estimator: Any, floor: float) -> None:
         )
 
 
+def check_columns(estimator: Any, X: Any, weight: Array) -> None:
+    """Refuse columns that have no coefficient, as resamples would have no other.
+
+    A penalty picks one for every column, and other libraries have their own rules.
+    """
+    if isinstance(estimator, RobustLinearModel) and not is_penalised(estimator):
+        rows, names = rows_of(estimator, X, weight), names_of(estimator)
+        refuse_constant(rows, names)
+        refuse_dependent(rows, weight, names)
+
+
 def _check_columns(fitted: Fitted) -> None:
     """Refuse constant columns and fewer rows than columns."""
-    constant = np.flatnonzero(~fitted.rows.varies[fitted.columns])
-    if constant.size:
-        named = ", ".join(fitted.names[j] for j in constant[:10])
-        named += ", ..." if constant.size > 10 else ""
-        if not fitted.rows.standard.constant:
-            raise ValueError(
-                f"X is 0 in {named}, which therefore has no coefficient. Drop it."
-            )
-        raise ValueError(
-            f"X is constant in {named}, whose "
-            "coefficient cannot be told from the intercept. Drop the column."
-        )
-    if fitted.df <= 0:
-        raise ValueError(
-            f"Standard errors need more rows than the {fitted.rank} "
-            f"coefficients. Got {fitted.n_obs:g}, the sum of the weights, which count "
-            "rows. Multiply weights that do not until their sum is the number of rows."
-        )
+    refuse_constant(fitted.rows, fitted.names)
+    if fitted.df > 0:
+        return
+    if fitted.weight.size <= fitted.rank:
+        refuse_few(fitted.weight.size, fitted.columns.size)
+    raise ValueError(
+        "Standard errors need more rows than coefficients. The weights count "
+        f"{fitted.n_obs:g} rows, their sum, and there are {fitted.columns.size} "
+        "coefficients. Multiply weights that do not count rows until their sum is the "
+        "number of rows."
+    )
 
 
 def _check_optimal(fitted: Fitted, tol: float) -> None:

@@ -19,6 +19,7 @@ from robustreg.inference.bootstrap import (
 from robustreg.inference.checks import (
     check_analytic,
     check_choice,
+    check_columns,
     check_counts,
     check_fit,
     check_fitted,
@@ -173,6 +174,7 @@ def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
         (groups,) = taken(live, check_groups(data.groups, len(y), weight))
     X, y, weight = taken(live, X, y, weight)
     check_counts(weight, groups, coefficients_of(estimator).size)
+    check_columns(estimator, X, weight)
     check_refit(estimator, X, y, weight)
     names, coef = names_of(estimator), coefficients_of(estimator)
     found = resampled_coefficients(estimator, X, y, weight, groups, plan)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.fitting import Fit, Problem, fit_problem
+from robustreg.inference.columns import columns_of, decomposed, dependent
 from robustreg.inference.density import at_width, deviation, spread
 from robustreg.linalg import factorise
 from robustreg.losses import Loss, Pinball
@@ -132,8 +133,7 @@ class Fitted:
     @cached_property
     def columns(self) -> Index:
         """The params that the design has: all but an absent intercept."""
-        last = self.rows.standard.constant > 0
-        return np.arange(self.rows.n_params - 1 + last)
+        return columns_of(self.rows)
 
     @cached_property
     def n_obs(self) -> float:
@@ -212,11 +212,11 @@ class Fitted:
     def _half_by_root(self, c: Array) -> Array:
         """Return the half from orthogonal steps, which keep twice the digits."""
         root = self.rows.root(self.weight * c, self.columns)
-        norms = np.linalg.norm(root, axis=0)
-        scale = 1 / np.where(norms > 0, norms, 1.0)
-        _, size, basis = scipy.linalg.svd(root * scale, full_matrices=True)
-        size = np.append(size, np.zeros(basis.shape[0] - size.size))
-        self._refuse_dependent(basis[size <= DEPENDENT * size[0]] * scale)
+        scale, size, basis = decomposed(root)
+        null = basis[size <= DEPENDENT * size[0]] * scale
+        if null.size:
+            held = self.rank == self.columns.size
+            raise ValueError(dependent(self.rows, self.names, null, held))
         return np.asarray(scale[:, None] * (basis.T / size))
 
     def _half_with_bent(self, half: Array, bent: Array) -> Array:
@@ -249,24 +249,6 @@ class Fitted:
                 return result
         return bread.around(
             self.rows.root(self.weight * meat, self.columns) @ bread.half
-        )
-
-    def _refuse_dependent(self, null: Array) -> None:
-        """Refuse null directions by the names of the columns that they move."""
-        if not null.size:
-            return
-        null = null.copy()
-        if self.columns.size == self.rows.n_params:
-            # What centring takes from the columns belongs to the intercept.
-            standard = self.rows.standard
-            null[:, -1] -= null[:, :-1] @ (standard.shift * standard.unit)
-        share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
-        moved = np.flatnonzero(share.max(axis=0) > 1e-3)
-        named = ", ".join(self.names[j] for j in moved[:10])
-        raise ValueError(
-            f"The standard errors of {named}{', ...' if moved.size > 10 else ''} do "
-            "not exist: the columns depend on each other, in the rows that hold the "
-            "fit. Drop some of them, or use cov_type='bootstrap'."
         )
 
     @cached_property

@@ -93,7 +93,9 @@ def coef_table(
         Number of resamples, each a fit; at least 2.
     interval : {"percentile", "normal"}, default=None
         The bootstrap's intervals: quantiles of the resampled coefficients, or by their
-        standard error. None takes percentiles. P-values agree with it.
+        standard error. None takes percentiles. P-values agree with it: 0 is outside
+        the interval of a level where the p-value is below ``1 - level``. Percentiles
+        have none below ``2 / (n_bootstrap + 1)``.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
     n_jobs : int or None, default=None
@@ -282,15 +284,32 @@ def _by_t(found: Estimate, level: float, df: float) -> dict[str, Array]:
 def _by_percentiles(found: Estimate, level: float) -> dict[str, Array]:
     """Return the table's columns, bounds and p-values from the resamples.
 
-    The p-value is that of the widest interval which leaves out 0.
+    The p-value is 1 less the level of the interval that ends at 0. So few resamples
+    tell none below 2 in one more than they are.
     """
     columns, draws = _by_t(found, level, np.inf), np.asarray(found.draws)
     tail = (1 - level) / 2
     columns["lower"], columns["upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
-    above, below = (draws >= 0).sum(axis=0), (draws <= 0).sum(axis=0)
-    rarer = (1 + np.minimum(above, below)) / (1 + len(draws))
-    columns["p_value"] = np.minimum(2 * rarer, 1.0)
+    rarer = np.minimum(_share_below_0(draws), _share_below_0(-draws))
+    columns["p_value"] = np.clip(2 * rarer, min(2 / (1 + len(draws)), 1.0), 1.0)
     return columns
+
+
+def _share_below_0(draws: Array) -> Array:
+    """Return up to which share the quantiles of each column are at most 0.
+
+    Those of `numpy.quantile`, which are linear between one draw and the next.
+    """
+    ordered, n_below = np.sort(draws, axis=0), (draws <= 0).sum(axis=0)
+    last = len(draws) - 1
+    each = np.arange(draws.shape[1])
+    below = -ordered[np.clip(n_below - 1, 0, last), each]
+    above = ordered[np.clip(n_below, 0, last), each]
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        between = 1 / (1 + above / below)
+    inner = (n_below > 0) & (n_below <= last)
+    place = np.where(inner, n_below - 1 + between, np.where(n_below > 0, last, 0))
+    return np.asarray(place / max(last, 1))
 
 
 def _frame_class() -> Any:

@@ -1,0 +1,100 @@
+"""Which columns of a design have no coefficient of their own, and how that is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from robustreg.rows import Array, Index, Rows, design_rank
+
+# A coefficient moves in a direction if by this share of the one that moves most.
+MOVES = 1e-3
+MOST_NAMED = 10
+
+
+def columns_of(rows: Rows) -> Index:
+    """Return the params that a design has: all but an absent intercept."""
+    return np.arange(rows.n_params - 1 + (rows.standard.constant > 0))
+
+
+def refuse_constant(rows: Rows, names: list[str]) -> None:
+    """Refuse columns that do not vary."""
+    constant = np.flatnonzero(~rows.varies[columns_of(rows)])
+    if not constant.size:
+        return
+    named = _listed(names, constant)
+    if not rows.standard.constant:
+        raise ValueError(
+            f"X is 0 in {named}, which therefore has no coefficient. Drop it."
+        )
+    raise ValueError(
+        f"X is constant in {named}, whose "
+        "coefficient cannot be told from the intercept. Drop the column."
+    )
+
+
+def refuse_few(n_rows: int, n_coefs: int) -> None:
+    """Refuse rows that are no more than what they determine."""
+    raise ValueError(
+        f"Standard errors need more rows than coefficients. Got {n_rows} rows and "
+        f"{n_coefs} coefficients. Drop columns."
+    )
+
+
+def refuse_dependent(rows: Rows, weight: Array, names: list[str]) -> None:
+    """Refuse a design whose columns depend on each other in all rows with weight."""
+    columns, rank = columns_of(rows), design_rank(rows, weight)
+    n_live = int(np.count_nonzero(weight))
+    if n_live <= rank:
+        refuse_few(n_live, columns.size)
+    if rank < columns.size:
+        scale, _, basis = decomposed(rows.root(1.0 * (weight > 0), columns))
+        raise ValueError(dependent(rows, names, basis[rank:] * scale))
+
+
+def decomposed(root: Array) -> tuple[Array, Array, Array]:
+    """Return the scale that gives columns norm 1, singular values, and all directions.
+
+    Those beyond the singular values of a root with fewer rows have the value 0.
+    """
+    norms = np.linalg.norm(root, axis=0)
+    scale = 1 / np.where(norms > 0, norms, 1.0)
+    _, size, basis = scipy.linalg.svd(root * scale, full_matrices=True)
+    return scale, np.append(size, np.zeros(len(basis) - size.size)), basis
+
+
+def dependent(rows: Rows, names: list[str], null: Array, held: bool = False) -> str:
+    """Return what is said of null directions, by the names of the columns they move.
+
+    Parameters
+    ----------
+    rows : Rows
+        The standardised design.
+    names : list of str
+        The names of its columns.
+    null : ndarray of shape (n_directions, n_columns)
+        Directions in which no prediction changes.
+    held : bool
+        Whether that is so only in the rows that hold the fit, so that resamples, which
+        other rows hold, tell the coefficients.
+    """
+    null = null.copy()
+    if null.shape[1] == rows.n_params:
+        # What centring takes from the columns belongs to the intercept.
+        null[:, -1] -= null[:, :-1] @ (rows.standard.shift * rows.standard.unit)
+    share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
+    named = _listed(names, np.flatnonzero(share.max(axis=0) > MOVES))
+    why, way_out = ".", "Drop some of them: of dummies with all their levels, one."
+    if held:
+        why = ", in the rows that hold the fit."
+        way_out = "Drop some of them, or use cov_type='bootstrap'."
+    return (
+        f"The standard errors of {named} do not exist: the columns depend on each "
+        f"other{why} {way_out}"
+    )
+
+
+def _listed(names: list[str], some: Index) -> str:
+    """Return the first of some names, and whether there are more."""
+    named = ", ".join(names[j] for j in some[:MOST_NAMED])
+    return f"{named}, ..." if some.size > MOST_NAMED else named
