@@ -37,6 +37,8 @@ from robustreg.rows import Array, Index
 # of its terms are feasible in floating point.
 ROUNDING = 64.0
 PROJECTIONS = 6
+# A bound of this share of the value says next to nothing.
+FAR = 0.5
 # Beyond this many constraints the projection does not form their Gram matrix.
 MOST_COLUMNS = 2000
 # An orthogonal decomposition of more entries costs too much.
@@ -74,11 +76,12 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     trivial = np.inf if objective.linear.any() else point.value
     low, high = objective.loss.facts.slopes
     bound, flat = trivial, objective.penalty_curvature() == 0
+    held = flat
     for projection in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
         adjoint = objective.adjoint(slopes)
         rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
-        stiff = flat | _is_faint(objective, point, slopes, rounding)
+        stiff = held | _is_faint(objective, point, slopes, rounding)
         excess = _excess(objective, point, adjoint, stiff)
         missed = np.abs(excess) > rounding
         if not missed[flat].any():
@@ -88,8 +91,13 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
             found = _fenchel_young(objective, point, trial, feasible, stiff, rounding)
             bound = min(bound, found)
         if not missed.any():
-            break
-        if projection % 2 and missed[flat].any():
+            # A curved penalty pays for slopes that are wrong, but not any price.
+            excess = _excess(objective, point, adjoint, np.ones_like(flat))
+            wrong = (np.abs(excess) > rounding).any()
+            if bound <= FAR * point.value or held.all() or not wrong:
+                break
+            held = np.ones_like(flat)
+        elif projection % 2 and missed[flat].any():
             # Where rows have not room enough for all, others have their price.
             excess = np.where(flat, excess, 0.0)
         slopes = _projected(objective, slopes, excess)

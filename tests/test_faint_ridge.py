@@ -123,3 +123,14 @@ def test_the_gap_is_never_less_than_what_is_left_to_gain(loss, alpha, shape, far
         gap = duality_gap(objective, point, loss.gradient(point.residual))
         # Values carry rounding errors, their difference all of both.
         assert gap >= point.value - best.fun - 4 * EPS * point.value
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4, 6])
+def test_slopes_that_a_faint_ridge_pays_for_are_projected(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(300, 6))
+    y = X @ rng.normal(size=6)
+    model = RobustRegressor("l1", alpha=8.5e-8, scale=1.7, fit_intercept=False)
+    model.fit(X, y)
+    assert model.n_iter_ == 1
+    assert model.dual_gap_ < 1e-13

@@ -470,3 +470,11 @@ def test_far_rows_are_the_same_in_every_container_and_for_repeated_rows():
             repeated = X.repeat(count, axis=0)
             of_repeated = dense.near_rows(repeated, np.ones(len(repeated)), 5.0)
             np.testing.assert_array_equal(of_repeated, near.repeat(count))
+
+
+@pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])
+def test_the_root_of_no_columns_takes_no_memory(container):
+    X = np.random.default_rng(0).normal(size=(100_000, 3))
+    weight = np.full(len(X), 1e-5)
+    rows = make_rows(container(X), weight, True)
+    assert rows.root(weight, np.arange(0)).shape == (0, 0)

@@ -292,6 +292,9 @@ class DenseRows(Rows):
         """Return R of a QR decomposition, by one block after the other."""
         self.count_pass(c)
         result = np.zeros((0, columns.size))
+        # SciPy's QR decomposition of no columns takes the square of the rows.
+        if not columns.size:
+            return result
         for block in self._weighted_designs(c, columns):
             result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
             result = result[: columns.size]

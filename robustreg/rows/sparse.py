@@ -205,6 +205,9 @@ class SparseRows(Rows):
         """Return R of a QR decomposition of a few rows after the other."""
         self.count_pass(c)
         result = np.zeros((0, columns.size))
+        # SciPy's QR decomposition of no columns takes the square of the rows.
+        if not columns.size:
+            return result
         inside = np.flatnonzero(c)
         size = max(256, columns.size)
         for start in range(0, inside.size, size):
