@@ -352,6 +352,39 @@ def test_a_collapse_that_is_foreseen_comes():
             clone(model).fit(rows, y, weight)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.05])
+def test_resamples_whose_s_scale_is_bound_to_collapse_are_left_out(alpha):
+    """Rows drawn often are fitted exactly, whatever the others say."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(12, 2))
+    y = rows.sum(axis=1) + rng.normal(size=12)
+    model = MMRegressor(alpha=alpha).fit(rows, y)
+    counts = np.random.RandomState(0).multinomial(12, np.full(12, 1 / 12), size=100)
+    # The scale is 0 where the three that are drawn most leave 4.5 of 12 or fewer.
+    lost = np.sort(counts, axis=1)[:, :-3].sum(axis=1) <= 4.5
+    assert 10 < lost.sum() < 40
+    match = f"In {lost.sum()} of 100 resamples the coefficients.*left out.*avar1"
+    options = {"cov_type": "bootstrap", "n_bootstrap": 100, "random_state": 0}
+    with pytest.warns(RuntimeWarning, match=match) as said:
+        found = coef_covariance(model, rows, y, **options)
+    assert len(said) == 1
+    fits = [clone(model).fit(rows, y, weight) for weight in counts[~lost]]
+    draws = [[*fit.coef_, fit.intercept_] for fit in fits]
+    np.testing.assert_allclose(found, np.cov(draws, rowvar=False), rtol=1e-9)
+
+
+def test_resamples_whose_scale_is_0_by_the_errors_of_all_rows_are_counted():
+    """18 of 40 rows have no error: many resamples hold more of them than others."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 1))
+    y = rows[:, 0] + np.where(np.arange(40) < 22, rng.normal(size=40), 0)
+    model = MMRegressor(n_subsets=50).fit(rows, y)
+    match = r"(\d+) of 40 resampled fits warned: the scale of \1 collapsed, and 0"
+    with pytest.warns(RuntimeWarning, match=match) as said:
+        coef_covariance(model, rows, y, cov_type="bootstrap", n_bootstrap=40)
+    assert len(said) == 1
+
+
 def test_resamples_in_which_columns_depend_are_left_out():
     """A column differs from another in four rows, which some resamples all lack."""
     twin = np.column_stack([X, X[:, 0] + (np.arange(N) < 4)])

@@ -37,9 +37,14 @@ class Lacks:
     collapsing: NDArray[np.bool_]
 
     @property
-    def lost(self) -> NDArray[np.bool_]:
-        """Where some coefficient has no estimate."""
+    def unidentified(self) -> NDArray[np.bool_]:
+        """Where rows leave some coefficient open."""
         return np.asarray(self.absent.any(axis=1) | self.dependent)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Where some coefficient has no estimate, or one that says nothing."""
+        return np.asarray(self.unidentified | self.collapsing)
 
 
 def joined(some: list[Lacks]) -> Lacks:
@@ -66,7 +71,8 @@ class Estimable:
         with a penalty, which has an estimate for every column, and in those of other
         libraries.
     rank : int
-        The rank of the design; 0 where there are no such coefficients.
+        The rank of the design; 0 where there are no such coefficients, and no
+        S-estimate, which has no penalty.
     """
 
     model: Any
@@ -91,7 +97,10 @@ class Estimable:
             rows = rows_of(self.model, self.X, weight)
             absent[i] = self.varies & ~rows.varies[: self.varies.size]
             if not absent[i].any():
-                dependent[i] = design_rank(rows, weight) < self.rank
+                dependent[i] = (
+                    not is_penalised(self.model)
+                    and design_rank(rows, weight) < self.rank
+                )
                 collapsing[i] = not dependent[i] and self._collapses(rows, weight)
         return Lacks(absent, dependent, collapsing)
 
@@ -109,43 +118,61 @@ class Estimable:
 def estimable(model: Any, X: Any, weight: Array) -> Estimable:
     """Return which coefficients of a fit the rows tell."""
     n_coefs = coefficients_of(model).size
-    if not isinstance(model, RobustLinearModel) or is_penalised(model):
-        return Estimable(model, X, np.zeros(n_coefs, dtype=bool), 0)
+    none = np.zeros(n_coefs, dtype=bool)
+    if not isinstance(model, RobustLinearModel):
+        return Estimable(model, X, none, 0)
+    if is_penalised(model) and not is_mm(model):
+        return Estimable(model, X, none, 0)
     rows = rows_of(model, X, weight)
-    varies = np.asarray(rows.varies[:n_coefs])
+    varies = none if is_penalised(model) else np.asarray(rows.varies[:n_coefs])
     return Estimable(model, X, varies, design_rank(rows, weight))
 
 
 def refuse_lost(lacks: Lacks, names: list[str]) -> None:
     """Refuse resamples most of which have no estimates."""
-    if lacks.lost.mean() > MOST_LOST:
+    if lacks.lost.mean() <= MOST_LOST:
+        return
+    way_out = "Use cov_type='avar1', which takes no penalty, or fewer columns."
+    if lacks.unidentified.sum() > lacks.collapsing.sum():
         drop = "these columns" if lacks.absent.any() else "some of them"
-        raise ValueError(
-            f"{_lost(lacks, names)} Drop {drop}, or choose another cov_type."
-        )
-    share = lacks.collapsing.mean()
-    if share > MOST_LOST:
-        raise ValueError(
-            f"In {lacks.collapsing.sum()} of {len(lacks.collapsing)} resamples the "
-            "coefficients are so many that an S-estimate fits most rows exactly, those "
-            "drawn more than once among them: its scale is 0 there, and how far such "
-            "fits spread says nothing. Use cov_type='avar1', or fewer columns."
-        )
+        way_out = f"Drop {drop}, or choose another cov_type."
+    raise ValueError(f"{_lost(lacks, names)} {way_out}")
 
 
 def warn_of_lost(lacks: Lacks, names: list[str]) -> None:
     """Say how many resamples have no estimate of some coefficient."""
-    if lacks.lost.any():
-        warnings.warn(
-            f"{_lost(lacks, names)} These resamples are left out. Prefer another "
-            "cov_type for columns that so few rows have.",
-            RuntimeWarning,
-            stacklevel=6,
-        )
+    if not lacks.lost.any():
+        return
+    way_out = "cov_type='avar1', which takes no penalty, for so few rows"
+    if lacks.unidentified.any():
+        way_out = "another cov_type for columns that so few rows have"
+    warnings.warn(
+        f"{_lost(lacks, names)} These resamples are left out. Prefer {way_out}.",
+        RuntimeWarning,
+        stacklevel=6,
+    )
 
 
 def _lost(lacks: Lacks, names: list[str]) -> str:
-    """Return in how many resamples which columns have no coefficient."""
+    """Return in how many resamples there is no estimate of what, and why."""
+    said, n_resamples = [], len(lacks.lost)
+    if lacks.unidentified.any():
+        said.append(
+            f"In {lacks.unidentified.sum()} of {n_resamples} resamples "
+            f"{_open(lacks, names)}, so that their coefficients have no estimate."
+        )
+    if lacks.collapsing.any():
+        said.append(
+            f"In {lacks.collapsing.sum()} of {n_resamples} resamples the coefficients "
+            "are so many that an S-estimate fits most rows exactly, those drawn more "
+            "than once among them: its scale is 0 there, and how far such fits spread "
+            "says nothing."
+        )
+    return " ".join(said)
+
+
+def _open(lacks: Lacks, names: list[str]) -> str:
+    """Return what leaves coefficients open."""
     what = []
     if lacks.absent.any():
         absent = np.flatnonzero(lacks.absent.any(axis=0))
@@ -153,7 +180,4 @@ def _lost(lacks: Lacks, names: list[str]) -> str:
         what.append(f"some of the columns {named} are constant")
     if lacks.dependent.any():
         what.append("columns depend on each other that do not in all rows")
-    return (
-        f"In {lacks.lost.sum()} of {len(lacks.lost)} resamples {' or '.join(what)}, "
-        "so that their coefficients have no estimate."
-    )
+    return " or ".join(what)
