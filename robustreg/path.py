@@ -132,7 +132,8 @@ def robust_path(
         than ``tol`` allows.
     UserWarning
         If y is the same in so many rows that all coefficients are 0 at every alpha, as
-        the median of a y that is mostly 0 has it.
+        the median of a y that is mostly 0 has it, and a redescending loss for which all
+        other rows are outliers.
 
     Examples
     --------
@@ -175,7 +176,7 @@ def robust_path(
             if rows.standard.exact or all(fit.success for fit in fits):
                 break
     _warn(fits, strengths, tol)
-    _warn_of_nothing(objective, null, target)
+    _warn_of_nothing(objective, null, fits, target, _told(loss, quantile))
     objectives = [objective.with_penalty(one) for one in grid_penalties]
     precision = float(np.finfo(data.dtype).eps)
     return _as_path(strengths, fits, objectives, scale, center, precision)
@@ -235,24 +236,38 @@ def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Arr
     return grid
 
 
-def _warn_of_nothing(objective: Objective, null: NullFit, target: Array) -> None:
+def _warn_of_nothing(
+    objective: Objective, null: NullFit, fits: list[WarmFit], target: Array, told: str
+) -> None:
     """Say that the intercept alone is the fit of a y that is mostly one value."""
-    enough = _enough(objective)
-    kinked = not np.isfinite(objective.loss.facts.largest_curvature)
-    if not kinked or not enough or null.strength > NOTHING * enough:
+    enough, facts = _enough(objective), objective.loss.facts
+    kinked = not np.isfinite(facts.largest_curvature)
+    if not enough or null.own_strength > NOTHING * enough:
         return
+    # A redescending loss may leave the valley of the convex fit that starts it.
+    coefs = np.array([fit.params[:-1] for fit in fits])
+    left = not facts.convex and np.abs(coefs).max() <= objective.noise
     exact = np.abs(null.point.residual) <= objective.noise
     # Fewer leave their slopes too little room to balance every column.
-    if exact.all() or np.count_nonzero(exact) <= objective.rows.varies.sum():
+    few = np.count_nonzero(exact) <= objective.rows.varies.sum()
+    if not (kinked or left) or exact.all() or few:
         return
+    even, way_out = ", even at 0", "another quantile, or a loss without a kink"
+    if left:
+        even, way_out = "", "a larger scale or beta, or a convex loss"
     warnings.warn(
-        "robust_path: all coefficients are 0 at every alpha, even at 0, because y is "
+        f"robust_path: all coefficients are 0 at every alpha{even}, because y is "
         f"{target[exact][0]:.6g} in {np.count_nonzero(exact)} of {exact.size} rows "
-        f"and the fit by {objective.loss!r} is that constant. Choose another quantile, "
-        "or a loss without a kink, such as 'smooth_l1'.",
+        f"and the fit by {told} is that constant. Choose {way_out}, such as "
+        "'smooth_l1'.",
         UserWarning,
         stacklevel=3,
     )
+
+
+def _told(loss: str | Loss, quantile: float) -> str:
+    """Return the loss as the caller gave it."""
+    return f"loss={loss!r}" + (f", quantile={quantile!r}" if quantile != 0.5 else "")
 
 
 def _warn(fits: list[WarmFit], alphas: Array, tol: float) -> None:

@@ -13,7 +13,7 @@ from sklearn.linear_model import QuantileRegressor, enet_path, lasso_path
 import robustreg.solvers.warm as warm
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.certificate import duality_gap
-from robustreg.losses import Huber, make_loss
+from robustreg.losses import LOSSES, Huber, make_loss
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
@@ -226,7 +226,11 @@ def test_a_y_that_is_mostly_one_value_has_a_grid_of_the_right_size(params, cente
     params = {"loss": "quantile", **params}
     y = center + y * (np.arange(len(y)) % 5 == 0)
     tied = np.count_nonzero(y == center)
-    match = f"all coefficients are 0 at.*y is {center:g} in {tied} of {len(y)} rows"
+    given = ", ".join(f"{name}={value!r}" for name, value in params.items())
+    match = (
+        f"all coefficients are 0 at every alpha, even.*y is {center:g} in {tied} of "
+        f"{len(y)} rows and the fit by {given} is that constant"
+    )
     with pytest.warns(UserWarning, match=match) as caught:
         path = robust_path(X, y, n_alphas=5, **params)
     assert [warning.filename for warning in caught] == [__file__]
@@ -235,6 +239,31 @@ def test_a_y_that_is_mostly_one_value_has_a_grid_of_the_right_size(params, cente
     # No y makes any alpha of this grid's beginning too small, nor much too large.
     widest = robust_path(X, X[:, -1], n_alphas=2, **params)
     assert 1 <= path.alphas[0] / widest.alphas[0] < 3
+
+
+REDESCENDING = [name for name in LOSSES if not make_loss(name).facts.convex]
+
+
+@pytest.mark.parametrize("grid", [{"n_alphas": 5}, {"alphas": [1.0, 0.0]}])
+@pytest.mark.parametrize("loss", REDESCENDING)
+def test_a_loss_that_rejects_all_rows_but_those_of_one_value_says_so(loss, grid):
+    rng = np.random.default_rng(0)
+    X, rare = rng.normal(size=(300, 3)), rng.random(300) < 0.03
+    y = 2.0 + np.where(rare, 10.0 + X[:, 0], 0.0)
+    tied, params = np.count_nonzero(~rare), {"loss": loss, "beta": 0.5, **grid}
+    if loss == "cauchy":  # It rejects no row altogether; a warning would raise.
+        assert robust_path(X, y, **params).coefs.any()
+        return
+    match = f"0 at every alpha, because y is 2 in {tied} of 300 rows.*by loss='{loss}'"
+    with pytest.warns(UserWarning, match=f"{match} .*a convex loss, such as 'smooth"):
+        assert np.abs(robust_path(X, y, **params).coefs).max() < 1e-12
+
+
+@pytest.mark.parametrize("loss", REDESCENDING)
+def test_a_penalty_that_is_too_large_is_no_value_of_y(loss):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 2)), rng.normal(size=50)
+    assert not robust_path(X, y, loss=loss, alphas=[10.0]).coefs.any()
 
 
 @pytest.mark.parametrize("loss", ["smooth_l1", "l1"])

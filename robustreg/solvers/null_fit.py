@@ -50,6 +50,8 @@ class NullFit:
         Of optimal slopes, the smallest in units of the l1 part.
     strength : float
         The smallest multiple of the penalty that keeps all coefficients at 0.
+    own_strength : float
+        The same without the convex fit that starts one of a loss that is not convex.
     success : bool
         Whether the intercept was found to the tolerance.
     """
@@ -58,6 +60,7 @@ class NullFit:
     gap: float
     adjoint: Array
     strength: float
+    own_strength: float
     success: bool
 
 
@@ -75,7 +78,8 @@ def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
         slopes[free] = _least_slopes(objective, slopes, free)
         adjoint = objective.adjoint(slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
-    return NullFit(point, gap, adjoint, _strength(objective, adjoint), success)
+    strength = _strength(objective, adjoint)
+    return NullFit(point, gap, adjoint, strength, strength, success)
 
 
 def _null_valley(objective: Objective, tol: float, max_iter: int) -> NullFit:
@@ -90,8 +94,9 @@ def _null_valley(objective: Objective, tol: float, max_iter: int) -> NullFit:
         result = solve(alone, near.x, "auto", tol, max_iter, near)
         params[-1], success = result.x[-1], bool(result.success)
     point = objective.evaluate(params)
-    strength = max(_strength(objective, -point.gradient), start.strength)
-    return NullFit(point, np.nan, -point.gradient, strength, success)
+    own = _strength(objective, -point.gradient)
+    strength = max(own, start.strength)
+    return NullFit(point, np.nan, -point.gradient, strength, own, success)
 
 
 def _intercept(
