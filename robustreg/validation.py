@@ -33,7 +33,7 @@ from robustreg.breakdown import (
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.penalties import PENALTIES
 from robustreg.rows import Array
-from robustreg.scale import SCALES
+from robustreg.scale import COUNTED, SCALES
 from robustreg.solvers import SOLVERS
 
 # Of numbers that have no end by their meaning: what squares of them, and products with
@@ -153,6 +153,20 @@ def check_mm_data(n_params: int, weight: Array) -> None:
         raise ValueError(
             f"sample_weight must count rows, but {n_live} rows have a total weight of "
             f"{total:.4g}. Divide it by its mean."
+        )
+
+
+def check_scale_weight(scale: float | str, n_coefs: int, weight: Array) -> None:
+    """Refuse weights that count no more rows than there are coefficients to fit.
+
+    With fewer rows than coefficients a scale has a divisor of its own.
+    """
+    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
+    if scale in COUNTED and total <= n_coefs < n_live:
+        raise ValueError(
+            f"sample_weight must count rows for scale={scale!r}, but {n_live} rows "
+            f"have a total weight of {total:.4g}, for {n_coefs} coefficients. Divide "
+            "it by its mean, or use scale='mad', for which only ratios matter."
         )
 
 

@@ -99,6 +99,8 @@ def draw(number, most_rows=MOST_ROWS):
         # The same numbers in either precision.
         X = X.astype(np.float32).astype(np.float64)
     estimator, params = _draw_estimator(rng, noise)
+    if params.get("scale") == "proposal2" and weight is not None:
+        weight = _counting(weight, p + params["fit_intercept"])
     return Problem(number, X, y, weight, estimator, params, container)
 
 
@@ -199,6 +201,12 @@ def _draw_weight(rng, n):
         weight = (rng.random(n) < 0.5).astype(float)
     weight[rng.integers(0, n)] = 1.0
     return weight
+
+
+def _counting(weight, n_coefs):
+    """Return weights that count rows for a scale that must know how many there are."""
+    counts_none = weight.sum() <= n_coefs < np.count_nonzero(weight)
+    return weight / weight.mean() if counts_none else weight
 
 
 def _draw_estimator(rng, noise):

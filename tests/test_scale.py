@@ -106,6 +106,22 @@ def test_proposal2_solves_its_equation(n_params):
     assert found == pytest.approx(GAMMA, rel=1e-12)
 
 
+@pytest.mark.parametrize("total", [4.0, 1.0, 1e-3])
+def test_weights_that_count_no_more_rows_than_coefficients_are_refused(total):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 3)), rng.normal(size=120)
+    model, weight = RobustRegressor(scale="proposal2"), np.full(120, total / 120)
+    said = f"120 rows have a total weight of {total:.4g}, for 4 coefficients. Divide it"
+    with pytest.raises(ValueError, match=said):
+        model.fit(X, y, weight)
+    scale = model.fit(X, y, weight / weight.mean()).scale_
+    assert scale == pytest.approx(model.fit(X, y).scale_, rel=1e-9)
+    RobustRegressor(scale="mad").fit(X, y, weight)
+    # Fewer rows than coefficients are no matter of the weights.
+    wide = rng.normal(size=(20, 30))
+    model.set_params(alpha=0.1).fit(wide, y[:20], np.full(20, total / 20))
+
+
 def test_proposal2_with_more_params_than_half_of_the_rows():
     residual, one = outlying(3)[0], np.ones(101)
     assert proposal2(residual, one, 60) == proposal2(residual, one, 500)

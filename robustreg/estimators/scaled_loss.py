@@ -11,7 +11,7 @@ from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss
 from robustreg.rows import Array, Rows
-from robustreg.validation import PARAMETER_CONSTRAINTS, check_params
+from robustreg.validation import PARAMETER_CONSTRAINTS, check_params, check_scale_weight
 
 
 class ScaledLossModel(RobustLinearModel):
@@ -36,6 +36,8 @@ class ScaledLossModel(RobustLinearModel):
         self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
+        n_coefs = rows.n_params - (rows.standard.constant == 0)
+        check_scale_weight(self.scale, n_coefs, weight)
         starts = self._starts(rows, targets.shape[1])
         problems = (
             self._problem(rows, column, weight, loss, self.scale, eps)
