@@ -139,3 +139,11 @@ def test_it_takes_the_memory_of_a_few_copies_of_the_data():
     assert violation(problem, x, u).max() < 1e-9
     # Measured: 2.0.
     assert most < 2.5 * design.nbytes
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_l1_part_that_rounding_errors_of_the_gradient_hide(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(4, 47)), 100 + rng.normal(size=4)
+    y[3] = -1e5
+    RobustRegressor("l2", penalty="l1", alpha=4.1e-8, scale=4.9e-4).fit(X, y)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.linalg import SMALLEST_RCOND, factorise
+from robustreg.linalg import EPS, SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.active_set import RootQuadratic
@@ -36,6 +36,8 @@ MOST_ENTRIES = 10**7
 # no more of them than this. With more entries only if columns all but depend on each
 # other, since those that do exactly a ridge tells apart.
 MOST_ROOT_COLUMNS, FEW_ENTRIES = 400, 10**5
+# An l1 part of which rounding errors of the gradient are this share is not seen well.
+UNSEEN = 1e-6
 
 
 def proximal_step(
@@ -58,19 +60,27 @@ def proximal_step(
         return Step(np.zeros_like(point.params), 0.0, singular=True)
     linear = point.gradient[columns] - hessian @ start
     solution = minimize_l1_quadratic(hessian, linear, l1, start)
+    step = _step_to(objective, point, hessian, columns, solution)
     if _is_lost(objective, hessian, solution, curvature):
         by_root = _step_by_root(objective, point, curvature, columns, solution)
-        if by_root is not None:
+        if by_root is not None and by_root.decrease >= step.decrease:
             return by_root
+    return step
+
+
+def _step_to(
+    objective: Objective, point: Point, hessian: Array, columns: Index, solution: Array
+) -> Step:
+    """Return the step to the minimum of the model on some columns."""
+    start, live = point.params[columns], hessian.diagonal() > 0
     change = solution - start
     direction = np.zeros_like(point.params)
     direction[columns] = change
     # Written without the difference of two objective values, which would cancel.
-    kinked = l1 @ (np.abs(solution) - np.abs(start))
+    kinked = objective.l1[columns] @ (np.abs(solution) - np.abs(start))
     decrease = -(
         point.gradient[columns] @ change + 0.5 * change @ hessian @ change + kinked
     )
-    live = hessian[diagonal] > 0
     unseen = bool(np.any(~live & (objective.violation(point)[columns] > 0)))
     return Step(direction, float(decrease), singular=unseen)
 
@@ -98,11 +108,21 @@ def _is_lost(
     few = 0 < used.size <= MOST_ROOT_COLUMNS and n_entries <= MOST_ENTRIES
     if not few or curvature.min(initial=0.0) < 0:
         return False
+    if n_entries <= FEW_ENTRIES and _is_noise(objective, curvature):
+        return True
     if factorise(hessian[np.ix_(used, used)]).rcond >= SMALLEST_RCOND:
         return False
     if n_entries <= FEW_ENTRIES:
         return True
     return all_but_depend(objective.rows, curvature, objective.penalty_curvature())
+
+
+def _is_noise(objective: Objective, curvature: Array) -> bool:
+    """Return whether rounding errors of the gradient leave an l1 part few digits."""
+    rows = curvature > 0
+    steepest = float((curvature[rows] / objective.weight[rows]).max(initial=0.0))
+    error = EPS * steepest * float(np.abs(objective.target[rows]).max(initial=0.0))
+    return bool(error > UNSEEN * objective.l1[objective.l1 > 0].min(initial=np.inf))
 
 
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
@@ -130,8 +150,17 @@ def _step_by_root(
     columns: Index,
     solution: Array,
 ) -> Step | None:
-    """Return the step to the minimum of the model by its root, None if that fails."""
+    """Return the step to the minimum of the model by its root, None if that fails.
+
+    With a choice of columns of its own, if they are few: rounding errors of the
+    gradient may have hidden some that belong to it.
+    """
     model = _row_model(objective, point, curvature)
+    every = np.flatnonzero(objective.rows.varies)
+    if every.size <= MOST_ROOT_COLUMNS:
+        start = np.zeros_like(point.params)
+        start[columns] = solution
+        columns, solution = every, start[every]
     quadratic = RootQuadratic(
         model.design[:, columns],
         model.target,
