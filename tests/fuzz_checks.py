@@ -24,6 +24,8 @@ from robustreg.losses import SmoothL1
 EPS = float(np.finfo(float).eps)
 # A fit that says nothing is within this of the optimum, relative to its objective.
 CLOSE = 1e-7
+# The default tolerance, which a local minimum is found to.
+TOL = 1e-10
 # Linear programs of more entries take longer than the fits that they judge.
 MOST_LP_ENTRIES = 20_000
 # Of the Hessian's trace: much for rows without curvature, little for dependent columns.
@@ -166,7 +168,7 @@ def improvement(around):
 
 
 def is_stationary(around):
-    """Return whether it is one for some y that differs by rounding errors.
+    """Return whether it is one for some y that differs by rounding errors, or to `tol`.
 
     That is all a local minimum can be known by: no certificate bounds what a direction
     of hardly any curvature may gain.
@@ -175,9 +177,8 @@ def is_stationary(around):
     curved = around.weight * np.abs(around.loss.curvature(around.residual))
     gradient = around.l2 * around.start - around.design.T @ slopes
     pull, _ = _pseudo_gradient(gradient, around.start, around.l1)
-    return bool(
-        np.all(np.abs(pull) <= np.abs(around.design).T @ (curved * around.error))
-    )
+    rounding = np.abs(around.design).T @ (curved * around.error)
+    return bool(np.all(np.abs(pull) <= rounding + TOL * np.abs(slopes).sum()))
 
 
 @dataclass(frozen=True)
