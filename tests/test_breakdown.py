@@ -19,7 +19,7 @@ from robustreg.breakdown.m_scale import m_scale, m_scales
 from robustreg.breakdown.polish import SCriterion, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.losses import Tukey
-from robustreg.rows import make_rows
+from robustreg.rows import FormedRows, make_rows
 
 BREAKDOWNS = [0.05, 0.1, 0.25, 0.5]
 
@@ -213,6 +213,21 @@ def test_refinement_never_goes_up():
         start = 10 * rng.normal(size=5)
         before = criterion.scale(y - rows.predict(start), weight)
         assert polished(rows, y, weight, criterion, start).scale <= before
+
+
+def test_refinement_leaves_directions_that_only_rejected_rows_have():
+    """The third coordinate is that of a far row, but for rounding errors."""
+    rng = np.random.default_rng(0)
+    design = np.column_stack([rng.normal(size=(40, 2)), np.zeros(40)])
+    design[0] = [0.0, 0.0, 1.0]
+    design = design @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    for seed in range(20):
+        target = np.random.default_rng(seed).normal(size=40)
+        target[0] = 1e3
+        rows = FormedRows(design, make_rows(design, np.ones(40), False).standard)
+        weight = np.full(40, 1 / 40)
+        end = polished(rows, target, weight, criterion_for(40, 3), np.zeros(3))
+        assert np.abs(end.params).max() < 1
 
 
 def test_sample_of_many_rows_spans_rare_directions():

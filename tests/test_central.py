@@ -7,7 +7,7 @@ from scipy import sparse
 
 from robustreg import MMRegressor
 from robustreg.breakdown import s_estimate, tukey_for_breakdown
-from robustreg.breakdown.central import central_halves
+from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.polish import SCriterion
 from robustreg.rows import make_rows
 
@@ -221,3 +221,30 @@ def test_central_rows_help_the_search_where_subsets_are_not_clean(seed):
     model = MMRegressor(n_subsets=20).fit(X, y)
     assert_allclose(model.coef_, 1.0, atol=0.4)
     assert model.scale_ < 4
+
+
+def test_rows_that_a_half_leaves_open_are_added_the_nearest_first():
+    rng = np.random.default_rng(0)
+    design = np.column_stack([rng.normal(size=(20, 2)), np.zeros((20, 2))])
+    part = np.arange(20) < 10
+    assert_array_equal(spanning(part, design[:, :2]), part)
+    design[[12, 14, 16], 2], design[[17, 18], 3] = [5.0, 2.0, 3.0], [100.0, 50.0]
+    added = np.flatnonzero(spanning(part, design) & ~part)
+    size = np.linalg.norm(design, axis=1)
+    nearest = [
+        min(rows, key=lambda row: size[row]) for rows in ([12, 14, 16], [17, 18])
+    ]
+    assert_array_equal(added, nearest)
+
+
+@pytest.mark.parametrize(("n", "off"), [(30, 0.0), (30, 1e6), (100, 3.0), (100, 30.0)])
+def test_a_row_that_alone_has_a_column_is_fitted_though_it_is_not_central(n, off):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = np.column_stack([rng.normal(size=n), np.arange(n) < 1])
+        y = X[:, 0] + rng.normal(size=n) + off * X[:, 1]
+        model, others = fit_central(X, y), fit_central(X[1:, :1], y[1:])
+        assert model.predict(X)[0] == pytest.approx(y[0], abs=1e-9 * (1 + off))
+        # The half has one row more or less.
+        assert model.scale_ == pytest.approx(others.scale_, rel=0.02)
+        assert model.intercept_ == pytest.approx(others.intercept_, abs=0.2)

@@ -15,6 +15,8 @@ FURTHEST = 1e100
 SMALLEST = 1e-7
 # Correlations that are equal but for rounding have the same principal axes.
 DECIMALS = 9
+# A row adds nothing that is closer, by its norm, to the span of others.
+DEPENDENT = 1e-7
 # Distances that differ by less are equal.
 TIE = 1e-9
 
@@ -80,3 +82,29 @@ def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:
     """Return the rows whose norm is at most the median one."""
     distance = np.linalg.norm(measured, axis=1)
     return np.asarray(distance <= weighted_median(distance, weight) * (1 + TIE))
+
+
+def spanning(part: NDArray[np.bool_], design: Array) -> NDArray[np.bool_]:
+    """Return a part of the rows and the nearest others that span with it what all do.
+
+    Columns that are 0 in all of a half would have any coefficient there.
+
+    Parameters
+    ----------
+    part : ndarray of bool of shape (n_rows,)
+        Some rows.
+    design : ndarray of shape (n_rows, rank)
+        Of full column rank, in coordinates in which rows of small norm are near.
+    """
+    size = np.linalg.norm(design, axis=1)
+    directions = design / np.where(size > 0, size, 1.0)[:, None]
+    _, held, turn = np.linalg.svd(np.linalg.qr(directions[part], mode="r"))
+    rank = int(np.count_nonzero(held > DEPENDENT * held.max(initial=0.0)))
+    left, found = directions @ turn[rank:].T, part.copy()
+    for row in np.argsort(size, kind="stable") if left.size else ():
+        length = np.linalg.norm(left[row])
+        if not part[row] and length > DEPENDENT:
+            unit = left[row] / length
+            left -= np.outer(left @ unit, unit)
+            found[row] = True
+    return found

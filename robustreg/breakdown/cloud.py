@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.central import central_halves
+from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.columns import medians, norms, spreads
 from robustreg.rows import Array, Index, Rows, representatives, strata
 
@@ -34,7 +34,8 @@ class Cloud:
     matrix : ndarray of shape (n_params, rank)
         ``params = matrix @ coordinates``.
     central : ndarray of bool of shape (2, m)
-        Halves of the rows that are central in X, by `central_halves`.
+        Halves of the rows that are central in X, by `central_halves`, and rows that
+        hold what they leave open.
     complete : bool
         Whether no row with weight was left out.
     """
@@ -68,12 +69,14 @@ def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
         index, share = _sample(rows, weight, order, most // 2)
     design = rows.few(index)
     matrix = _equalised(design, share, rows.standard.constant > 0)
+    near = design @ matrix
+    halves = central_halves(design[:, :-1], share)
     return Cloud(
-        design=design @ matrix,
+        design=near,
         target=target[index],
         weight=share / share.sum(),
         matrix=matrix,
-        central=central_halves(design[:, :-1], share),
+        central=np.array([spanning(half, near) for half in halves]),
         complete=order.size <= most,
     )
 

@@ -13,6 +13,8 @@ from robustreg.rows import Array, Rows, signed_gram
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
 NEGLIGIBLE = 1e-15
+# A Hessian with fewer digits leaves a direction open.
+SMALLEST_RCOND = 1e-13
 
 
 @dataclass(frozen=True)
@@ -135,4 +137,5 @@ def _newton_step(
     if (diagonal < 0).any():
         return None
     step, rcond = cholesky_solve(hessian, slope)
-    return step if rcond > 0 else None
+    # In a direction that no row with weight holds, it would be rounding errors.
+    return step if rcond > SMALLEST_RCOND else None
