@@ -40,8 +40,8 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/efficiency.py
 	$(BIN)/python benchmarks/robustness.py --again
 
-# A hundred thousand random hard problems, each fit judged from its own coefficients; more
-# than an hour.
+# A hundred thousand random hard problems, each fit judged from its own coefficients; some
+# hours.
 fuzz: .venv/.test
 	$(BIN)/python benchmarks/fuzz.py
 

@@ -454,3 +454,11 @@ def test_whether_the_scale_collapses_is_no_matter_of_rounding():
     for X_form, y_form, weight in forms:
         with pytest.warns(ScaleCollapseWarning):
             MMRegressor().fit(X_form, y_form, sample_weight=weight)
+
+
+def test_a_ridge_that_leaves_no_row_names_a_way_out_that_there_is():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    y = X.sum(axis=1) + 1e-3 * rng.normal(size=30)
+    with pytest.warns(UserWarning, match="rejects nearly all rows.*Lower alpha"):
+        MMRegressor(alpha=1.0).fit(X, y)

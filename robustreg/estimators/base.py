@@ -346,7 +346,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             said.append((text, ConvergenceWarning))
         least = min(fits, key=lambda fit: fit.counted)
         if least.counted < FEWEST_COUNTED and not least.collapsed:
-            said.append((messages.rejecting(told, least), UserWarning))
+            text = messages.rejecting(told, self._collapse(), least)
+            said.append((text, UserWarning))
         collapsed = next((j for j, fit in enumerate(fits) if fit.collapsed), None)
         if collapsed is not None:
             n_params = fits[0].coef.size + bool(self.fit_intercept)

@@ -16,7 +16,7 @@ WIDE = 0.5
 
 @dataclass(frozen=True)
 class Collapse:
-    """How an estimator speaks of a scale that is 0.
+    """How an estimator speaks of a scale that is 0, or too small for its loss.
 
     Parameters
     ----------
@@ -27,6 +27,8 @@ class Collapse:
     tied, wide, exact : str
         The way out if y is mostly one value, if params are about as many as rows, and
         otherwise.
+    small : str
+        The way out if the loss takes nearly all rows for outliers.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Collapse:
     tied: str
     wide: str
     exact: str
+    small: str
 
 
 def unsettled(told: str, fits: list[Fit]) -> str:
@@ -62,13 +65,12 @@ def unconverged(
     )
 
 
-def rejecting(told: str, fit: Fit) -> str:
+def rejecting(told: str, collapse: Collapse, fit: Fit) -> str:
     """Return what is said of a fit that no row counts in."""
     return (
         f"{told} rejects nearly all rows: their weights_ have a "
         f"mean of {fit.counted:.2g}. At the scale {fit.scale:.3g} the loss "
-        "takes them for outliers. Raise the scale or beta, or let "
-        "scale='mad' be estimated."
+        f"takes them for outliers. {collapse.small}"
     )
 
 

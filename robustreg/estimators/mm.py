@@ -253,4 +253,5 @@ class MMRegressor(RobustLinearModel):
             tied="Use RobustRegressor with a number as scale, in units of y.",
             wide="Drop columns, or use RobustRegressor with a penalty.",
             exact="If they are meant to be exact, nothing is wrong.",
+            small="Lower alpha, or drop columns.",
         )

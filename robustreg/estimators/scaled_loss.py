@@ -86,6 +86,7 @@ class ScaledLossModel(RobustLinearModel):
             wide="Drop columns, raise alpha, or pass a number as scale.",
             exact="If they are meant to be exact, nothing is wrong; if not, pass a "
             "number as scale.",
+            small="Raise the scale or beta, or let scale='mad' be estimated.",
         )
 
 
