@@ -75,7 +75,7 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     # No objective is below 0, unless rows are held on their linear side.
     trivial = np.inf if objective.linear.any() else point.value
     low, high = objective.loss.facts.slopes
-    bound, flat = trivial, objective.penalty_curvature() == 0
+    bound, flat = trivial, objective.l2 == 0
     held = flat
     for projection in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
@@ -170,7 +170,7 @@ def _is_faint(
     The conjugate charges the square of an excess over the curvature, and the excess
     holds the rounding errors of the adjoint and of the residuals that slopes are of.
     """
-    curvature = objective.penalty_curvature()
+    curvature = objective.l2
     steepest = objective.loss.facts.largest_curvature
     noise = objective.noise * steepest if np.isfinite(steepest) else 0.0
     charge = objective.n_params * (rounding + noise) ** 2
@@ -192,7 +192,7 @@ def _excess(
 
 def _wanted(objective: Objective, point: Point) -> Array:
     """Return the gradient of the penalty, which the adjoint equals at the optimum."""
-    smooth = objective.penalty_curvature() * point.params
+    smooth = objective.l2 * point.params
     return objective.l1 * np.sign(point.params) + smooth
 
 
@@ -255,7 +255,7 @@ def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:
 
 def _feasible_share(objective: Objective, adjoint: Array, rounding: float) -> float:
     """Return the largest share in [0, 1] of the slopes that the l1 part allows."""
-    kinked = (objective.penalty_curvature() == 0) & (objective.l1 > 0)
+    kinked = (objective.l2 == 0) & (objective.l1 > 0)
     limit = objective.l1[kinked]
     over = np.abs(adjoint[kinked])
     ratio = np.where(over > limit + rounding, limit / np.maximum(over, limit), 1.0)
@@ -277,7 +277,7 @@ def _fenchel_young(
     """
     coef, l1 = point.params[:-1], objective.l1
     wanted = _wanted(objective, point)
-    flat = objective.penalty_curvature() == 0
+    flat = objective.l2 == 0
     limited = np.where(flat, np.clip(adjoint, -l1, l1), adjoint)
     # Elsewhere the conjugate's charge, a square over the curvature, is the smaller.
     at_zero = (l1 > 0) & (point.params == 0)

@@ -19,7 +19,7 @@ import numpy as np
 from robustreg.hessian import HessianOperator
 from robustreg.linalg import EPS, Factor
 from robustreg.losses import Loss
-from robustreg.penalties import Penalty
+from robustreg.penalties import ElasticNet
 from robustreg.rows import (
     Array,
     Block,
@@ -107,7 +107,7 @@ class Objective:
         Non-negative weights that sum to 1.
     loss : Loss
         The loss.
-    penalty : Penalty
+    penalty : ElasticNet
         The penalty of the standardised coefficients.
     linear : ndarray of shape (n_params,) or None
         Gradient of a linear function that is added: rows that are held on one side
@@ -120,7 +120,7 @@ class Objective:
         target: Array,
         weight: Array,
         loss: Loss,
-        penalty: Penalty,
+        penalty: ElasticNet,
         linear: Array | None = None,
     ) -> None:
         self.rows = rows
@@ -129,7 +129,7 @@ class Objective:
         self.loss = loss
         self.penalty = penalty
         self.n_params = rows.n_params
-        self.l1 = np.append(penalty.l1, 0.0)
+        self.l1, self.l2 = _for_params(penalty)
         self.linear = np.zeros(rows.n_params) if linear is None else linear
 
     @cached_property
@@ -159,9 +159,10 @@ class Objective:
         """Return the same rows and penalty with another loss and target."""
         return self._like(loss=loss, target=target)
 
-    def with_penalty(self, penalty: Penalty) -> Objective:
+    def with_penalty(self, penalty: ElasticNet) -> Objective:
         """Return the same rows and loss with another penalty."""
-        return self._like(penalty=penalty, l1=np.append(penalty.l1, 0.0))
+        l1, l2 = _for_params(penalty)
+        return self._like(penalty=penalty, l1=l1, l2=l2)
 
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
@@ -170,7 +171,7 @@ class Objective:
     def _like(self, **changes: object) -> Objective:
         """Return a copy with some attributes changed."""
         other = copy(self)
-        for stale in ("noise", "exact_value", "_penalty_curvature"):
+        for stale in ("noise", "exact_value"):
             vars(other).pop(stale, None)
         vars(other).update(changes)
         return other
@@ -217,7 +218,7 @@ class Objective:
 
         (slope,) = self.rows.map_reduce(terms, 1.0 if known is None else 0.5)
         gradient = self.linear - np.asarray(slope)
-        gradient[:-1] += self.penalty.gradient(params[:-1])
+        gradient[:-1] += self.penalty.l2 * params[:-1]
         return Point(params, gradient, residual, self)
 
     def evaluate_roughly(self, params: Array) -> Point:
@@ -261,7 +262,7 @@ class Objective:
         def slope(t: float) -> float:
             gradient = self.loss.gradient(point.residual - t * change)
             coef = (point.params + t * direction)[:-1]
-            smooth = self.penalty.gradient(coef) @ direction[:-1]
+            smooth = (self.penalty.l2 * coef) @ direction[:-1]
             kinked = self.l1[:-1] @ (np.sign(coef) * direction[:-1])
             rows = self.weight @ (gradient * change)
             return float(smooth + kinked + self.linear @ direction - rows)
@@ -298,33 +299,23 @@ class Objective:
     def hessian(self, curvature: Array, columns: Index) -> Array:
         """Return the Hessian on some params, from the rows' curvature, of any sign."""
         hessian = signed_gram(self.rows, curvature, columns)
-        hessian.flat[:: columns.size + 1] += self.penalty_curvature(columns)
+        hessian.flat[:: columns.size + 1] += self.l2[columns]
         return hessian
 
     def full_hessian(self, gram: WeightedGram) -> Array:
         """Return the Hessian on all params, from the rows' part of it."""
         hessian = gram.matrix.copy()
-        hessian.flat[:: self.n_params + 1] += self.penalty_curvature()
+        hessian.flat[:: self.n_params + 1] += self.l2
         return hessian
 
     def hessian_root(self, curvature: Array, columns: Index) -> Array:
         """Return R with ``R.T @ R = hessian(curvature, columns)``."""
         root = self.rows.root(curvature, columns)
-        return np.vstack([root, np.diag(np.sqrt(self.penalty_curvature(columns)))])
+        return np.vstack([root, np.diag(np.sqrt(self.l2[columns]))])
 
     def hessian_operator(self, curvature: Array) -> HessianOperator:
         """Return the Hessian as an operator for many products."""
-        return HessianOperator(self.rows, curvature, self.penalty_curvature())
-
-    def penalty_curvature(self, columns: Index | None = None) -> Array:
-        """Return the penalty's curvature for all params, or for some."""
-        full = self._penalty_curvature
-        return full if columns is None else full[columns]
-
-    @cached_property
-    def _penalty_curvature(self) -> Array:
-        """The penalty's curvature for all params."""
-        return np.append(self.penalty.curvature(np.zeros(self.n_params - 1)), 0.0)
+        return HessianOperator(self.rows, curvature, self.l2)
 
     def violation(self, point: Point) -> Array:
         """Return by how much each param fails the optimality condition [1]_.
@@ -392,6 +383,11 @@ class Objective:
         """Return the rounding errors of some residuals."""
         size = np.abs(self.target[rows]) + np.abs(point.residual[rows])
         return np.asarray(4 * EPS * size)
+
+
+def _for_params(penalty: ElasticNet) -> tuple[Array, Array]:
+    """Return the weights of a penalty for all params, 0 for the intercept."""
+    return np.append(penalty.l1, 0.0), np.append(penalty.l2, 0.0)
 
 
 def middle_of(values: Array) -> float:

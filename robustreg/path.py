@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from robustreg.fitting import answers, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
-from robustreg.penalties import Penalty, make_penalty
+from robustreg.penalties import ElasticNet, make_penalty
 from robustreg.rows import Array, Rows, make_rows, present, taken
 from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.warm import WarmFit, warm_fits
@@ -161,7 +161,7 @@ def robust_path(
         center = fit_intercept * 2 * float(np.median(target / 2))
         centred, share = (target - center) / scale, weight / weight.sum()
 
-        def penalties(rows: Rows, strengths: Array) -> list[Penalty]:
+        def penalties(rows: Rows, strengths: Array) -> list[ElasticNet]:
             return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
 
         for exactly in (False, True):
@@ -211,7 +211,7 @@ def _lost(objective: Objective, params: Array, rounded: Array) -> float:
     return max(after - before, 0.0)
 
 
-def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> Penalty:
+def _penalty(rows: Rows, penalty: str, alpha: float, l1_ratio: float) -> ElasticNet:
     """Return the penalty of the standardised coefficients."""
     original = make_penalty(penalty, alpha, l1_ratio, rows.n_params - 1)
     return original.rescaled(rows.standard.unit)

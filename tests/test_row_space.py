@@ -56,7 +56,7 @@ def test_it_ends_where_all_params_do(loss, alpha, sparse, intercept):
     assert found.success
     assert found.fun == pytest.approx(other.fun, rel=1e-9)
     # Strongly convex: coefficients agree to the root of the gaps.
-    unit = np.sqrt(objective.penalty_curvature()[:-1])
+    unit = np.sqrt(objective.l2[:-1])
     change = unit * (found.x - other.x)[:-1]
     assert 0.5 * change @ change <= 4 * (found.gap + other.gap) + 1e-12 * other.fun
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from robustreg.losses import Loss
-from robustreg.penalties import Penalty
+from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Merged, Rows
 from robustreg.solvers.sampling import Sample
 
@@ -24,7 +24,7 @@ class Problem:
         Weights that count rows.
     loss : Loss
         The loss.
-    penalty : Penalty
+    penalty : ElasticNet
         The penalty of the original coefficients over the scale.
     scale : float or str
         A number or a name in `robustreg.scale.SCALES`.
@@ -38,7 +38,7 @@ class Problem:
     y: Array
     weight: Array
     loss: Loss
-    penalty: Penalty
+    penalty: ElasticNet
     scale: float | str
     solver: str
     tol: float

@@ -140,8 +140,7 @@ class Resampling:
         """The penalty's curvature of params of the columns that vary."""
         rows = self._problem.rows
         penalty = self._problem.penalty.rescaled(rows.standard.unit)
-        curvature = penalty.curvature(np.zeros(rows.n_params - 1))
-        return np.append(curvature, 0.0)[self._columns]
+        return np.append(penalty.l2, 0.0)[self._columns]
 
 
 def resampling(
@@ -150,7 +149,7 @@ def resampling(
     """Return how fits are found together, None if one by one; as `Resampling`."""
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
     few = rows.n_params <= MOST_PARAMS and rows.n_rows * rows.n_params <= MOST_ENTRIES
-    curved = bool(penalty.curvature(np.zeros(rows.n_params - 1)).any())
+    curved = bool(penalty.l2.any())
     smooth = bool(np.isfinite(facts.largest_curvature))
     suits = facts.convex and (smooth or (facts.piecewise_linear and not curved))
     measured = not isinstance(problem.scale, str) or problem.scale in OF_EACH

@@ -43,7 +43,7 @@ def number_together(problem: Problem) -> int:
 def _is_bare(problem: Problem) -> bool:
     """Return whether there is no penalty, so that least squares are so at any scale."""
     penalty = problem.penalty
-    return not (penalty.l1.any() or penalty.curvature(penalty.l1).any())
+    return not (penalty.l1.any() or penalty.l2.any())
 
 
 def fit_together(

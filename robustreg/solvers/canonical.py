@@ -116,7 +116,7 @@ def _inside(objective: Objective, slopes: Array) -> Array:
 
 def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
     """Return whether the rows that hold the fit leave open only what all do."""
-    flat = objective.penalty_curvature() == 0
+    flat = objective.l2 == 0
     free = np.flatnonzero(
         flat & objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
     )
@@ -140,7 +140,7 @@ def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
 
 def _least_norm(objective: Objective, params: Array) -> Array:
     """Return params without their part in the null space of the design."""
-    free = np.flatnonzero((objective.penalty_curvature() == 0) & (objective.l1 == 0))
+    free = np.flatnonzero((objective.l2 == 0) & (objective.l1 == 0))
     if free.size < objective.n_params:
         return params
     basis, square = _row_space(objective, free)
@@ -209,7 +209,7 @@ def _free_params(objective: Objective) -> Index:
 
     A curved penalty fixes its coefficient, and so does the least norm under l1.
     """
-    flat = objective.penalty_curvature() == 0
+    flat = objective.l2 == 0
     return np.flatnonzero(flat & objective.rows.varies & (objective.l1 == 0))
 
 

@@ -55,7 +55,7 @@ def direct_step(
     hessian, factor = model.hessian, model.factor
     if factor.rcond < SMALLEST_RCOND:
         # A ridge too faint for the Gram matrix to show is one all the same.
-        if not objective.penalty_curvature().any():
+        if not objective.l2.any():
             dependent = dependent_solve(hessian, point.gradient)
             if dependent is not None:
                 return _dependent_step(hessian, point.gradient, dependent)

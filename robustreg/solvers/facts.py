@@ -19,7 +19,7 @@ def facts_of(objective: Objective) -> dict[str, bool]:
     loss = objective.loss.facts
     few = objective.n_params <= MOST_DIRECT_PARAMS
     kinked = bool((objective.l1 > 0).any())
-    curved = objective.penalty_curvature()[:-1] > 0
+    curved = objective.l2[:-1] > 0
     ridged = bool(curved[objective.rows.varies[:-1]].all())
     most = min(MOST_DIRECT_PARAMS, curved.size / 2)
     return {

@@ -181,7 +181,7 @@ def _by_products(
         tol=0.0,
         max_iter=INNER_ITERATIONS,
         gtol=gtol,
-        majorise=not objective.penalty_curvature().any(),
+        majorise=not objective.l2.any(),
     )
     multipliers = np.clip(result.point.residual / beta, low, high)
     return _Update(result.x, multipliers, objective.rows.passes - before, False)

@@ -130,7 +130,7 @@ class ManyTargets:
         objective.rows.passes += 1
         residual = self._targets - objective.rows.predict_each(params)
         weighted = self._pull * residual
-        bent = objective.penalty_curvature() * params
+        bent = objective.l2 * params
         gradient = bent - objective.rows.adjoint_each(weighted)
         value = 0.5 * (_dots(weighted, residual) + _dots(bent, params))
         terms = np.abs(weighted, out=weighted).sum(axis=1)

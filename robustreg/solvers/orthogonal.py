@@ -30,7 +30,7 @@ from scipy.optimize import OptimizeResult
 from robustreg.certificate import duality_gap
 from robustreg.linalg import ABSENT, EPS, jacobi
 from robustreg.objective import Objective, Point
-from robustreg.penalties import ElasticNet, Penalty
+from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import result_at
@@ -98,14 +98,14 @@ class Basis:
         return params
 
 
-def basis_for(rows: Rows, weight: Array, penalty: Penalty) -> Basis | None:
+def basis_for(rows: Rows, weight: Array, penalty: ElasticNet) -> Basis | None:
     """Return the basis of a design whose Gram matrix has lost its digits, else None.
 
     Nor is there one for large data, nor for an l1 penalty, which is one of the
     coefficients as they are.
     """
     features = np.flatnonzero(rows.varies[:-1])
-    curvature = penalty.curvature(np.zeros(rows.n_params - 1))
+    curvature = penalty.l2
     few = 1 < features.size <= MOST_COLUMNS
     few = few and rows.n_rows * features.size <= MOST_ENTRIES
     # With fewer rows than columns a ridge has solvers of its own.

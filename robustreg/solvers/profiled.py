@@ -128,7 +128,7 @@ def drift_at(objective: Objective, point: Point) -> Array:
     In units of the scale, at params that stay as they are in units of y.
     """
     pulled = objective.rows.adjoint(objective.curvature(point) * point.residual)
-    return np.asarray(pulled - objective.penalty_curvature() * point.params)
+    return np.asarray(pulled - objective.l2 * point.params)
 
 
 def _length(

@@ -53,7 +53,7 @@ def proximal_step(
             return by_rows
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
-    definite = objective.penalty_curvature(columns) > DEFINITE * hessian[diagonal]
+    definite = objective.l2[columns] > DEFINITE * hessian[diagonal]
     hessian[diagonal] += np.where(definite, 0.0, RIDGE * hessian[diagonal])
     l1, start = objective.l1[columns], point.params[columns]
     if curvature.min(initial=0.0) < 0 and factorise(hessian).rcond == 0:
@@ -94,7 +94,7 @@ def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
     n_used = np.count_nonzero(objective.rows.varies[columns])
     if not 0 < n_rows < n_used or curvature.min() < 0:
         return False
-    ridge = objective.penalty_curvature()[np.flatnonzero(objective.rows.varies[:-1])]
+    ridge = objective.l2[np.flatnonzero(objective.rows.varies[:-1])]
     faint = ridge.min() <= SMALLEST_RCOND * float(curvature.sum())
     return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_ENTRIES)
 
@@ -114,7 +114,7 @@ def _is_lost(
         return False
     if n_entries <= FEW_ENTRIES:
         return True
-    return all_but_depend(objective.rows, curvature, objective.penalty_curvature())
+    return all_but_depend(objective.rows, curvature, objective.l2)
 
 
 def _is_noise(objective: Objective, curvature: Array) -> bool:
@@ -130,7 +130,7 @@ def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step 
     model = _row_model(objective, point, curvature)
     inner = np.flatnonzero(objective.rows.varies[:-1])
     design, shift = model.design, model.shift
-    l1, l2 = objective.l1[inner], objective.penalty_curvature(inner)
+    l1, l2 = objective.l1[inner], objective.l2[inner]
     quadratic = RowsQuadratic(
         design[:, inner], design[:, -1], model.target, shift[inner], -shift[-1], l1, l2
     )
@@ -166,7 +166,7 @@ def _step_by_root(
         model.target,
         model.shift[columns],
         objective.l1[columns],
-        objective.penalty_curvature(columns),
+        objective.l2[columns],
     )
     found = quadratic.minimum(solution)
     if found is None:
@@ -213,7 +213,7 @@ class _RowModel:
         """Return the step to the minimum, given the model's residuals there."""
         objective, point = self.objective, self.point
         direction = params - point.params
-        change, l2 = self.design @ direction, objective.penalty_curvature()
+        change, l2 = self.design @ direction, objective.l2
         kinked = objective.l1 @ (np.abs(params) - np.abs(point.params))
         decrease = -float(point.gradient @ direction) - 0.5 * float(change @ change)
         decrease -= 0.5 * float(l2 @ direction**2) + float(kinked)
@@ -249,7 +249,7 @@ def working_set(objective: Objective, point: Point, n_curved: int) -> Index:
     inside = (objective.l1 == 0) | (point.params != 0)
     outside = np.flatnonzero(~inside & (violation > 0))
     n_inside = np.count_nonzero(inside)
-    ridged = objective.penalty_curvature().any()
+    ridged = objective.l2.any()
     most = n_inside if ridged else min(n_inside, n_curved - n_inside)
     growth = max(SMALLEST_GROWTH, most)
     order = np.argsort(-violation[outside], kind="stable")[:growth]

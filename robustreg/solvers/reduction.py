@@ -283,8 +283,8 @@ def _near_previous(
     gradient.
     """
     low, high = objective.loss.facts.slopes
-    wanted = objective.penalty.gradient(start[:-1])
-    missed = objective.adjoint(previous.slopes) - np.append(wanted, 0.0)
+    wanted = objective.l2 * start
+    missed = objective.adjoint(previous.slopes) - wanted
     point = Point(start, -missed, residual, objective)
     missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
     share = float(np.linalg.norm(missed)) / (high - low)

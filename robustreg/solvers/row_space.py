@@ -109,7 +109,7 @@ class _Blocks:
         design, self.offset = objective.rows.design()
         self.sparse = objective.rows.stored is not None
         self.matrix = design[:, :-1].tocsc() if self.sparse else design[:, :-1]
-        curvature = objective.penalty_curvature()[:-1]
+        curvature = objective.l2[:-1]
         positive = curvature > 0
         self.unit = np.where(positive, 1 / np.sqrt(np.where(positive, curvature, 1)), 0)
         self.n_rows = objective.rows.n_rows

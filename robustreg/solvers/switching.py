@@ -26,7 +26,7 @@ import numpy as np
 from robustreg.linalg import EPS
 from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
-from robustreg.penalties import Penalty
+from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.quadratic import block_pivoting
 
@@ -302,20 +302,20 @@ class Goal:
     rounding: float
 
 
-def fit_next(shared: SwitchingFit, penalty: Penalty, goal: Goal) -> float | None:
+def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | None:
     """Move to the optimum for one more penalty; return its gap, None if it is not met.
 
     Parameters
     ----------
     shared : SwitchingFit
         At the optimum for another penalty, better a stronger one.
-    penalty : Penalty
+    penalty : ElasticNet
         The penalty.
     goal : Goal
         When it is done.
     """
     l1 = np.append(penalty.l1, 0.0)
-    l2 = np.append(penalty.curvature(shared.params[:-1]), 0.0)
+    l2 = np.append(penalty.l2, 0.0)
     _enter_near(shared, NEAR * l1)
     patience = PATIENCE
     for _ in range(MOST_STEPS):

@@ -11,7 +11,7 @@ from scipy.optimize import OptimizeResult
 from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
-from robustreg.penalties import Penalty
+from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
 from robustreg.solvers import solve
 from robustreg.solvers.majorised import START_TOL, convex_start
@@ -62,7 +62,7 @@ class WarmFit:
 def warm_fits(
     objective: Objective,
     null: NullFit,
-    penalties: list[Penalty],
+    penalties: list[ElasticNet],
     tol: float,
     max_iter: int,
 ) -> list[WarmFit]:
@@ -74,7 +74,7 @@ def warm_fits(
         Its own penalty is of no account.
     null : NullFit
         Its optimum without columns.
-    penalties : list of Penalty
+    penalties : list of ElasticNet
         Of the standardised coefficients.
     tol, max_iter
         As the estimators document them.
@@ -110,7 +110,7 @@ def warm_fits(
 
 
 def _valley_fits(
-    objective: Objective, penalties: list[Penalty], tol: float, max_iter: int
+    objective: Objective, penalties: list[ElasticNet], tol: float, max_iter: int
 ) -> list[WarmFit]:
     """Return the fits of a loss that is not convex, each from its own convex fit.
 
@@ -129,21 +129,21 @@ def _valley_fits(
     return fits
 
 
-def _without_penalty(objective: Objective, penalty: Penalty, point: Point) -> Point:
+def _without_penalty(objective: Objective, penalty: ElasticNet, point: Point) -> Point:
     """Return the point with the gradient of the losses alone."""
     gradient = point.gradient.copy()
-    gradient[:-1] -= penalty.gradient(point.params[:-1])
+    gradient[:-1] -= penalty.l2 * point.params[:-1]
     return Point(point.params, gradient, point.residual, objective)
 
 
-def _null(null: NullFit, penalty: Penalty) -> WarmFit | None:
+def _null(null: NullFit, penalty: ElasticNet) -> WarmFit | None:
     """Return the fit without columns if it is optimal."""
     room = penalty.l1 * (1 + FEASIBLE * EPS) - np.abs(null.adjoint[:-1])
     fit = WarmFit(null.point.params, null.gap, null.success)
     return fit if (room >= 0).all() else None
 
 
-def _switches(objective: Objective, penalty: Penalty) -> bool:
+def _switches(objective: Objective, penalty: ElasticNet) -> bool:
     """Return whether the loss is smooth and of parabolas and lines, the penalty not."""
     facts = objective.loss.facts
     smooth = bool(np.isfinite(facts.largest_curvature))
@@ -167,14 +167,14 @@ class _Corners:
         if self._suits and fit.success and self._failures < MOST_FAILURES:
             self._vertex = Vertex(self._objective, fit.params)
 
-    def fits(self, penalties: list[Penalty]) -> list[WarmFit]:
+    def fits(self, penalties: list[ElasticNet]) -> list[WarmFit]:
         """Return the fits for the next penalties, up to the first that is not found."""
         if self._vertex is None:
             return []
         penalties = penalties[: max(1, MOST_RESIDUALS // self._objective.rows.n_rows)]
         found: list[VertexFit] = []
         for penalty in penalties:
-            if np.any(penalty.curvature(penalty.l1)):
+            if np.any(penalty.l2):
                 break
             self._edges += self._each
             fit = self._vertex.fit(np.append(penalty.l1, 0.0), self._edges)
@@ -190,7 +190,7 @@ class _Corners:
         return fits
 
     def _certified(
-        self, penalties: list[Penalty], found: list[VertexFit]
+        self, penalties: list[ElasticNet], found: list[VertexFit]
     ) -> list[WarmFit]:
         """Return the fits up to the first that is not within the tolerance."""
         fits: list[WarmFit] = []
@@ -216,7 +216,11 @@ class _Switching:
     """Fits that share rows and Gram matrix, and how close they must be."""
 
     def __init__(
-        self, objective: Objective, point: Point, penalties: list[Penalty], tol: float
+        self,
+        objective: Objective,
+        point: Point,
+        penalties: list[ElasticNet],
+        tol: float,
     ) -> None:
         none = np.zeros(objective.n_params - 1)
         bare = objective.with_penalty(objective.penalty.rescaled(none))
@@ -225,7 +229,7 @@ class _Switching:
         self._shared = SwitchingFit(bare, point, features)
         self._since = 0
 
-    def fit(self, penalty: Penalty) -> WarmFit | None:
+    def fit(self, penalty: ElasticNet) -> WarmFit | None:
         """Return the fit for the next penalty, None if it is not found."""
         if self._since % MEASURED_EVERY == 0:
             self._measure(penalty)
@@ -235,7 +239,7 @@ class _Switching:
             return None
         return WarmFit(self._shared.params.copy(), gap, True)
 
-    def _measure(self, penalty: Penalty) -> None:
+    def _measure(self, penalty: ElasticNet) -> None:
         """Set the goal by the residuals of the last fit."""
         shared, objective = self._shared, self._objective.with_penalty(penalty)
         residual = shared.residual()
@@ -250,7 +254,7 @@ class _Switching:
 
 
 def _likely_features(
-    objective: Objective, params: Array, penalties: list[Penalty]
+    objective: Objective, params: Array, penalties: list[ElasticNet]
 ) -> Index:
     """Return the columns that a sample's fits for some of the penalties use, in order.
 

@@ -94,7 +94,7 @@ def interior_point(
     best: OptimizeResult | None = None
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
     few = objective.n_params <= MOST_DIRECT_PARAMS
-    promised = few and tol <= CLOSE and objective.penalty_curvature().any()
+    promised = few and tol <= CLOSE and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
     iteration = 0
     first = scale = _size(equations, state)

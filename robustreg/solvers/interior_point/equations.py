@@ -76,7 +76,7 @@ class Equations:
         self.ends = np.stack([self.high, self.low])
         self.prices = np.stack([self.high, -self.low])
         self.target = np.append(objective.target, np.zeros(l1.size))
-        self.curvature = objective.penalty_curvature()
+        self.curvature = objective.l2
         self.every = np.arange(objective.n_params)
         self.varies = objective.rows.varies
         self.n_varying = np.count_nonzero(self.varies)
