@@ -89,48 +89,39 @@ class LossEntry:
     zero_beta: bool = True
 
 
+def _tilted(loss: Loss, quantile: float) -> Loss:
+    """Return the loss itself at the quantile that does not tilt it."""
+    return loss if quantile == 0.5 else Tilted(loss, quantile)
+
+
+def _entry(
+    build: Callable[[float], Loss],
+    efficient_beta: float | None = None,
+    zero_beta: bool = False,
+) -> LossEntry:
+    """Return the entry of a symmetric loss, which is tilted by quantile."""
+    return LossEntry(
+        lambda beta, quantile: _tilted(build(beta), quantile), efficient_beta, zero_beta
+    )
+
+
 LOSSES: dict[str, LossEntry] = {
-    "l2": LossEntry(lambda beta, quantile: _tilted(L2(), quantile)),
-    "l1": LossEntry(lambda beta, quantile: _tilted(L1(), quantile)),
-    "smooth_l1": LossEntry(
-        lambda beta, quantile: _tilted(SmoothL1(beta) if beta > 0 else L1(), quantile),
-        efficient_beta=1.345,
+    "l2": _entry(lambda beta: L2(), zero_beta=True),
+    "l1": _entry(lambda beta: L1(), zero_beta=True),
+    "smooth_l1": _entry(
+        lambda beta: SmoothL1(beta) if beta > 0 else L1(), 1.345, zero_beta=True
     ),
-    "huber": LossEntry(
-        lambda beta, quantile: _tilted(Huber(beta), quantile), 1.345, zero_beta=False
-    ),
-    "pseudo_huber": LossEntry(
-        lambda beta, quantile: _tilted(PseudoHuber(beta), quantile),
-        1.2871,
-        zero_beta=False,
-    ),
-    "log_cosh": LossEntry(
-        lambda beta, quantile: _tilted(LogCosh(beta), quantile),
-        1.2047,
-        zero_beta=False,
-    ),
+    "huber": _entry(Huber, 1.345),
+    "pseudo_huber": _entry(PseudoHuber, 1.2871),
+    "log_cosh": _entry(LogCosh, 1.2047),
     "quantile": LossEntry(lambda beta, quantile: Pinball(quantile - 1, quantile)),
-    "cauchy": LossEntry(
-        lambda beta, quantile: _tilted(Cauchy(beta), quantile), 2.385, zero_beta=False
-    ),
-    "welsch": LossEntry(
-        lambda beta, quantile: _tilted(Welsch(beta), quantile), 2.985, zero_beta=False
-    ),
-    "tukey": LossEntry(
-        lambda beta, quantile: _tilted(Tukey(beta), quantile), 4.685, zero_beta=False
-    ),
-    "talwar": LossEntry(
-        lambda beta, quantile: _tilted(Talwar(beta), quantile), 2.795, zero_beta=False
-    ),
+    "cauchy": _entry(Cauchy, 2.385),
+    "welsch": _entry(Welsch, 2.985),
+    "tukey": _entry(Tukey, 4.685),
+    "talwar": _entry(Talwar, 2.795),
     # The proportions of MASS and statsmodels, whose a = 2 has an efficiency of 99 %.
-    "hampel": LossEntry(
-        lambda beta, quantile: _tilted(Hampel(beta, 2 * beta, 4 * beta), quantile),
-        1.382,
-        zero_beta=False,
-    ),
-    "andrews": LossEntry(
-        lambda beta, quantile: _tilted(Andrews(beta), quantile), 1.339, zero_beta=False
-    ),
+    "hampel": _entry(lambda beta: Hampel(beta, 2 * beta, 4 * beta), 1.382),
+    "andrews": _entry(Andrews, 1.339),
 }
 
 
@@ -166,11 +157,6 @@ def refuse_other_names(loss: Any) -> None:
             f"robustreg.losses.Loss. Got {loss!r}, which is called {ours!r} here: "
             f"pass loss={ours!r}."
         )
-
-
-def _tilted(loss: Loss, quantile: float) -> Loss:
-    """Return the loss itself at the quantile that does not tilt it."""
-    return loss if quantile == 0.5 else Tilted(loss, quantile)
 
 
 def make_loss(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import final
 
@@ -37,15 +38,48 @@ class L2(Loss):
         return 0.5 * slope * slope
 
 
-@final
-@dataclass(frozen=True)
-class L1(Loss):
-    """Least absolute deviations: ``abs(r)``."""
+class _Kinked(Loss):
+    """Two lines that meet in a kink at 0, ``max(low * r, high * r)``, low < 0 < high.
+
+    What is left to a subclass depends on how fast it can be.
+    """
+
+    @property
+    @abstractmethod
+    def _slopes(self) -> tuple[float, float]:
+        """Low and high."""
 
     @property
     def facts(self) -> LossFacts:
-        """Linear on both sides of a kink, slopes -1 and 1."""
-        return LossFacts(np.inf, (-1.0, 1.0), linear_beyond=0.0, breakpoints=(0.0,))
+        """Linear on both sides of the kink."""
+        low, high = self._slopes
+        return LossFacts(
+            np.inf,
+            (low, high),
+            symmetric=low == -high,
+            linear_beyond=0.0,
+            breakpoints=(0.0,),
+        )
+
+    def curvature(self, residual: Array) -> Array:
+        """Return 0."""
+        return np.zeros_like(residual)
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 between the slopes."""
+        low, high = self._slopes
+        return np.where((slope >= low) & (slope <= high), 0.0, np.inf)
+
+
+@final
+@dataclass(frozen=True)
+class L1(_Kinked):
+    """Least absolute deviations: ``abs(r)``."""
+
+    @property
+    def _slopes(self) -> tuple[float, float]:
+        """-1 and 1."""
+        return -1.0, 1.0
 
     def value(self, residual: Array) -> Array:
         """Return ``abs(r)``."""
@@ -55,18 +89,10 @@ class L1(Loss):
         """Return ``sign(r)``."""
         return np.sign(residual)
 
-    def curvature(self, residual: Array) -> Array:
-        """Return 0."""
-        return np.zeros_like(residual)
-
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 for ``abs(slope) <= 1``."""
-        return np.where(np.abs(slope) <= 1, 0.0, np.inf)
-
 
 @final
 @dataclass(frozen=True)
-class Pinball(Loss):
+class Pinball(_Kinked):
     """Two slopes that meet in a kink: ``max(low * r, high * r)``, low < 0 < high.
 
     ``low, high = quantile - 1, quantile`` is the loss of quantile regression [1]_.
@@ -81,15 +107,9 @@ class Pinball(Loss):
     high: float
 
     @property
-    def facts(self) -> LossFacts:
-        """Linear on both sides of a kink."""
-        return LossFacts(
-            np.inf,
-            (self.low, self.high),
-            symmetric=False,
-            linear_beyond=0.0,
-            breakpoints=(0.0,),
-        )
+    def _slopes(self) -> tuple[float, float]:
+        """Low and high."""
+        return self.low, self.high
 
     def value(self, residual: Array) -> Array:
         """Return ``high * r`` or ``low * r``, the larger."""
@@ -97,25 +117,65 @@ class Pinball(Loss):
 
     def gradient(self, residual: Array) -> Array:
         """Return ``high`` above 0 and ``low`` below."""
-        below = np.where(residual < 0, self.low, 0.0)
-        return np.where(residual > 0, self.high, below)
+        # Choosing by the signs of the residuals takes several times as long.
+        sign = np.sign(residual)
+        return sign * self.value(sign)
+
+
+class _Clipped(Loss):
+    """Moreau envelope of two lines that meet in a kink: its slope is a clipped line.
+
+    ``slope * r - width * slope^2 / 2`` with ``slope = clip(r / width, low, high)``.
+    """
+
+    @property
+    @abstractmethod
+    def _line(self) -> tuple[float, float, float]:
+        """Low, high and width."""
+
+    @property
+    def facts(self) -> LossFacts:
+        """Curvature 1 / width between the breakpoints, 0 outside."""
+        low, high, width = self._line
+        return LossFacts(
+            1 / width,
+            (low, high),
+            symmetric=low == -high,
+            linear_beyond=width * max(-low, high),
+            unimodal=True,
+            breakpoints=(low * width, high * width),
+        )
+
+    def value(self, residual: Array) -> Array:
+        """Return the envelope."""
+        slope, (_, _, width) = self.gradient(residual), self._line
+        return slope * (residual - (0.5 * width) * slope)
+
+    def gradient(self, residual: Array) -> Array:
+        """Return ``clip(r / width, low, high)``."""
+        low, high, width = self._line
+        # A division by 1 takes as long as any other.
+        return np.clip(residual if width == 1 else residual / width, low, high)
 
     def curvature(self, residual: Array) -> Array:
-        """Return 0."""
-        return np.zeros_like(residual)
+        """Return ``1 / width`` between the breakpoints."""
+        low, high, width = self._line
+        ratio = residual if width == 1 else residual / width
+        return ((ratio >= low) & (ratio <= high)) / width
 
     def conjugate(self, slope: Array) -> Array:
-        """Return 0 between the slopes."""
-        return np.where((slope >= self.low) & (slope <= self.high), 0.0, np.inf)
+        """Return ``width * slope^2 / 2`` between the slopes."""
+        low, high, width = self._line
+        inside = (slope >= low) & (slope <= high)
+        return np.where(inside, 0.5 * width * slope * slope, np.inf)
 
 
 @final
 @dataclass(frozen=True)
-class Envelope(Loss):
-    """Moreau envelope of a piecewise linear loss: its slope is clipped ``r / beta``.
+class Envelope(_Clipped):
+    """``slope * r - beta * slope^2 / 2``, ``slope = clip(r / beta, low, high)``.
 
-    ``slope * r - beta * slope^2 / 2`` with ``slope = clip(r / beta, low, high)``.
-    With ``low, high = -1, 1`` this is `SmoothL1`.
+    The Moreau envelope of `Pinball`; `SmoothL1` is that of `L1`.
     """
 
     low: float
@@ -123,102 +183,31 @@ class Envelope(Loss):
     beta: float
 
     @property
-    def facts(self) -> LossFacts:
-        """Curvature 1 / beta between the breakpoints, 0 outside."""
-        beyond = self.beta * max(-self.low, self.high)
-        return LossFacts(
-            1 / self.beta,
-            (self.low, self.high),
-            symmetric=False,
-            linear_beyond=beyond,
-            unimodal=True,
-            breakpoints=(self.low * self.beta, self.high * self.beta),
-        )
-
-    def value(self, residual: Array) -> Array:
-        """Return the envelope."""
-        slope = self.gradient(residual)
-        return slope * (residual - (0.5 * self.beta) * slope)
-
-    def gradient(self, residual: Array) -> Array:
-        """Return ``clip(r / beta, low, high)``."""
-        return np.clip(residual / self.beta, self.low, self.high)
-
-    def curvature(self, residual: Array) -> Array:
-        """Return ``1 / beta`` between the breakpoints."""
-        ratio = residual / self.beta
-        return np.where((ratio >= self.low) & (ratio <= self.high), 1 / self.beta, 0.0)
-
-    def conjugate(self, slope: Array) -> Array:
-        """Return ``beta * slope^2 / 2`` between the slopes."""
-        inside = (slope >= self.low) & (slope <= self.high)
-        return np.where(inside, 0.5 * self.beta * slope * slope, np.inf)
+    def _line(self) -> tuple[float, float, float]:
+        """The line ``r / beta``, clipped at low and high."""
+        return self.low, self.high, self.beta
 
 
 @final
 @dataclass(frozen=True)
-class SmoothL1(BreakpointLoss):
+class SmoothL1(BreakpointLoss, _Clipped):
     """``r^2 / (2 beta)`` if ``abs(r) < beta`` else ``abs(r) - beta / 2``; beta > 0."""
 
     @property
-    def facts(self) -> LossFacts:
-        """Curvature 1 / beta between the breakpoints, slope 1 in the tails."""
-        return LossFacts(
-            1 / self.beta,
-            (-1.0, 1.0),
-            linear_beyond=self.beta,
-            unimodal=True,
-            breakpoints=(-self.beta, self.beta),
-        )
-
-    def value(self, residual: Array) -> Array:
-        """Return the loss."""
-        slope = self.gradient(residual)
-        return slope * (residual - (0.5 * self.beta) * slope)
-
-    def gradient(self, residual: Array) -> Array:
-        """Return ``clip(r / beta, -1, 1)``."""
-        return np.clip(residual / self.beta, -1.0, 1.0)
-
-    def curvature(self, residual: Array) -> Array:
-        """Return ``1 / beta`` where ``abs(r) <= beta``."""
-        return np.where(np.abs(residual) <= self.beta, 1 / self.beta, 0.0)
-
-    def conjugate(self, slope: Array) -> Array:
-        """Return ``beta * slope^2 / 2`` for ``abs(slope) <= 1``."""
-        inside = np.abs(slope) <= 1
-        return np.where(inside, 0.5 * self.beta * slope * slope, np.inf)
+    def _line(self) -> tuple[float, float, float]:
+        """The line ``r / beta``, clipped at -1 and 1."""
+        return -1.0, 1.0, self.beta
 
 
 @final
 @dataclass(frozen=True)
-class Huber(BreakpointLoss):
+class Huber(BreakpointLoss, _Clipped):
     """``r^2 / 2`` if ``abs(r) <= beta`` else ``beta (abs(r) - beta / 2)``; beta > 0."""
 
     @property
-    def facts(self) -> LossFacts:
-        """Curvature 1 between the breakpoints, slope beta in the tails."""
-        ends = (-self.beta, self.beta)
-        return LossFacts(
-            1.0, ends, linear_beyond=self.beta, unimodal=True, breakpoints=ends
-        )
-
-    def value(self, residual: Array) -> Array:
-        """Return the loss."""
-        slope = self.gradient(residual)
-        return slope * (residual - 0.5 * slope)
-
-    def gradient(self, residual: Array) -> Array:
-        """Return ``clip(r, -beta, beta)``."""
-        return np.clip(residual, -self.beta, self.beta)
-
-    def curvature(self, residual: Array) -> Array:
-        """Return 1 where ``abs(r) <= beta``."""
-        return np.where(np.abs(residual) <= self.beta, 1.0, 0.0)
-
-    def conjugate(self, slope: Array) -> Array:
-        """Return ``slope^2 / 2`` for ``abs(slope) <= beta``."""
-        return np.where(np.abs(slope) <= self.beta, 0.5 * slope * slope, np.inf)
+    def _line(self) -> tuple[float, float, float]:
+        """The line r, clipped at -beta and beta."""
+        return -self.beta, self.beta, 1.0
 
 
 @final

@@ -16,9 +16,17 @@ from robustreg.losses.base import Array, BreakpointLoss, Loss, LossFacts
 FARTHEST = 40.0
 
 
+class _Sublinear(Loss):
+    """A loss that every line outgrows."""
+
+    def conjugate(self, slope: Array) -> Array:
+        """Return 0 at 0 and ``inf`` elsewhere."""
+        return np.where(slope == 0, 0.0, np.inf)
+
+
 @final
 @dataclass(frozen=True)
-class Cauchy(BreakpointLoss):
+class Cauchy(BreakpointLoss, _Sublinear):
     """``beta^2 / 2 log(1 + (r / beta)^2)``, with beta > 0 [1]_.
 
     The likelihood of Cauchy's distribution. Its slope falls to 0 as ``1 / r``.
@@ -51,14 +59,10 @@ class Cauchy(BreakpointLoss):
         share = 1 / np.hypot(1.0, t)
         return (1 - t) * share * (share + t * share) * share**2
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
 
 @final
 @dataclass(frozen=True)
-class Welsch(BreakpointLoss):
+class Welsch(BreakpointLoss, _Sublinear):
     """``beta^2 / 2 (1 - exp(-(r / beta)^2))``, with beta > 0 [1]_.
 
     References
@@ -88,10 +92,6 @@ class Welsch(BreakpointLoss):
         square = self._square(residual)
         return (1 - 2 * square) * np.exp(-square)
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
     def _square(self, residual: Array) -> Array:
         """Return ``(r / beta)^2``, or enough."""
         return np.asarray(np.minimum(np.abs(residual / self.beta), FARTHEST) ** 2)
@@ -99,7 +99,7 @@ class Welsch(BreakpointLoss):
 
 @final
 @dataclass(frozen=True)
-class Tukey(BreakpointLoss):
+class Tukey(BreakpointLoss, _Sublinear):
     """Tukey's biweight: ``beta^2 / 6 (1 - (1 - (r / beta)^2)^3)``, flat beyond [1]_.
 
     Rows with ``abs(r) >= beta`` have no pull at all.
@@ -133,10 +133,6 @@ class Tukey(BreakpointLoss):
         t = self._size(residual)
         return (1 - t) * (1 + t) * (1 - 5 * t**2)
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
     def _size(self, residual: Array) -> Array:
         """Return ``abs(r) / beta``, at most 1."""
         return np.asarray(np.minimum(np.abs(residual / self.beta), 1.0))
@@ -144,7 +140,7 @@ class Tukey(BreakpointLoss):
 
 @final
 @dataclass(frozen=True)
-class Talwar(BreakpointLoss):
+class Talwar(BreakpointLoss, _Sublinear):
     """``min(r^2, beta^2) / 2``, with beta > 0: least squares without some rows [1]_.
 
     References
@@ -171,14 +167,10 @@ class Talwar(BreakpointLoss):
         """Return 1 where ``abs(r) <= beta``, else 0."""
         return np.where(np.abs(residual) <= self.beta, 1.0, 0.0)
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
 
 @final
 @dataclass(frozen=True)
-class Hampel(Loss):
+class Hampel(_Sublinear):
     """Hampel's three-part loss, with ``0 < a <= b < c`` [1]_.
 
     Huber's with the breakpoint a up to b; from there its slope falls along a line from
@@ -231,14 +223,10 @@ class Hampel(Loss):
         falls = (size > self.b) & (size < self.c)
         return np.where(size <= self.a, 1.0, falls * (-self.a / (self.c - self.b)))
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
 
 @final
 @dataclass(frozen=True)
-class Andrews(BreakpointLoss):
+class Andrews(BreakpointLoss, _Sublinear):
     """Andrews' sine wave: ``beta^2 (1 - cos(r / beta))``, flat beyond ``pi beta`` [1]_.
 
     Rows with ``abs(r) >= pi beta`` have no pull at all.
@@ -272,10 +260,6 @@ class Andrews(BreakpointLoss):
         angle = self._angle(residual)
         return np.where(angle < np.pi, np.cos(angle), 0.0)
 
-    def conjugate(self, slope: Array) -> Array:
-        """Return 0 at 0 and ``inf`` elsewhere."""
-        return _sublinear_conjugate(slope)
-
     def _angle(self, residual: Array) -> Array:
         """Return ``abs(r) / beta``, at most pi."""
         return np.asarray(np.minimum(np.abs(residual / self.beta), np.pi))
@@ -284,8 +268,3 @@ class Andrews(BreakpointLoss):
 def _ends(steepest: float) -> tuple[float, float]:
     """Return the extreme slopes of a symmetric loss."""
     return (-steepest, steepest)
-
-
-def _sublinear_conjugate(slope: Array) -> Array:
-    """Return the conjugate of a loss that every line outgrows."""
-    return np.where(slope == 0, 0.0, np.inf)

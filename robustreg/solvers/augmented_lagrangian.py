@@ -114,7 +114,7 @@ def augmented_lagrangian(
         point = objective.evaluate(result.x)
         if not np.abs(point.params).max() <= far:
             break
-        slopes = np.clip(result.point.residual / beta, low, high)
+        slopes = inner.loss.gradient(result.point.residual)
         new_gap = duality_gap(objective, point, slopes)
         stalled = 0 if new_gap < 0.5 * gap else stalled + 1
         if new_gap < gap:

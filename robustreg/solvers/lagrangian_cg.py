@@ -171,11 +171,11 @@ def _by_products(
     objective: Objective, start: Array, multipliers: Array, beta: float, gtol: float
 ) -> _Update:
     """Return the fit of one smooth problem by conjugate gradients."""
-    low, high = objective.loss.facts.slopes
+    envelope = Envelope(*objective.loss.facts.slopes, beta)
     shifted = objective.target + beta * multipliers
     before = objective.rows.passes
     result = newton(
-        objective.with_loss(Envelope(low, high, beta), shifted),
+        objective.with_loss(envelope, shifted),
         start,
         step_rule=krylov_step,
         tol=0.0,
@@ -183,7 +183,7 @@ def _by_products(
         gtol=gtol,
         majorise=not objective.l2.any(),
     )
-    multipliers = np.clip(result.point.residual / beta, low, high)
+    multipliers = envelope.gradient(result.point.residual)
     return _Update(result.x, multipliers, objective.rows.passes - before, False)
 
 
