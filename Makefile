@@ -4,8 +4,11 @@ BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
+BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
+    robustness
 
-.PHONY: demo test test-fast lint types bench fuzz docs oldest clean
+.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest clean
+.PHONY: $(BENCHMARKS:%=bench/%)
 # Two targets may install into the same environment.
 .NOTPARALLEL:
 
@@ -28,17 +31,16 @@ lint: .venv/.test
 types: .venv/.test
 	$(BIN)/mypy
 
-# Writes benchmarks/results and the tables of the README and docs; about two hours, half of
-# them for the last program.
-bench: .venv/.bench
-	$(BIN)/python benchmarks/targets.py
-	$(BIN)/python benchmarks/growth.py
-	$(BIN)/python benchmarks/peers.py
-	$(BIN)/python benchmarks/shapes.py
-	$(BIN)/python benchmarks/comparison.py
-	$(BIN)/python benchmarks/interval_coverage.py
-	$(BIN)/python benchmarks/efficiency.py
-	$(BIN)/python benchmarks/robustness.py --again
+# Measures what the code has changed under, and writes benchmarks/results and the tables of
+# the README and docs; about two hours if that is all, half of them for the last program.
+# What is measured is kept, however it ends. CASES="--only tiny" or --all measures others.
+bench: $(BENCHMARKS:%=bench/%)
+
+bench-tables:
+	$(MAKE) bench CASES=--tables
+
+$(BENCHMARKS:%=bench/%): bench/%: .venv/.bench
+	$(BIN)/python benchmarks/$*.py $(CASES)
 
 # A hundred thousand random hard problems, each fit judged from its own coefficients; some
 # hours.
@@ -54,7 +56,7 @@ oldest: .venv-oldest/.test
 	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST)
 
 clean:
-	rm -rf .venv .venv-oldest docs/_build examples/output benchmarks/output
+	rm -rf .venv .venv-oldest docs/_build examples/output
 
 # An extra and what it needs, installed anew after a change of pyproject.toml.
 .venv/.%: pyproject.toml

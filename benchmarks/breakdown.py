@@ -1,23 +1,21 @@
 """The time of an MM-estimate beside R's lmrob and least squares.
 
 Processor's seconds on one thread, the median of five fits (one of lmrob). A tenth of
-the rows is wrong in y, a tenth in X and y. Run it from the project root::
-
-    pip install .
-    python benchmarks/breakdown.py
+the rows is wrong in y, a tenth in X and y.
 """
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import harness
 import numpy as np
+import timing
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
@@ -25,26 +23,25 @@ from robustreg import MMRegressor
 
 Array = NDArray[np.float64]
 
-SHAPES = [(100, 3), (1000, 5), (10_000, 20), (100_000, 20), (100_000, 50)]
+SHAPES = {
+    f"{n:,} x {p}": (n, p)
+    for n, p in ((100, 3), (1000, 5), (10_000, 20), (100_000, 20), (100_000, 50))
+}
 RUNS = 5
-# Seconds for everything.
-LIMIT = 3600.0
+# A process for all; seconds for a shape.
+RUN = timing.Limited(3600.0)
 SCRIPT = Path(__file__).with_name("breakdown.R")
 
 
-def main() -> None:
-    """Measure, and write the table."""
-    run = harness.Limited(LIMIT)
-    rows = run(figures)
-    run.close()
-    table = f"{harness.machine()}\n\n{harness.markdown(rows)}"
-    harness.write("breakdown.md", table)
-    print(table)
+def measure(case: str) -> list[dict[str, Any]]:
+    """Return the row of a shape."""
+    return [RUN(row, *SHAPES[case])]
 
 
-def figures() -> list[dict[str, Any]]:
-    """Return a row of the table for each shape."""
-    return [row(*problem(n, p)) for n, p in SHAPES]
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table."""
+    table = harness.markdown(harness.table_rows(records))
+    harness.write("breakdown.md", f"{head}\n{table}")
 
 
 def problem(n: int, p: int) -> tuple[Array, Array]:
@@ -58,20 +55,21 @@ def problem(n: int, p: int) -> tuple[Array, Array]:
     return X, y
 
 
-def row(X: Array, y: Array) -> dict[str, Any]:
+def row(n: int, p: int) -> dict[str, Any]:
     """Return the times and scales of all fits to a problem."""
+    X, y = problem(n, p)
     times, model = [], MMRegressor()
     for _ in range(RUNS):
-        seconds, model = harness.seconds(lambda: MMRegressor().fit(X, y))
+        seconds, model = timing.seconds(lambda: MMRegressor().fit(X, y))
         times.append(seconds)
     own = statistics.median(times)
     ridge = statistics.median(
-        harness.seconds(lambda: Ridge(solver="cholesky").fit(X, y))[0]
+        timing.seconds(lambda: Ridge(solver="cholesky").fit(X, y))[0]
         for _ in range(RUNS)
     )
     seconds, scale = lmrob(X, y)
     return {
-        "rows x columns": f"{X.shape[0]:,} x {X.shape[1]}",
+        "rows x columns": f"{n:,} x {p}",
         "MMRegressor, s": own,
         "lmrob, s": seconds,
         "lmrob / MMRegressor": seconds / own,
@@ -83,7 +81,7 @@ def row(X: Array, y: Array) -> dict[str, Any]:
 
 def lmrob(X: Array, y: Array) -> tuple[float, float]:
     """Return the processor's seconds and the scale of lmrob, nan without R."""
-    if shutil.which("Rscript") is None:
+    if not harness.installed("R: robustbase"):
         return float("nan"), float("nan")
     with tempfile.TemporaryDirectory() as folder:
         X.ravel(order="F").tofile(Path(folder, "X"))
@@ -94,5 +92,9 @@ def lmrob(X: Array, y: Array) -> tuple[float, float]:
     return seconds, scale
 
 
+BENCHMARK = harness.Benchmark(
+    __file__, list(SHAPES), measure, assemble, peers=["R: robustbase"]
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

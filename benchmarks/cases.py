@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from harness import installed
 from problems import Array, Problem, dense, few_coefficients, one_hot
 from sklearn.linear_model import (
     HuberRegressor,
@@ -15,7 +16,7 @@ from sklearn.linear_model import (
     lasso_path,
 )
 from sklearn.model_selection import GridSearchCV
-from solvers import Answer, in_r, present
+from solvers import Answer, in_r
 
 import robustreg
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
@@ -151,7 +152,7 @@ def l1_mid() -> Case:
     X, y = dense(100_000, 20)
 
     def pfn() -> Answer:
-        if not present("R: quantreg"):
+        if not installed("R: quantreg"):
             raise RuntimeError("R's quantreg is not installed")
         return in_r("pfn")(X, y, problem, 1e-6)
 

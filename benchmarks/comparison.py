@@ -1,21 +1,17 @@
-"""The figures of the README's comparison with other packages.
-
-Writes the rows of its table into it. Run it from the project root::
-
-    pip install ".[bench]"
-    python benchmarks/comparison.py
-"""
+"""The figures of the README's comparison with other packages."""
 
 from __future__ import annotations
 
-import platform
+import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import harness
 import numpy as np
 import statsmodels.api as sm
+import timing
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import HuberRegressor, QuantileRegressor, Ridge
@@ -28,66 +24,78 @@ Array = NDArray[np.float64]
 HUBER = HuberRegressor(alpha=0, max_iter=10_000)
 MEDIAN = QuantileRegressor(alpha=0)
 RUNS = 3
-# Seconds for everything.
-LIMIT = 900.0
+# A process for all; seconds for a case.
+RUN = timing.Limited(600.0)
 
 
-def main() -> None:
-    """Write the table."""
-    run = harness.Limited(LIMIT)
-    rows = [
-        {"": what, "robustreg": own, "peer": peer} for what, own, peer in run(figures)
-    ]
-    run.close()
-    names = ("scikit-learn", "statsmodels")
-    packages = [f"{name} {harness.installed(name)}" for name in names]
-    version = ".".join(platform.python_version_tuple()[:2])
-    said = f"With {', '.join(packages)} and Python {version}:\n\n"
-    table = said + harness.markdown(rows)
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table, and into the README."""
+    table = f"{head}\n{harness.markdown(harness.table_rows(records))}"
     harness.write("comparison.md", table)
     harness.splice("comparison", table)
-    print(table)
 
 
-def figures() -> list[tuple[str, str, str]]:
+def measure_apart(case: str) -> list[dict[str, Any]]:
     """Return what is compared, our figure and the peers'."""
+    own, peer = RUN(CASES[case])
+    return [{"": case, "robustreg": own, "peer": peer}]
+
+
+def checks() -> tuple[str, str]:
+    """Return how many checks of an estimator fail."""
+    return beside(failed_checks, RobustRegressor(), HUBER)
+
+
+def offset() -> tuple[str, str]:
+    """Return how far coefficients move with an offset of the columns."""
+    return beside(partial(change, offset=1000), RobustRegressor(), HUBER)
+
+
+def unit() -> tuple[str, str]:
+    """Return how far coefficients move with the unit of y."""
+    return beside(partial(change, unit=1e-9), L1Regressor(), MEDIAN)
+
+
+def scale() -> tuple[str, str]:
+    """Return the scales of Gaussian residuals."""
+    return beside(gaussian_scale, RobustRegressor(), HUBER)
+
+
+def rlm_difference() -> tuple[str, str]:
+    """Return how far our fit is from statsmodels'."""
+    return named(RobustRegressor(), f"{difference_from_rlm():.2g}"), ""
+
+
+def median_times(n: int) -> tuple[str, str]:
+    """Return the times of median regressions of 10 columns."""
+    return times(n, 10, [L1Regressor()], [MEDIAN], {"statsmodels `QuantReg`": quantreg})
+
+
+def huber_times(n: int, p: int) -> tuple[str, str]:
+    """Return the times of fits with Huber's loss."""
+    ours = [SmoothL1Regressor(), RobustRegressor()]
+    return times(n, p, ours, [HUBER, Ridge()], {"`RLM`": rlm})
+
+
+CASES: dict[str, Callable[[], tuple[str, str]]] = {
+    "checks of `check_estimator` that fail": checks,
+    "coefficients move if every column grows by 1000": offset,
+    "coefficients move if y is in units of 1e-9": unit,
+    "`scale_` of Gaussian errors with standard deviation 1": scale,
+    "difference from `RLM` (Huber, MAD, tight tolerance)": rlm_difference,
+    "median, 500 x 10, seconds": partial(median_times, 500),
+    "median, 10,000 x 10, seconds": partial(median_times, 10_000),
+    "Huber, 500 x 10, seconds": partial(huber_times, 500, 10),
+    "Huber, 200,000 x 50, seconds": partial(huber_times, 200_000, 50),
+}
+
+
+def beside(
+    figure: Callable[[Any], str], own: BaseEstimator, peer: BaseEstimator
+) -> tuple[str, str]:
+    """Return our figure and a peer's."""
     warnings.simplefilter("ignore")
-    robust, l1 = RobustRegressor(), L1Regressor()
-    rows = [
-        (
-            "checks of `check_estimator` that fail",
-            named(robust, failed_checks(robust)),
-            named(HUBER, failed_checks(HUBER)),
-        ),
-        (
-            "coefficients move if every column grows by 1000",
-            named(robust, change(robust, offset=1000)),
-            named(HUBER, change(HUBER, offset=1000)),
-        ),
-        (
-            "coefficients move if y is in units of 1e-9",
-            named(l1, change(l1, unit=1e-9)),
-            named(MEDIAN, change(MEDIAN, unit=1e-9)),
-        ),
-        (
-            "`scale_` of Gaussian errors with standard deviation 1",
-            named(robust, f"{gaussian_scale(robust):.2g}"),
-            named(HUBER, f"{gaussian_scale(HUBER):.2g}"),
-        ),
-        (
-            "difference from `RLM` (Huber, MAD, tight tolerance)",
-            named(robust, f"{difference_from_rlm():.2g}"),
-            "",
-        ),
-    ]
-    medians = {"statsmodels `QuantReg`": quantreg}
-    for n in (500, 10_000):
-        rows.append(times(f"median, {n:,} x 10", n, 10, [l1], [MEDIAN], medians))
-    smooth = [SmoothL1Regressor(), robust]
-    for n, p in ((500, 10), (200_000, 50)):
-        what = f"Huber, {n:,} x {p}"
-        rows.append(times(what, n, p, smooth, [HUBER, Ridge()], {"`RLM`": rlm}))
-    return rows
+    return named(own, figure(own)), named(peer, figure(peer))
 
 
 def named(model: BaseEstimator, figure: str) -> str:
@@ -124,11 +132,11 @@ def change(model: BaseEstimator, offset: float = 0.0, unit: float = 1.0) -> str:
     return f"{far:.2g}{', no warning' if silent else ''}"
 
 
-def gaussian_scale(model: BaseEstimator) -> float:
+def gaussian_scale(model: BaseEstimator) -> str:
     """Return the scale of clean Gaussian residuals of standard deviation 1."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50_000, 2))
-    return float(model.fit(X, X @ [1.0, 2.0] + rng.normal(size=len(X))).scale_)
+    return f"{model.fit(X, X @ [1.0, 2.0] + rng.normal(size=len(X))).scale_:.2g}"
 
 
 def difference_from_rlm() -> float:
@@ -142,24 +150,24 @@ def difference_from_rlm() -> float:
 
 
 def times(
-    what: str,
     n: int,
     p: int,
     ours: list[BaseEstimator],
     peers: list[BaseEstimator],
     others: dict[str, Callable[[Array, Array], Any]],
-) -> tuple[str, str, str]:
-    """Return a row of the shortest times of three, in seconds."""
+) -> tuple[str, str]:
+    """Return the shortest times of three, in seconds."""
+    warnings.simplefilter("ignore")
     X, y = data(n, p)
     own = [named(model, seconds(model.fit, X, y)) for model in ours]
     peer = [named(model, seconds(model.fit, X, y)) for model in peers]
     peer += [f"{name} {seconds(fit, X, y)}" for name, fit in others.items()]
-    return f"{what}, seconds", ", ".join(own), ", ".join(peer)
+    return ", ".join(own), ", ".join(peer)
 
 
 def seconds(fit: Callable[[Array, Array], Any], X: Array, y: Array) -> str:
     """Return the shortest time of some fits, the processor's."""
-    return f"{min(harness.seconds(lambda: fit(X, y))[0] for _ in range(RUNS)):.2g}"
+    return f"{min(timing.seconds(lambda: fit(X, y))[0] for _ in range(RUNS)):.2g}"
 
 
 def quantreg(X: Array, y: Array) -> None:
@@ -172,5 +180,9 @@ def rlm(X: Array, y: Array) -> None:
     sm.RLM(y, sm.add_constant(X), M=sm.robust.norms.HuberT(1.345)).fit()
 
 
+BENCHMARK = harness.Benchmark(
+    __file__, list(CASES), measure_apart, assemble, peers=["statsmodels"]
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

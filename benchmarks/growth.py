@@ -1,24 +1,21 @@
 """Time against the number of rows and of columns, drawn, with the exponents.
 
-::
-
-    python benchmarks/growth.py             # all, up to 10,000,000 rows
-    python benchmarks/growth.py --draw      # the picture from the data again
-
-A contender that takes too long, or would not fit in memory, is left out from there on.
+A case is a contender, with more and more rows or columns. Where it takes too long or
+would not fit in memory its line ends.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import os
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import harness
 import numpy as np
+import timing
 from problems import Array, dense
 from sklearn.linear_model import HuberRegressor, QuantileRegressor, Ridge
 
@@ -37,20 +34,10 @@ COPIES = 4
 LARGE = {"rows": 10**5, "columns": 50}
 
 
-def main() -> None:
-    """Measure, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draw", action="store_true", help="only draw")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a point")
-    options = parser.parse_args()
-    if not options.draw:
-        rows = sweep("rows", [(n, COLUMNS) for n in ROWS], options.limit)
-        rows += sweep("columns", [(WIDE_ROWS, p) for p in WIDTHS], options.limit)
-        harness.write_csv("growth.csv", rows)
-    rows = read()
-    table = exponents(rows)
-    harness.write("growth.md", f"{harness.machine()}.\n\n{harness.markdown(table)}")
-    print(harness.markdown(table))
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table and draw."""
+    rows = harness.table_rows(records)
+    harness.write("growth.md", f"{head}\n{harness.markdown(exponents(rows))}")
     draw(rows)
 
 
@@ -75,7 +62,12 @@ def contender(name: str, X: Array, y: Array) -> Callable[[], Any]:
 
 OURS = ("smooth_l1", "l1", "RobustRegressor")
 NAMES = (*OURS, "Ridge", "HuberRegressor", "QuantileRegressor")
-STATSMODELS = ("statsmodels RLM", "statsmodels QuantReg")
+NAMES += ("statsmodels RLM", "statsmodels QuantReg")
+SWEEPS = {
+    "rows": [(n, COLUMNS) for n in ROWS],
+    "columns": [(WIDE_ROWS, p) for p in WIDTHS],
+}
+CASES = {f"{varied}: {name}": (varied, name) for varied in SWEEPS for name in NAMES}
 
 
 def rlm(X: Array, y: Array) -> None:
@@ -92,35 +84,23 @@ def quantreg(X: Array, y: Array) -> None:
     sm.QuantReg(y, sm.add_constant(X)).fit(q=0.5)
 
 
-def sweep(
-    varied: str, sizes: list[tuple[int, int]], limit: float
-) -> list[dict[str, Any]]:
-    """Return the times of all contenders at all sizes, while they stay in the limit."""
-    run, rows = harness.Limited(limit), []
-    names = list(NAMES)
-    if harness.installed("statsmodels") is None:
-        print("statsmodels is missing: pip install statsmodels")
-    else:
-        names += STATSMODELS
-    for n, p in sizes:
-        if COPIES * 8 * n * p > memory():
-            print(f"{n} x {p} would not fit in memory")
-            break
-        for name in tuple(names):
-            # Data stay in the process, which is new after one that took too long.
+def sweep(case: str) -> list[dict[str, Any]]:
+    """Return the times of a contender at all sizes, while they stay in the limit."""
+    varied, name = CASES[case]
+    rows: list[dict[str, Any]] = []
+    with closing(timing.Limited(LIMIT)) as run:
+        for n, p in SWEEPS[varied]:
+            if COPIES * 8 * n * p > memory():
+                print(f"  {n} x {p} would not fit in memory")
+                break
             run.patiently(make_data, n, p)
             try:
                 time = run(measure, name, n, p)
-            except TimeoutError:
-                names.remove(name)
-                print(f"{name} is left out from {n} x {p} on: over {limit:g} s")
-                continue
-            rows.append(
-                {"varied": varied, "rows": n, "columns": p}
-                | {"contender": name, "seconds": time}
-            )
-            print(f"{n:>10} x {p:<5} {name:24} {time:.4g} s", flush=True)
-    run.close()
+            except TimeoutError as error:
+                print(f"  left out from {n} x {p} on: {error}")
+                break
+            row = {"varied": varied, "rows": n, "columns": p}
+            rows.append(row | {"contender": name, "seconds": time})
     return rows
 
 
@@ -142,18 +122,8 @@ def measure(name: str, n: int, p: int) -> float:
     if n * p <= 10**6:
         fit()  # what only a first call does
     while len(times) < REPEATS and sum(times) < BUDGET:
-        times.append(harness.seconds(fit)[0])
+        times.append(timing.seconds(fit)[0])
     return float(np.median(times))
-
-
-def read() -> list[dict[str, Any]]:
-    """Return the data that was written."""
-    with (harness.RESULTS / "growth.csv").open(encoding="utf-8") as file:
-        rows: list[dict[str, Any]] = list(csv.DictReader(file))
-    for row in rows:
-        row["rows"], row["columns"] = int(row["rows"]), int(row["columns"])
-        row["seconds"] = float(row["seconds"])
-    return rows
 
 
 def line(rows: list[dict[str, Any]], varied: str, name: str) -> tuple[Array, Array]:
@@ -178,7 +148,8 @@ def exponents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             entry[f"its seconds, most {varied}"] = (
                 float(time[-1]) if time.size else np.nan
             )
-        table.append(entry)
+        own = [row for row in rows if row["contender"] == name]
+        table.append(entry | {"measured at": harness.marks(own)})
     return table
 
 
@@ -205,5 +176,9 @@ def draw(rows: list[dict[str, Any]]) -> None:
     drawing.save(figure, "growth.png")
 
 
+BENCHMARK = harness.Benchmark(
+    __file__, list(CASES), sweep, assemble, peers=["statsmodels"]
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,91 +1,299 @@
-"""What the benchmarks share: one thread, a clock, a time limit, tables and files."""
+"""What the benchmarks share: cases, the files of what they measured, tables.
+
+A benchmark is a program with named cases::
+
+    python benchmarks/targets.py                # cases that are stale or not measured
+    python benchmarks/targets.py --only tiny    # some again, by names or parts of them
+    python benchmarks/targets.py --all          # all again
+    python benchmarks/targets.py --tables       # none: tables and pictures only
+
+Each case is kept in a file of its own as soon as it is measured, whole or not at all. A
+case is stale if the package has changed since, or its program with what that imports
+from beside it: their text is compared by a hash, whether it is committed or not. It is
+stale, too, if a peer that was missing has been installed.
+"""
 
 from __future__ import annotations
 
+import argparse
+import ast
 import csv
-import multiprocessing
-import os
+import hashlib
+import io
+import json
 import platform
-import time
-from collections.abc import Callable, Iterable, Sequence
+import re
+import subprocess
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from robustreg import __version__
+import robustreg
 
-RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[1] / "README.md"
-THREADS = (
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "RAYON_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-PACKAGES = ("numpy", "scipy", "scikit-learn")
+Row = dict[str, Any]
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+README = HERE.parent / "README.md"
+PACKAGE = Path(robustreg.__file__).parent
+PACKAGES = ("robustreg", "numpy", "scipy", "scikit-learn")
+# So many cases are named one by one where they are not measured.
+NAMED = 12
 
 
-def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Return how long a call took, and what it returned.
+@dataclass(frozen=True)
+class Record:
+    """What a case measured, and where; without a commit, before these were recorded."""
 
-    The processor's time: with one thread the same as the wall clock's on an idle
-    machine, and all but the same on a busy one.
+    case: str
+    commit: str | None
+    date: str | None
+    machine: str
+    versions: dict[str, str | None]
+    sources: str
+    rows: list[Row]
+    stale: bool
+
+    @property
+    def mark(self) -> str:
+        """Where the case was measured, for a cell of a table."""
+        return (self.commit or "unrecorded") + (", stale" if self.stale else "")
+
+    @property
+    def origin(self) -> str:
+        """Where and with what the case was measured, in words."""
+        when = f"at {self.commit} on {self.date}"
+        if self.commit is None:
+            when = "before commits were recorded"
+        return f"measured {when}: {setting(self.versions, self.machine)}"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A program: its cases, how to measure one of them, what to write of all.
+
+    ``assemble`` is given what the tables start with, and the records. ``peers`` are
+    packages whose versions are kept beside those of everybody.
     """
-    start = time.process_time()
-    result = function()
-    return time.process_time() - start, result
 
+    program: str
+    cases: Sequence[str]
+    measure: Callable[[str], list[Row]]
+    assemble: Callable[[str, list[Record]], None]
+    peers: Iterable[str] = ()
 
-class Limited:
-    """Calls in a process of its own that is ended when a call takes too long.
-
-    The process has one thread for everybody, or as many as each library likes: they
-    read the variables once, when they are imported.
-    """
-
-    def __init__(self, limit: float, one_thread: bool = True) -> None:
-        self.limit = limit
-        self._one_thread = one_thread
-        self._context = multiprocessing.get_context("spawn")
-        self._pool: Any = None
-
-    def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return ``function(*arguments)``; raise TimeoutError past the limit."""
+    def main(self, arguments: Sequence[str] | None = None) -> int:
+        """Measure what is asked for, write the tables, return the exit status."""
+        names = self.asked(arguments)
+        for peer in self.peers:
+            if not installed(peer):
+                print(f"{peer} is missing: {how_to_install(peer)}")
+        origin = self.origin() if names else {}
+        status = 0
         try:
-            return self._start(function, arguments).get(self.limit)
-        except multiprocessing.TimeoutError:
-            self.close()
-            raise TimeoutError(f"more than {self.limit:g} s") from None
+            for number, case in enumerate(names, 1):
+                print(f"{case} ({number} of {len(names)})", flush=True)
+                if not self.keep(case, origin):
+                    status = 1
+        except KeyboardInterrupt:
+            print("Stopped. The cases that were measured are kept.")
+            status = 130
+        self.write_tables()
+        return status
 
-    def patiently(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return ``function(*arguments)``, however long it takes."""
-        return self._start(function, arguments).get()
+    def asked(self, arguments: Sequence[str] | None) -> list[str]:
+        """Return the cases that the command line asks for."""
+        parser = argparse.ArgumentParser(
+            description="Measure the cases that are stale or were never measured, "
+            "and write tables and pictures."
+        )
+        choice = parser.add_mutually_exclusive_group()
+        choice.add_argument("--stale", action="store_true", help="as without options")
+        choice.add_argument("--all", action="store_true", help="measure all cases")
+        choice.add_argument("--tables", action="store_true", help="measure nothing")
+        only = "measure cases with these names, or with these in their names"
+        choice.add_argument("--only", nargs="+", metavar="NAME", help=only)
+        options = parser.parse_args(arguments)
+        wanted: set[str] = set(self.cases if options.all else ())
+        for name in options.only or ():
+            found = self.named(name)
+            if not found:
+                parser.error(
+                    f"--only must be names of cases, or parts of them: "
+                    f"{'; '.join(self.cases)}. Got {name!r}."
+                )
+            wanted.update(found)
+        if not (options.all or options.tables or options.only):
+            fresh = {record.case for record in self.records() if not record.stale}
+            wanted = set(self.cases) - fresh
+        return [case for case in self.cases if case in wanted]
 
-    def _start(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Start a call, in a new process if there is none."""
-        if self._pool is None:
-            for name in THREADS:
-                os.environ.pop(name, None)
-                if self._one_thread:
-                    os.environ[name] = "1"
-            self._pool = self._context.Pool(1)
-        return self._pool.apply_async(function, arguments)
+    def named(self, name: str) -> list[str]:
+        """Return the case of a name; if there is none, those with it in their names."""
+        return [name] if name in self.cases else [c for c in self.cases if name in c]
 
-    def close(self) -> None:
-        """End the process."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
-            self._pool = None
+    def origin(self) -> dict[str, Any]:
+        """Return what is kept of the code, the day and the machine."""
+        return {
+            "commit": commit(Path(self.program)),
+            "date": date.today().isoformat(),
+            "machine": processor(),
+            "versions": versions(self.peers),
+            "sources": sources(Path(self.program)),
+        }
+
+    def keep(self, case: str, origin: dict[str, Any]) -> bool:
+        """Measure a case and keep it; return False, and say why, if that failed."""
+        try:
+            rows = self.measure(case)
+        except ModuleNotFoundError as error:
+            print(f"  not measured here: {error}")
+            return True
+        except Exception:
+            traceback.print_exc()
+            return False
+        if sources(Path(self.program)) != origin["sources"]:
+            print("  not kept: package or program changed meanwhile. Start again.")
+            return False
+        for row in rows:
+            print("  " + ", ".join(filter(None, map(shown, row.values()))), flush=True)
+        write(self.file(case), as_json({"case": case} | origin | {"rows": rows}))
+        return True
+
+    def file(self, case: str) -> Path:
+        """Return where a case is kept."""
+        name = re.sub(r"[^\w.=-]+", "-", case).strip("-")
+        return RESULTS / Path(self.program).stem / f"{name}.json"
+
+    def records(self) -> list[Record]:
+        """Return what is kept, in the order of the cases."""
+        now = sources(Path(self.program))
+        files = [self.file(case) for case in self.cases]
+        return [read(file, now) for file in files if file.exists()]
+
+    def write_tables(self) -> None:
+        """Write the tables and pictures of what is kept."""
+        records = self.records()
+        if records:
+            self.assemble(self.head(records), records)
+        else:
+            print("No case is measured, so that there are no tables.")
+
+    def head(self, records: Sequence[Record]) -> str:
+        """Return what a table starts with: what was measured where, what is stale."""
+        origins = [record.origin for record in records]
+        lines = [
+            f"{origins.count(origin)} of {len(self.cases)} cases {origin}."
+            for origin in dict.fromkeys(origins)
+        ]
+        program = Path(self.program).name
+        if stale := sum(record.stale for record in records):
+            lines.append(
+                f"{stale} of {len(self.cases)} cases are *stale*, as their rows say: "
+                "the code has changed since, or a peer has been installed. "
+                f"`python benchmarks/{program}` measures them."
+            )
+        kept = {record.case for record in records}
+        if left := [case for case in self.cases if case not in kept]:
+            names = "; ".join(left) if len(left) <= NAMED else len(left)
+            lines.append(f"Not measured yet: {names}.")
+        return "".join(f"- {line}\n" for line in lines)
+
+
+def read(file: Path, now: str) -> Record:
+    """Return the record in a file; it is stale unless the sources are those of now."""
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        missed = [name for name, found in kept["versions"].items() if found is None]
+        stale = kept["sources"] != now or any(map(installed, missed))
+        return Record(**kept, stale=stale)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            f"{file} must be the record of a case ({type(error).__name__}: {error}). "
+            "Delete it, and the case is measured again."
+        ) from error
+
+
+def sources(program: Path) -> str:
+    """Return a hash of the package and of a program with what it imports."""
+    digest = hashlib.sha256()
+    for folder, files in (
+        (PACKAGE, PACKAGE.rglob("*.py")),
+        (program.parent, needed(program)),
+    ):
+        for file in sorted(files):
+            name = file.relative_to(folder).as_posix()
+            digest.update(f"{name}\0{file.read_text(encoding='utf-8')}\0".encode())
+    return digest.hexdigest()
+
+
+def needed(program: Path) -> set[Path]:
+    """Return a program, what it imports from beside it as it starts, and what R runs.
+
+    This file measures nothing; what makes tables and pictures only is imported later.
+    """
+    found: set[Path] = set()
+    left = [program]
+    while left:
+        file = left.pop()
+        if file in found or file.name == Path(__file__).name or not file.exists():
+            continue
+        text = file.read_text(encoding="utf-8")
+        found |= {file, *(r for r in file.parent.glob("*.R") if r.name in text)}
+        left += [file.with_name(f"{name}.py") for name in imported(text)]
+    return found
+
+
+def imported(text: str) -> Iterator[str]:
+    """Yield the modules that a program imports as it starts."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def commit(program: Path) -> str:
+    """Return the commit of the code, and whether the code is another by now."""
+    folder = program.parent
+    code = (str(PACKAGE), str(folder / "*.py"), str(folder / "*.R"))
+    try:
+        head = git(folder, "rev-parse", "--short", "HEAD")
+        changed = git(folder, "status", "--porcelain", "--", *code)
+    except (OSError, subprocess.CalledProcessError):
+        return "an unknown commit"
+    return f"{head} with changes" if changed else head
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Return what git says."""
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def versions(peers: Iterable[str] = ()) -> dict[str, str | None]:
+    """Return the versions of everybody, None of who is missing."""
+    found = {name: installed(name) for name in (*PACKAGES, *peers)}
+    return {"Python": platform.python_version(), **found}
+
+
+def setting(versions: dict[str, str | None], machine: str) -> str:
+    """Return versions and a machine in a line."""
+    found = [f"{name} {number}" for name, number in versions.items() if number]
+    absent = [name for name, number in versions.items() if number is None]
+    without = [f"without {', '.join(absent)}"] if absent else []
+    return "; ".join([", ".join([*found, machine]), *without])
 
 
 def machine() -> str:
-    """Return what the figures were made on, in a line."""
-    found = ", ".join(f"{name} {installed(name)}" for name in PACKAGES)
-    python = platform.python_version()
-    return f"robustreg {__version__}, Python {python}, {found}, {processor()}"
+    """Return what figures are made with, in a line."""
+    return setting(versions(), processor())
 
 
 def processor() -> str:
@@ -96,15 +304,40 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+@lru_cache
 def installed(package: str) -> str | None:
-    """Return a package's version, None if it is absent."""
+    """Return the version of a package, of R's after "R: ", None if it is missing."""
+    if package == "robustreg":
+        return robustreg.__version__  # imported above, perhaps without being installed
     try:
-        return version(package)
-    except PackageNotFoundError:
+        if not package.startswith("R: "):
+            return version(package)
+        question = f"cat(as.character(packageVersion('{package[3:]}')))"
+        command = ["Rscript", "-e", question]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout
+    except (PackageNotFoundError, OSError, subprocess.CalledProcessError):
         return None
 
 
-def markdown(rows: Sequence[dict[str, Any]]) -> str:
+def how_to_install(package: str) -> str:
+    """Return how to install a package."""
+    if package.startswith("R: "):
+        return f"install R, and in it install.packages('{package[3:]}')"
+    return f"pip install {package}"
+
+
+def table_rows(records: Iterable[Record]) -> list[Row]:
+    """Return the rows of records, each with where it was measured."""
+    return [row | {"measured at": r.mark} for r in records for row in r.rows]
+
+
+def marks(rows: Iterable[Row]) -> str:
+    """Return where the rows behind one row of a table were measured."""
+    return "; ".join(dict.fromkeys(row["measured at"] for row in rows))
+
+
+def markdown(rows: Sequence[Row]) -> str:
     """Return rows as a table in Markdown."""
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns), *([r[c] for c in columns] for r in rows)]
@@ -118,10 +351,22 @@ def shown(cell: Any) -> str:
     return "" if cell is None else str(cell).replace("|", "\\|")
 
 
-def write(name: str, text: str) -> None:
-    """Write a file among the results."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / name).write_text(text, encoding="utf-8")
+def as_json(record: dict[str, Any]) -> str:
+    """Return a record as text, with each row of figures on a line."""
+    fields = [f'"{k}": {json.dumps(v)}' for k, v in record.items() if k != "rows"]
+    # Figures of NumPy's are numbers to JSON once they are Python's.
+    rows = [json.dumps(row, default=lambda x: x.item()) for row in record["rows"]]
+    between = ",\n  "
+    return f'{{\n {", ".join(fields)},\n "rows": [\n  {between.join(rows)}\n ]\n}}\n'
+
+
+def write(name: str | Path, text: str) -> None:
+    """Write a file among the results, whole or not at all."""
+    file = RESULTS / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
 
 
 def splice(name: str, text: str) -> None:
@@ -130,20 +375,17 @@ def splice(name: str, text: str) -> None:
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
     before, _, rest = page.partition(begin)
     _, _, after = rest.partition(end)
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    write(README, f"{before}{begin}\n{text}\n{end}{after}")
 
 
-def write_csv(name: str, rows: Iterable[dict[str, Any]]) -> None:
+def write_csv(name: str, rows: Sequence[Row]) -> None:
     """Write rows as a file of comma-separated values among the results."""
-    rows = list(rows)
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / name).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {
-                k: f"{v:.6g}" if isinstance(v, float) else shown(v)
-                for k, v in row.items()
-            }
-            for row in rows
-        )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        cells = {
+            k: f"{v:.6g}" if isinstance(v, float) else shown(v) for k, v in row.items()
+        }
+        writer.writerow(cells)
+    write(name, text.getvalue())

@@ -1,13 +1,5 @@
 """Do nominal 95 % intervals hold the true coefficients in 95 % of all samples?
 
-::
-
-    python benchmarks/interval_coverage.py            # all, about a quarter hour
-    python benchmarks/interval_coverage.py --only l1 --repetitions 2000   # one loss
-    python benchmarks/interval_coverage.py --types bootstrap --repetitions 100
-
-What is not measured anew stays as it was.
-
 Samples of 300 rows and 4 columns with an intercept. Errors are Gaussian or from a t
 distribution with 3 degrees of freedom, moved until their quantile is 0. Their scale
 is 1, or grows in a line with the first column, or is least in its middle.
@@ -15,14 +7,14 @@ is 1, or grows in a line with the first column, or is least in its middle.
 
 from __future__ import annotations
 
-import argparse
-import csv
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import harness
 import numpy as np
+import timing
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 from sklearn.base import BaseEstimator
@@ -42,7 +34,7 @@ SCALES: dict[str, Callable[[Array], Array]] = {
 }
 # Equal errors for all; otherwise for what claims to hold there.
 SAME = ("H1", "XtX", "iid", "kernel-iid")
-ANY = ("avar1", "HC1", "HC3", "nid", "ker", "powell")
+ANY = ("avar1", "HC1", "HC3", "nid", "ker", "powell", "bootstrap")
 CLAIMS = {"equal": (*SAME, *ANY), "linear": ANY, "curved": tuple(set(ANY) - {"nid"})}
 SMOOTH, JUMPING = ("H1", "HC1", "HC3"), ("HC1",)
 KINKED = ("iid", "nid", "ker", "powell", "kernel-iid")
@@ -50,63 +42,35 @@ KINKED = ("iid", "nid", "ker", "powell", "kernel-iid")
 LEFT_OUT = ("huber",)
 MM = "MM"
 RESAMPLES = 199
-LIMIT = 6 * 3600.0
+SAMPLES, MORE_SAMPLES, BOOTSTRAPPED = 400, 1500, 100
+# A process for all; seconds for one kind of errors.
+RUN = timing.Limited(3600.0)
 
 
-def main() -> None:
+def measure_apart(case: str) -> list[dict[str, Any]]:
+    """Return the rows of a case, for each kind of errors."""
+    loss, types, repetitions = CASES[case]
+    return [
+        row
+        for error in ERRORS
+        for scale in SCALES
+        for row in RUN(coverages, loss, error, scale, types, repetitions)
+    ]
+
+
+def assemble(head: str, records: list[harness.Record]) -> None:
     """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", help="losses")
-    parser.add_argument("--repetitions", type=int, default=400)
-    parser.add_argument("--types", nargs="*", help="covariances; all but bootstrap")
-    given = parser.parse_args()
-    losses = given.only or every_loss()
-    run, rows = harness.Limited(LIMIT), []
-    for loss in losses:
-        for error in ERRORS:
-            for scale in SCALES:
-                cell = (loss, error, scale, given.repetitions, given.types)
-                rows += run(coverages, *cell)
-                print(*[list(row.values()) for row in rows[-1:]], flush=True)
-    run.close()
-    rows = with_others(rows)
-    harness.write_csv("coverage.csv", rows)
-    harness.write("coverage.md", summary(rows))
-    print(summary(rows))
-
-
-def every_loss() -> list[str]:
-    """Return all losses that are looked at, in the order of the table."""
-    return [*(name for name in LOSSES if name not in LEFT_OUT), MM]
-
-
-def with_others(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows in order, with those of the last run that were not made anew."""
-    done = {(row["loss"], row["cov_type"]) for row in rows}
-    last = harness.RESULTS / "coverage.csv"
-    if last.exists():
-        with last.open(newline="", encoding="utf-8") as file:
-            rows = rows + [
-                row
-                for row in csv.DictReader(file)
-                if (row["loss"], row["cov_type"]) not in done
-            ]
-    losses, types = every_loss(), [*SMOOTH, *KINKED, "avar1", "bootstrap"]
-    return sorted(
-        rows,
-        key=lambda row: (losses.index(row["loss"]), types.index(row["cov_type"])),
-    )
+    rows = harness.table_rows(records)
+    harness.write("coverage.md", f"{head}\n{summary(rows)}")
 
 
 def coverages(
-    loss: str, error: str, scale: str, repetitions: int, only: list[str] | None
+    loss: str, error: str, scale: str, types: tuple[str, ...], repetitions: int
 ) -> list[dict[str, Any]]:
     """Return a row for each covariance: how often its intervals held."""
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(0)
-    types = [name for name in types_of(loss) if name in CLAIMS[scale]]
-    if only is not None:
-        types = [name for name in [*types, "bootstrap"] if name in only]
+    types = tuple(name for name in types if name in CLAIMS[scale])
     held: dict[str, list[Array]] = {name: [] for name in types}
     width: dict[str, list[Array]] = {name: [] for name in types}
     quantile = 0.75 if loss == "quantile" else 0.5
@@ -147,11 +111,22 @@ def model_of(loss: str, quantile: float) -> BaseEstimator:
 def types_of(loss: str) -> tuple[str, ...]:
     """Return the covariances of a loss that are looked at."""
     if loss == MM:
-        return ("avar1", "HC1")
+        return ("HC1", "avar1")
     facts = make_loss(loss, None).facts
     if facts.piecewise_linear:
         return KINKED
     return JUMPING if loss == "talwar" else SMOOTH
+
+
+def cases() -> Iterator[tuple[str, tuple[str, tuple[str, ...], int]]]:
+    """Yield the cases: a loss, covariances, how many samples."""
+    for loss in [*(name for name in LOSSES if name not in LEFT_OUT), MM]:
+        yield loss, (loss, types_of(loss), MORE_SAMPLES if loss == "l1" else SAMPLES)
+        if loss in ("l1", "smooth_l1"):
+            yield f"{loss}, bootstrap", (loss, ("bootstrap",), BOOTSTRAPPED)
+
+
+CASES = dict(cases())
 
 
 def scale_of(loss: str) -> float | str:
@@ -174,31 +149,28 @@ def draw(
 
 def summary(rows: list[dict[str, Any]]) -> str:
     """Return the table: a line for each loss and covariance, a column for each data."""
+    places = [f"{error}, {scale}" for error in ERRORS for scale in SCALES]
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         key = (row["loss"], row["cov_type"])
         start = {"loss": key[0], "cov_type": key[1], "samples": row["repetitions"]}
+        start |= dict.fromkeys(places, "") | {"measured at": row["measured at"]}
         line = lines.setdefault(key, start)
         place = f"{row['errors']}, {row['scale']}"
-        mean, lowest = float(row["mean"]), float(row["lowest"])
-        line[place] = f"{100 * mean:.1f} ({100 * lowest:.1f})"
-    places = [f"{error}, {scale}" for error in ERRORS for scale in SCALES]
-    full = [
-        {**{p: "" for p in ("loss", "cov_type", "samples", *places)}, **line}
-        for line in lines.values()
-    ]
-    inside = sum(0.93 <= float(row["mean"]) <= 0.97 for row in rows)
+        line[place] = f"{100 * row['mean']:.1f} ({100 * row['lowest']:.1f})"
+    inside = sum(0.93 <= row["mean"] <= 0.97 for row in rows)
     return "\n".join(
         [
-            f"{harness.machine()}.\n",
             "Percent of samples whose intervals hold the truth: the mean of the five "
             "coefficients, and in brackets the lowest of them, whose own standard "
             "error is 1.1 with 400 samples and 2.2 with 100. "
             f"{inside} of {len(rows)} means lie between 93 and 97.\n",
-            harness.markdown(full),
+            harness.markdown(list(lines.values())),
         ]
     )
 
 
+BENCHMARK = harness.Benchmark(__file__, list(CASES), measure_apart, assemble)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,32 +1,26 @@
 """Data set x problem x solver: the gap of the objective beside the time.
 
-::
-
-    python benchmarks/peers.py                  # all, and the picture
-    python benchmarks/peers.py median           # some problems, by how they begin
-    python benchmarks/peers.py --draw           # the picture from the data again
-
 Every solver runs with a few tolerances, so that gap against time makes a line. A gap is
-relative, from our certified optimum. Peers that are not installed are named.
+relative, from our certified optimum. A case is a problem on a data set, of all solvers.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import csv
 import math
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import harness
 import numpy as np
+import timing
 from problems import Array, Problem, dense, few_coefficients, one_hot
 from sklearn.datasets import load_diabetes
-from solvers import SOLVERS, missing, present
+from solvers import SOLVERS
 
 from robustreg import RobustRegressor
 
@@ -67,24 +61,11 @@ PROBLEMS = {
 }
 
 
-def main() -> None:
-    """Measure, write and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problems", nargs="*", help=f"of {', '.join(PROBLEMS)}")
-    parser.add_argument("--draw", action="store_true", help="only draw")
-    options = parser.parse_args()
-    names = [p for p in PROBLEMS if p.startswith(tuple(options.problems or [""]))]
-    for line in missing():
-        print(line)
-    if not options.draw:
-        rows = measure_all(names)
-        if names == list(PROBLEMS):
-            harness.write_csv("peers.csv", rows)
-            absent = "".join(f"- {line}\n" for line in missing())
-            text = f"{harness.machine()}.\n\n{harness.markdown(table(rows))}"
-            harness.write("peers.md", text + (f"\n{absent}" if absent else ""))
-    if names == list(PROBLEMS):
-        draw()
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table and draw."""
+    rows = harness.table_rows(records)
+    harness.write("peers.md", f"{head}\n{harness.markdown(table(rows))}")
+    draw([row for row in rows if row["data"] == DRAWN])
 
 
 def asked(data: str, problem: Problem) -> bool:
@@ -94,45 +75,49 @@ def asked(data: str, problem: Problem) -> bool:
     return data != WIDE or problem.penalty is not None
 
 
-def measure_all(names: list[str]) -> list[dict[str, Any]]:
-    """Return a row for each data set, problem, solver and tolerance."""
+CASES = {
+    f"{data}: {name}": (data, name)
+    for data in DATA
+    for name, problem in PROBLEMS.items()
+    if asked(data, problem)
+}
+
+
+def measure_solvers(case: str) -> list[dict[str, Any]]:
+    """Return a row for each solver of a problem on some data and each tolerance."""
+    data, name = CASES[case]
+    mad = name.endswith("MAD")
+    with closing(timing.Limited(REFERENCE_LIMIT)) as reference:
+        try:
+            known = reference(find_optimum, data, name)
+        except TimeoutError:
+            known = math.nan, 1.0
     rows = []
-    for data in DATA:
-        run = harness.Limited(LIMIT)
-        for name in names:
-            if asked(data, PROBLEMS[name]):
-                rows += measure_solvers(run, data, name)
-        run.close()
+    with closing(timing.Limited(LIMIT)) as run:
+        for solver, entry in SOLVERS.items():
+            suits = entry.suits(PROBLEMS[name], mad, data == SPARSE)
+            if suits and harness.installed(entry.package):
+                rows += measure_tolerances(run, data, name, solver, *known)
     return rows
 
 
-def measure_solvers(run: Any, data: str, name: str) -> list[dict[str, Any]]:
-    """Return the rows of all solvers of a problem on some data."""
-    mad, rows = name.endswith("MAD"), []
-    reference = harness.Limited(REFERENCE_LIMIT)
-    try:
-        optimum, scale = reference(find_optimum, data, name)
-    except TimeoutError:
-        optimum, scale = math.nan, 1.0
-    reference.close()
-    for solver, entry in SOLVERS.items():
-        if not present(entry.package):
-            continue
-        if not entry.suits(PROBLEMS[name], mad, data == SPARSE):
-            continue
-        for tol in TOLERANCES if entry.tolerant else TOLERANCES[-1:]:
-            row = {"data": data, "problem": name, "solver": solver, "tol": tol}
-            row |= {"seconds": math.nan, "gap": math.nan, "note": ""}
-            # Data stay in the process, which is new after one that took too long.
-            run.patiently(make_data, data)
-            try:
-                row |= run(measure, data, name, solver, tol, optimum, scale)
-            except TimeoutError as error:
-                row["note"] = str(error)
-            rows.append(row)
-            print(", ".join(harness.shown(v) for v in row.values()), flush=True)
-            if row["note"]:
-                break
+def measure_tolerances(
+    run: Any, data: str, name: str, solver: str, optimum: float, scale: float
+) -> list[dict[str, Any]]:
+    """Return a row for each tolerance of a solver, until one fails."""
+    rows = []
+    for tol in TOLERANCES if SOLVERS[solver].tolerant else TOLERANCES[-1:]:
+        row = {"data": data, "problem": name, "solver": solver, "tol": tol}
+        row |= {"seconds": math.nan, "gap": math.nan, "note": ""}
+        # Data stay in the process, which is new after one that took too long.
+        run.patiently(make_data, data)
+        try:
+            row |= run(measure, data, name, solver, tol, optimum, scale)
+        except TimeoutError as error:
+            row["note"] = str(error)
+        rows.append(row)
+        if row["note"]:
+            break
     return rows
 
 
@@ -159,12 +144,12 @@ def measure(
     warnings.simplefilter("ignore")
     X, y = DATA[data]()
     problem, fit = PROBLEMS[name], SOLVERS[solver].run
-    with contextlib.suppress(Exception):
+    with suppress(Exception):
         fit(X[:300], y[:300], problem, tol)  # what only a first call does
     times: list[float] = []
     while len(times) < REPEATS and sum(times) < BUDGET:
         try:
-            passed, answer = harness.seconds(lambda: fit(X, y, problem, tol))
+            passed, answer = timing.seconds(lambda: fit(X, y, problem, tol))
         except Exception as error:
             return {"note": f"{type(error).__name__}: {error}"[:200]}
         times.append(passed if answer.seconds is None else answer.seconds)
@@ -190,26 +175,22 @@ def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(best.values())
 
 
-def draw() -> None:
+def draw(rows: list[dict[str, Any]]) -> None:
     """Draw gap against time on one data set, a panel for each robust problem."""
     import drawing
 
-    with (harness.RESULTS / "peers.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["data"] == DRAWN]
     names = [n for n in dict.fromkeys(r["problem"] for r in rows) if n[:7] != "squares"]
     figure, panels = drawing.plt.subplots(2, 3, figsize=(14, 8), sharex=True)
     labels = []
     for panel, name in zip(panels.flat, names, strict=False):
         title = f"{name}, {DRAWN}"
         drawing.log_axes(panel, "seconds, one thread", "relative gap", title)
-        shown = [
-            r for r in rows if r["problem"] == name and r["gap"] not in ("", "nan")
-        ]
+        shown = [r for r in rows if r["problem"] == name and not math.isnan(r["gap"])]
         ends = []
         for k, solver in enumerate(dict.fromkeys(r["solver"] for r in shown)):
             own = [r for r in shown if r["solver"] == solver]
-            time = [float(r["seconds"]) for r in own]
-            gap = [max(float(r["gap"]), LEAST_GAP) for r in own]
+            time = [r["seconds"] for r in own]
+            gap = [max(r["gap"], LEAST_GAP) for r in own]
             colour = drawing.COLOURS[k % len(drawing.COLOURS)]
             width = 2.5 if solver.startswith("robustreg") else 1.0
             panel.plot(time, gap, color=colour, marker="o", ms=4, lw=width)
@@ -222,5 +203,13 @@ def draw() -> None:
     drawing.save(figure, "peers.png")
 
 
+BENCHMARK = harness.Benchmark(
+    __file__,
+    list(CASES),
+    measure_solvers,
+    assemble,
+    peers=dict.fromkeys(solver.package for solver in SOLVERS.values()),
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

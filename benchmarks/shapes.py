@@ -1,19 +1,13 @@
 """Is any problem slow by accident? The time of many random shapes, worst and median.
 
-::
-
-    python benchmarks/shapes.py                # all, about ten minutes
-    python benchmarks/shapes.py --only 137     # one again
-
 A shape's cost is the time of our fit over the time of a `Ridge` fit of the same data
 plus that of one of 500 x 10, without which small shapes would measure constants.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
-import time
+import sys
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -23,6 +17,7 @@ from typing import Any
 
 import harness
 import numpy as np
+import timing
 from problem_shapes import Shape, draw_shape, make_problem
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
@@ -37,39 +32,24 @@ REPEATS, BUDGET = 5, 1.0
 WORST = 15
 
 
-def main() -> None:
-    """Run the shapes that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=COUNT)
-    parser.add_argument("--only", type=int, nargs="+", help="numbers of shapes")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a shape")
-    options = parser.parse_args()
-    numbers = options.only or range(options.count)
-    rows = measure_all(numbers, options.limit, show=options.only is not None)
-    if options.only is None:
-        harness.write_csv("shapes.csv", rows)
-        harness.write("shapes.md", summary(rows))
-        print(summary(rows))
+# One process for all, new after a shape that took too long.
+RUN = timing.Limited(LIMIT)
 
 
-def measure_all(
-    numbers: Sequence[int], limit: float, show: bool
-) -> list[dict[str, Any]]:
-    """Return a row for each shape, in a process that survives a slow one."""
-    run, rows, start = harness.Limited(limit), [], time.monotonic()
-    for number in numbers:
-        try:
-            outcome = run(measure, number)
-        except TimeoutError as error:
-            outcome = {"state": "too slow", "what": str(error), "seconds": limit}
-        rows.append(asdict(draw_shape(number)) | BLANK | outcome)
-        if show:
-            for name, value in rows[-1].items():
-                print(f"{name:14} {harness.shown(value)}")
-        elif number % 20 == 19:
-            print(f"{number + 1} shapes, {time.monotonic() - start:.0f} s", flush=True)
-    run.close()
-    return rows
+def measure_apart(case: str) -> list[dict[str, Any]]:
+    """Return the row of a shape, in a process that a slow one does not hold."""
+    number = int(case)
+    try:
+        outcome = RUN(measure, number)
+    except TimeoutError as error:
+        outcome = {"state": "too slow", "what": str(error), "seconds": LIMIT}
+    return [asdict(draw_shape(number)) | BLANK | outcome]
+
+
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the summary."""
+    rows = harness.table_rows(records)
+    harness.write("shapes.md", f"{head}\n{summary(rows)}")
 
 
 BLANK: dict[str, Any] = {
@@ -144,7 +124,7 @@ def shortest(fit: Any) -> tuple[float, Any]:
     """Return the shortest time of a few fits, of one if they are long."""
     times: list[float] = []
     while len(times) < REPEATS and sum(times) < BUDGET:
-        passed, result = harness.seconds(fit)
+        passed, result = timing.seconds(fit)
         times.append(passed)
     return min(times), result
 
@@ -154,7 +134,7 @@ def tiny_ridge() -> float:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(500, 10)), rng.normal(size=500)
     return float(
-        np.median([harness.seconds(lambda: Ridge().fit(X, y))[0] for _ in range(11)])
+        np.median([timing.seconds(lambda: Ridge().fit(X, y))[0] for _ in range(11)])
     )
 
 
@@ -170,7 +150,6 @@ def summary(rows: list[dict[str, Any]]) -> str:
         f"more than the limit ({len(slow)} shapes)" if slow else f"{costs.max():.3g}"
     )
     text = [
-        f"{harness.machine()}.\n",
         f"{len(rows)} shapes: {counts}.\n",
         f"Cost in units of Ridge: median {np.median(costs):.3g}, nine in ten below "
         f"{np.quantile(costs, 0.9):.3g}, worst {worst}. The worst of those that were "
@@ -208,8 +187,13 @@ def brief(row: dict[str, Any]) -> dict[str, Any]:
         "Ridge": row["ridge"],
         "cost": row["cost"],
         "state": row["state"],
+        "measured at": row["measured at"],
     }
 
 
+BENCHMARK = harness.Benchmark(
+    __file__, [str(number) for number in range(COUNT)], measure_apart, assemble
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -6,17 +6,15 @@ installed is left out, and `missing` says how to install it.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import harness
 import numpy as np
+import timing
 from problems import Array, Problem
 from sklearn.linear_model import (
     HuberRegressor,
@@ -227,7 +225,7 @@ def pyfixest(method: str) -> Callable[[Any, Array, Problem, float], Answer]:
         names = [f"x{j}" for j in range(X.shape[1])]
         frame = pd.DataFrame(X, columns=names).assign(y=y)
         formula = "y ~ " + " + ".join(names)
-        passed, fit = harness.seconds(
+        passed, fit = timing.seconds(
             lambda: quantreg(
                 formula,
                 frame,
@@ -301,33 +299,3 @@ SOLVERS: dict[str, Solver] = {
     "MASS rlm": Solver(in_r("rlm"), {"smooth_l1"}, NONE, "R: MASS", scale=True, **R),
     "hqreg": Solver(in_r("hqreg"), {"smooth_l1"}, {"l1"}, "R: hqreg", **R),
 }
-
-
-@lru_cache
-def present(package: str) -> bool:
-    """Return whether a package is installed, in Python or in R."""
-    if package == "robustreg":
-        return True  # imported above, perhaps without being installed
-    if not package.startswith("R: "):
-        return harness.installed(package) is not None
-    if shutil.which("Rscript") is None:
-        return False
-    question = f"quit(status = !requireNamespace('{package[3:]}', quietly = TRUE))"
-    asked = subprocess.run(["Rscript", "-e", question], capture_output=True)
-    return asked.returncode == 0
-
-
-def missing() -> list[str]:
-    """Return a line for each package that is not installed, and how to install it."""
-    lines = []
-    for package in dict.fromkeys(solver.package for solver in SOLVERS.values()):
-        if present(package):
-            continue
-        how = f"pip install {package}"
-        if package.startswith("R: "):
-            how = f"in R, install.packages('{package[3:]}')"
-            if shutil.which("Rscript") is None:
-                how = f"install R (no Rscript is on the path), then {how}"
-        who = [name for name, s in SOLVERS.items() if s.package == package]
-        lines.append(f"{', '.join(who)}: not installed; {how}")
-    return lines

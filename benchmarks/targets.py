@@ -1,10 +1,5 @@
 """The table of targets: our time over a peer's on the same data, and whether it is met.
 
-::
-
-    python benchmarks/targets.py                      # all, with default threads beside
-    python benchmarks/targets.py smooth-dense tiny    # some cases, by how they begin
-
 Medians of interleaved runs with one thread for everybody, as processor time; slow peers
 run less often, and the table says how often. Beside them, ratios by the wall clock with
 as many threads as each library takes. A gap is relative to the objective: ours is the
@@ -13,8 +8,8 @@ certified bound, a peer's is measured from our optimum.
 
 from __future__ import annotations
 
-import argparse
 import math
+import sys
 import time
 import tracemalloc
 import warnings
@@ -23,6 +18,7 @@ from typing import Any
 
 import harness
 import numpy as np
+import timing
 from cases import CASES, EPSILON, Case, Contender, Target
 from solvers import Answer
 
@@ -38,55 +34,20 @@ SHORTEST_RUN = 0.05
 LIMIT = 600.0
 
 
-def main() -> None:
-    """Measure the cases that are asked for and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help=f"one of {', '.join(CASES)}")
-    parser.add_argument("--one-thread", action="store_true", help="only one thread")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a case")
-    options = parser.parse_args()
-    names = [
-        name
-        for name in CASES
-        if name.startswith(tuple(options.cases)) or not options.cases
-    ]
-    if not names:
-        parser.error(f"no such case; there are {', '.join(CASES)}")
-    rows = []
-    for name in names:
-        found = measure_apart(name, options.limit, not options.one_thread)
-        rows += found
-        for row in found:
-            print(line(row), flush=True)
-    if names == list(CASES):
-        write(rows)
-
-
-def line(row: dict[str, Any]) -> str:
-    """Return a row for the terminal."""
-    cells = {k: harness.shown(v) for k, v in row.items()}
-    who = f"{cells['case']:22} {cells['ours']:24} / {cells['peer']:17}"
-    figures = f"{cells['ratio']:>7} (target {cells['target']}) {cells['met']}"
-    names = list(row)[list(row).index("met") + 1 :]
-    rest = ", ".join(f"{name} {cells[name]}" for name in names if cells[name])
-    rest = f"{cells['data']}; {rest}"
-    return f"{who} {figures}\n    {rest}"
-
-
-def write(rows: list[dict[str, Any]]) -> None:
-    """Write the table among the results."""
+def assemble(head: str, records: list[harness.Record]) -> None:
+    """Write the table among the results, its most telling columns into the README."""
+    rows = harness.table_rows(records)
     met = sum(row["met"] == "met" for row in rows)
-    head = f"{harness.machine()}.\n\n{met} of {len(rows)} targets are met.\n\n"
-    harness.write_csv("targets.csv", rows)
+    head = f"{head}\n{met} of {len(rows)} targets are met.\n\n"
     harness.write("targets.md", head + harness.markdown(rows))
-    brief = ("case", "data", "ours", "peer", "ratio", "target", "met")
-    table = harness.markdown([{name: row[name] for name in brief} for row in rows])
-    harness.splice("targets", table)
+    brief = ("case", "data", "ours", "peer", "ratio", "target", "met", "measured at")
+    table = [{name: row[name] for name in brief} for row in rows]
+    harness.splice("targets", f"{head}{harness.markdown(table)}")
 
 
-def measure_apart(name: str, limit: float, default_too: bool) -> list[dict[str, Any]]:
+def measure_apart(name: str) -> list[dict[str, Any]]:
     """Return the rows of a case, measured in processes of its own."""
-    run = harness.Limited(limit)
+    run = timing.Limited(LIMIT)
     try:
         rows: list[dict[str, Any]] = run(measure, name)
     except TimeoutError as error:
@@ -94,16 +55,14 @@ def measure_apart(name: str, limit: float, default_too: bool) -> list[dict[str, 
         return [BLANK | late | who for who in run.patiently(targets_of, name)]
     finally:
         run.close()
-    if default_too:
-        free = harness.Limited(limit, one_thread=False)
-        try:
-            ratios = free(default_ratios, name)
-        except TimeoutError:
-            ratios = {}
-        free.close()
-        for row in rows:
-            key = (row["ours"], row["peer"])
-            row["ratio, default threads"] = ratios.get(key, math.nan)
+    free = timing.Limited(LIMIT, one_thread=False)
+    try:
+        ratios = free(default_ratios, name)
+    except TimeoutError:
+        ratios = {}
+    free.close()
+    for row in rows:
+        row["ratio, default threads"] = ratios.get((row["ours"], row["peer"]), math.nan)
     return rows
 
 
@@ -319,5 +278,9 @@ def peer_gap(case: Case, name: str, peer: Cost, own: Cost) -> float:
     return (reached - optimum) / optimum
 
 
+BENCHMARK = harness.Benchmark(
+    __file__, list(CASES), measure_apart, assemble, peers=["R: quantreg"]
+)
+
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,0 +1,223 @@
+"""Cases of benchmarks: what is measured again, what is kept, what tables say of it."""
+
+import importlib
+import json
+import re
+
+import harness
+import pytest
+import robustness_picture
+
+PROGRAMS = sorted(
+    file.stem
+    for file in harness.HERE.glob("*.py")
+    if "BENCHMARK = " in file.read_text("utf-8")
+)
+
+
+class Toy:
+    """A benchmark of two cases, which counts, in files that a test may change."""
+
+    def __init__(self, folder, monkeypatch):
+        self.package = folder / "package" / "fit.py"
+        self.program = folder / "programs" / "toy.py"
+        self.measured, self.obstacle, self.text = [], {}, ""
+        monkeypatch.setattr(harness, "PACKAGE", self.package.parent)
+        monkeypatch.setattr(harness, "RESULTS", folder / "results")
+        harness.write(self.package, "one = 1\n")
+        harness.write(
+            self.program, "import beside\n\ndef draw():\n    import picture\n"
+        )
+        harness.write(self.program.with_name("beside.py"), "two = 2\n")
+
+    def measure(self, case):
+        self.measured.append(case)
+        self.obstacle.get(case, lambda: None)()
+        return [{"case": case, "figure": len(self.measured) / 8}]
+
+    def assemble(self, head, records):
+        self.text = head + "\n" + harness.markdown(harness.table_rows(records))
+
+    def run(self, *arguments, peers=()):
+        """Return the exit status, and what was measured."""
+        self.measured.clear()
+        cases = ["small", "large", "large, sparse"]
+        benchmark = harness.Benchmark(
+            str(self.program), cases, self.measure, self.assemble, peers
+        )
+        return benchmark.main(arguments), list(self.measured)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    return Toy(tmp_path, monkeypatch)
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+def fail():
+    raise ValueError("no fit")
+
+
+def lack():
+    raise ModuleNotFoundError("a peer is missing")
+
+
+ALL = ["small", "large", "large, sparse"]
+
+
+def test_what_is_measured_is_not_measured_again(toy):
+    assert toy.run() == (0, ALL)
+    assert toy.run() == (0, [])
+    assert "3 of 3 cases measured at" in toy.text
+    assert "stale" not in toy.text
+
+
+def test_only_and_all_measure_again(toy):
+    toy.run()
+    assert toy.run("--only", "large") == (0, ["large"])
+    assert toy.run("--only", "sparse", "small") == (0, ["small", "large, sparse"])
+    assert toy.run("--only", "l") == (0, ALL)
+    assert toy.run("--all") == (0, ALL)
+    assert toy.run("--tables") == (0, [])
+
+
+def test_an_unknown_name_is_refused(toy, capsys):
+    with pytest.raises(SystemExit):
+        toy.run("--only", "tiny")
+    said = capsys.readouterr().err
+    assert "--only must be" in said
+    assert "small; large; large, sparse. Got 'tiny'" in said
+
+
+@pytest.mark.parametrize("changed", ["package", "program", "beside"])
+def test_a_change_of_the_code_makes_cases_stale(toy, changed):
+    toy.run()
+    folder = toy.program.parent
+    files = {"package": toy.package, "program": toy.program}
+    file = files.get(changed, folder / "beside.py")
+    harness.write(file, file.read_text("utf-8") + "# changed\n")
+    toy.run("--tables")
+    assert "3 of 3 cases are *stale*" in toy.text
+    toy.run("--only", "small")
+    small, large, sparse = toy.text.splitlines()[-3:]
+    assert "stale" not in small
+    assert large.endswith(", stale |")
+    assert sparse.endswith(", stale |")
+    assert toy.run("--stale") == (0, ["large", "large, sparse"])
+    assert "stale" not in toy.text
+
+
+def test_a_change_of_what_only_draws_does_not(toy):
+    harness.write(toy.program.with_name("picture.py"), "colour = 1\n")
+    toy.run()
+    harness.write(toy.program.with_name("picture.py"), "colour = 2\n")
+    assert toy.run() == (0, [])
+
+
+def test_a_file_that_is_moved_in_the_package_makes_cases_stale(toy):
+    toy.run()
+    toy.package.rename(toy.package.with_name("other.py"))
+    assert toy.run() == (0, ALL)
+
+
+def test_a_case_that_is_interrupted_leaves_the_others(toy, capsys):
+    toy.obstacle["large"] = stop
+    assert toy.run() == (130, ["small", "large"])
+    assert "are kept" in capsys.readouterr().out
+    kept = [file.name for file in harness.RESULTS.rglob("*") if file.is_file()]
+    assert kept == ["small.json"]
+    assert "Not measured yet: large; large, sparse." in toy.text
+    toy.obstacle.clear()
+    assert toy.run() == (0, ["large", "large, sparse"])
+
+
+def test_a_case_that_is_interrupted_again_keeps_what_it_had(toy):
+    toy.run()
+    file = harness.RESULTS / "toy" / "large.json"
+    before = file.read_text("utf-8")
+    toy.obstacle["large"] = stop
+    assert toy.run("--all") == (130, ["small", "large"])
+    assert file.read_text("utf-8") == before
+
+
+def test_a_case_that_fails_leaves_the_others(toy, capsys):
+    toy.obstacle["large"] = fail
+    assert toy.run() == (1, ALL)
+    assert "no fit" in capsys.readouterr().err
+    assert toy.run() == (1, ["large"])
+
+
+def test_a_case_whose_peer_is_missing_is_no_failure(toy, capsys):
+    toy.obstacle["large"] = lack
+    assert toy.run() == (0, ALL)
+    assert "not measured here: a peer is missing" in capsys.readouterr().out
+    assert "Not measured yet: large." in toy.text
+
+
+def test_code_that_changes_meanwhile_is_measured_again(toy, capsys):
+    toy.obstacle["small"] = lambda: harness.write(toy.package, "one = 2\n")
+    status, _ = toy.run("--only", "small")
+    assert status == 1
+    assert "changed meanwhile" in capsys.readouterr().out
+    assert not harness.RESULTS.exists()
+
+
+def test_a_peer_that_is_installed_since_makes_cases_stale(toy, monkeypatch, capsys):
+    monkeypatch.setattr(harness, "installed", {"numpy": "2"}.get)
+    toy.run(peers=["R: peer"])
+    assert "R: peer is missing: install R, and in it" in capsys.readouterr().out
+    assert "without robustreg, scipy, scikit-learn, R: peer." in toy.text
+    assert toy.run(peers=["R: peer"]) == (0, [])
+    monkeypatch.setattr(harness, "installed", {"numpy": "2", "R: peer": "1"}.get)
+    assert toy.run(peers=["R: peer"]) == (0, ALL)
+
+
+def test_a_file_that_is_no_record_is_named(toy):
+    toy.run()
+    harness.write("toy/large.json", "<<<<<<<\n")
+    with pytest.raises(SystemExit, match=r"large\.json must be the record of a case"):
+        toy.run()
+
+
+def test_figures_are_kept_to_the_last_digit():
+    rows = [{"ratio": 1 / 3, "gap": float("nan"), "fits": None}, {"ratio": 0.1}]
+    kept = json.loads(harness.as_json({"case": "a", "rows": rows}))["rows"]
+    assert str(kept) == str(rows)
+
+
+def test_make_bench_runs_every_program():
+    makefile = harness.README.with_name("Makefile").read_text("utf-8")
+    named = re.search(r"^BENCHMARKS :=((?:.*\\\n)*.*)", makefile, re.MULTILINE)[1]
+    named = named.replace("\\\n", "")
+    assert sorted(named.split()) == PROGRAMS
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_tables_are_those_of_the_records(program, tmp_path, monkeypatch):
+    module = importlib.import_module(program)
+    for drawing in (module, robustness_picture):
+        monkeypatch.setattr(drawing, "draw", lambda *_, **__: None, raising=False)
+    benchmark = module.BENCHMARK
+    records = benchmark.records()
+    files = {benchmark.file(case).name.lower() for case in benchmark.cases}
+    assert len(files) == len(benchmark.cases)
+    assert {f.name.lower() for f in (harness.RESULTS / program).iterdir()} <= files
+
+    readme = tmp_path / "README.md"
+    readme.write_text(harness.README.read_text("utf-8"), encoding="utf-8")
+    monkeypatch.setattr(harness, "README", readme)
+    monkeypatch.setattr(harness, "RESULTS", tmp_path / "results")
+    benchmark.assemble(benchmark.head(records), records[:-1])
+    benchmark.assemble(benchmark.head(records), records)
+    written = {f.name: f for f in harness.RESULTS.glob("*.md")}
+    (page,) = written.values()
+    committed = harness.HERE / "results" / page.name
+    # What is stale is as of the last time that tables were written.
+    figures, expected = (
+        f.read_text("utf-8").replace(", stale", "").partition("\n\n")[2]
+        for f in (page, committed)
+    )
+    assert figures == expected
