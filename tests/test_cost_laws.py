@@ -22,6 +22,7 @@ from robustreg.rows import (
 )
 from robustreg.solvers import solve
 from robustreg.solvers.interior_point import interior_point
+from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
@@ -39,7 +40,7 @@ def objective_of(loss, n=400, weight=None, penalty="l2", alpha=1e-3, intercept=T
 
 def solved(objective, solver, tol=1e-12):
     """Return a solver's result from zero."""
-    return solve(objective, np.zeros(objective.n_params), solver, tol, 500)
+    return solve(objective, Start(np.zeros(objective.n_params)), solver, tol, 500)
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.05, 0.9])
@@ -102,7 +103,7 @@ def test_a_local_gap_is_none_where_curvature_ends_before_the_optimum(name):
     objective.target = np.where(np.arange(4000) % 5 < 2, 0.0, 1e3)
     objective.target += 0.1 * rng.normal(size=4000)
     point = objective.evaluate(np.zeros(objective.n_params))
-    truth = point.value - solved(objective, "newton").fun
+    truth = point.value - solved(objective, "newton").value
     assert truth > 100
     assert local_gap(objective, point, model_at(objective, point)) >= truth
 
@@ -176,13 +177,13 @@ def test_interior_points_end_where_other_solvers_do(
     objective = objective_of(loss, 400, weight, penalty, 0.05, intercept)
     start = np.zeros(objective.n_params)
     # So far the start is off.
-    found = interior_point(objective, start, 10.0, 1e-10, 100)
+    found = interior_point(objective, Start(start, error=10.0), 1e-10, 100)
     assert found.success
-    assert found.nit <= 24
+    assert found.n_iter <= 24
     l2 = penalty in ("l2", "elasticnet")
     slow = solved(objective, "augmented-lagrangian" if l2 else "linprog")
-    assert found.fun == pytest.approx(slow.fun, rel=1e-9)
-    assert found.fun - found.gap <= slow.fun * (1 + 1e-12)
+    assert found.value == pytest.approx(slow.value, rel=1e-9)
+    assert found.value - found.gap <= slow.value * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("n_outliers", [0, 100])
@@ -191,9 +192,11 @@ def test_interior_points_fit_exactly_what_can_be(n_outliers):
     truth = np.arange(1.0, objective.n_params + 1)
     objective.target = objective.rows.predict(truth)
     objective.target[:n_outliers] += 100.0
-    found = interior_point(objective, np.zeros(truth.size), 1.0, 1e-10, 100)
+    found = interior_point(
+        objective, Start(np.zeros(truth.size), error=1.0), 1e-10, 100
+    )
     assert found.success
-    np.testing.assert_allclose(found.x, truth, 1e-10)
+    np.testing.assert_allclose(found.params, truth, 1e-10)
 
 
 @pytest.mark.parametrize("intercept", [True, False])

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.estimators import base
-from robustreg.fitting import scaled
+from robustreg.fitting import estimated
 from robustreg.linalg import Square, least_norm_solve
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
@@ -17,6 +17,7 @@ from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
 from robustreg.scale import mad, mad_along
 from robustreg.solvers import profiled
 from robustreg.solvers.interior_point import equations, interior_point
+from robustreg.solvers.results import Start
 
 FORMS = {
     "dense": lambda X: X,
@@ -138,7 +139,7 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-5)
     assert 0 <= model.dual_gap_ <= 1e-10
     # One scale after the other, each with its own fit, leads there, too.
-    monkeypatch.setattr(scaled, "LINES", {})
+    monkeypatch.setattr(estimated, "LINES", {})
     slow = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
     assert model.scale_ == pytest.approx(slow.scale_, rel=1e-5)
     assert_allclose(model.coef_, slow.coef_, rtol=0, atol=1e-5)
@@ -147,13 +148,13 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
 @pytest.fixture
 def together(monkeypatch):
     """Return the results of fits made together with their scale."""
-    seen, profiled_newton = [], scaled.profiled_newton
+    seen, profiled_newton = [], estimated.profiled_newton
 
     def listed(*args):
         seen.append(profiled_newton(*args))
         return seen[-1]
 
-    monkeypatch.setattr(scaled, "profiled_newton", listed)
+    monkeypatch.setattr(estimated, "profiled_newton", listed)
     return seen
 
 
@@ -164,8 +165,8 @@ def test_large_coefficients_cost_a_scale_no_steps(size, intercept, together):
     y = X @ np.full(8, size) + np.random.default_rng(0).exponential(size=20_000) ** 2
     model = RobustRegressor("pseudo_huber", quantile=0.8, fit_intercept=intercept)
     model.fit(X, y)
-    assert together[-1].success
-    assert together[-1].nit <= 4
+    result, _ = together[-1]
+    assert result.n_iter <= 4
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "l-bfgs-b"])
@@ -249,14 +250,14 @@ def test_rows_without_weight_are_no_loss_to_interior_points(
         "conjugate_gradients",
         lambda *args: solved.append(1) or iterated(*args),
     )
-    few = interior_point(objective, start, 10.0, 1e-10, 100)
+    few = interior_point(objective, Start(start, error=10.0), 1e-10, 100)
     assert solved
     monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
-    every = interior_point(objective, start, 10.0, 1e-10, 100)
+    every = interior_point(objective, Start(start, error=10.0), 1e-10, 100)
     assert few.success
-    assert abs(few.nit - every.nit) <= 2
-    assert few.fun == pytest.approx(every.fun, rel=1e-12)
-    assert_allclose(few.x, every.x, rtol=0, atol=1e-8)
+    assert abs(few.n_iter - every.n_iter) <= 2
+    assert few.value == pytest.approx(every.value, rel=1e-12)
+    assert_allclose(few.params, every.params, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("columns", ["of light rows", "dependent"])
@@ -273,12 +274,12 @@ def test_interior_points_leave_out_no_rows_that_hold_a_column(columns, monkeypat
     objective = Objective(
         rows, y, weight, Pinball(-1.0, 1.0), make_penalty(None, 0, 0, 70)
     )
-    few = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    few = interior_point(objective, Start(np.zeros(71), error=10.0), 1e-10, 100)
     monkeypatch.setattr(equations, "MANY_PARAMS", 1000)
-    every = interior_point(objective, np.zeros(71), 10.0, 1e-10, 100)
+    every = interior_point(objective, Start(np.zeros(71), error=10.0), 1e-10, 100)
     assert few.success == every.success
-    assert abs(few.nit - every.nit) <= 2
-    assert few.fun == pytest.approx(every.fun, rel=1e-12)
+    assert abs(few.n_iter - every.n_iter) <= 2
+    assert few.value == pytest.approx(every.value, rel=1e-12)
 
 
 def test_no_message_of_lapack_is_printed_of_a_fit_without_columns(capfd):

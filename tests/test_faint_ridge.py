@@ -14,6 +14,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import solve
+from robustreg.solvers.results import Start
 
 
 def exact_ridge(X, y, alpha):
@@ -116,13 +117,13 @@ def test_the_gap_is_never_less_than_what_is_left_to_gain(loss, alpha, shape, far
     rows = make_rows(X, weight, True)
     penalty = make_penalty("l2", alpha, 0.5, shape[1])
     objective = Objective(rows, y, weight / weight.sum(), loss, penalty)
-    best = solve(objective, np.zeros(rows.n_params), "auto", 1e-12, 200)
+    best = solve(objective, Start(np.zeros(rows.n_params)), "auto", 1e-12, 200)
     for _ in range(5):
-        params = best.x + far * rng.normal(size=best.x.size) * rows.varies
+        params = best.params + far * rng.normal(size=best.params.size) * rows.varies
         point = objective.evaluate(params)
         gap = duality_gap(objective, point, loss.gradient(point.residual))
         # Values carry rounding errors, their difference all of both.
-        assert gap >= point.value - best.fun - 4 * EPS * point.value
+        assert gap >= point.value - best.value - 4 * EPS * point.value
 
 
 @pytest.mark.parametrize("seed", [1, 2, 4, 6])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from oracles import Case
-from scipy.optimize import OptimizeResult, linprog
+from scipy.optimize import linprog
 
 from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.losses import L1
@@ -18,6 +18,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import kinked, orthogonal
+from robustreg.solvers.results import Result
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh", "l2")
 OFFSETS = (1e6, 1e7, 1e8)
@@ -267,11 +268,9 @@ def test_a_wrong_answer_is_not_certified(away):
     z = basis.lowered(rows.standard.from_original(data.centre, 0.0))
     z[:-1] += away * np.random.default_rng(2).normal(size=4)
     point = reduced.evaluate(z)
-    claim = OptimizeResult(
-        point=point, gap=0.0, nit=1, success=True, message="converged"
-    )
+    claim = Result(point, gap=0.0, n_iter=1, success=True)
     found = orthogonal.certified(objective, basis, claim, 1e-10)
-    coef, _ = rows.standard.to_original(found.x)
+    coef, _ = rows.standard.to_original(found.params)
     case = case_of(data, loss="l1")
     assert not found.success
     assert found.gap >= (case.value(coef) - minimum(case)) * (1 - 1e-6)

@@ -12,6 +12,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import PENALTIES, make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import solve
+from robustreg.solvers.results import Start
 
 EPS = np.finfo(float).eps
 N_ROWS, N_FEATURES = 60, 4
@@ -223,10 +224,8 @@ def test_violation_is_the_distance_to_optimality(penalty):
 def optimum(objective):
     """Return a fit to all digits."""
     start = np.zeros(objective.n_params)
-    result = solve(objective, start, "auto", 1e-13, 1000)
+    result = solve(objective, Start(start), "auto", 1e-13, 1000)
     assert result.success
-    if "slopes" not in result:
-        result.slopes = objective.loss.gradient(result.point.residual)
     return result
 
 
@@ -234,7 +233,7 @@ def guesses(objective, point, best, rng):
     """Return slopes from which a bound may start: good, noisy and arbitrary ones."""
     own = objective.loss.gradient(point.residual)
     noise = rng.normal(size=N_ROWS)
-    return [best.slopes, own, 0 * own, own + 0.1 * noise, noise]
+    return [best.optimal_slopes, own, 0 * own, own + 0.1 * noise, noise]
 
 
 @every_convex
@@ -245,12 +244,12 @@ def test_gap_is_an_upper_bound_anywhere(loss, penalty, fit_intercept):
     best, rng, bounded = optimum(objective), np.random.default_rng(3), 0
     for distance in (1e-9, 1e-6, 1e-3, 0.1, 3.0):
         change = distance * rng.normal(size=objective.n_params)
-        for params in (best.x + change, best.x + change * (best.x != 0)):
+        for params in (best.params + change, best.params + change * (best.params != 0)):
             point = objective.evaluate(params)
             for slopes in guesses(objective, point, best, rng):
                 gap = duality_gap(objective, point, slopes)
                 # The difference of two values has their rounding errors.
-                assert gap >= point.value - best.fun - 8 * EPS * point.value
+                assert gap >= point.value - best.value - 8 * EPS * point.value
                 bounded += np.isfinite(gap)
     assert bounded >= 4
 
@@ -261,9 +260,9 @@ def test_gap_is_an_upper_bound_anywhere(loss, penalty, fit_intercept):
 def test_gap_closes_at_the_optimum(loss, penalty, sparse):
     objective = build(loss, penalty, sparse=sparse)
     best = optimum(objective)
-    gap = duality_gap(objective, best.point, best.slopes)
-    assert 0 <= gap <= 1e-13 * best.fun
-    assert best.gap <= 1e-13 * best.fun
+    gap = duality_gap(objective, best.point, best.optimal_slopes)
+    assert 0 <= gap <= 1e-13 * best.value
+    assert best.gap <= 1e-13 * best.value
     distance = subgradient_distances(objective, best.point)
     if np.isfinite(loss.facts.largest_curvature):
         assert distance.max() <= 1e-9
@@ -274,11 +273,11 @@ def test_gap_from_optimal_slopes_is_the_excess(loss):
     objective = build(loss, None)
     best, change = optimum(objective), random_params()
     for distance in (1e-3, 1e-1, 10.0):
-        point = objective.evaluate(best.x + distance * change)
-        gap = duality_gap(objective, point, best.slopes)
+        point = objective.evaluate(best.params + distance * change)
+        gap = duality_gap(objective, point, best.optimal_slopes)
         # Strong duality: without a penalty the slopes stay feasible as params move,
         # and the fit they come from is optimal to 1e-13.
-        assert gap == pytest.approx(point.value - best.fun, 1e-9, 2e-13 * point.value)
+        assert gap == pytest.approx(point.value - best.value, 1e-9, 2e-13 * point.value)
 
 
 def test_gap_of_least_squares_in_closed_form():

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor
-from robustreg.fitting import scaled
+from robustreg.fitting.any_scale import AnyScale
 from robustreg.losses import make_loss, relative_weight
 from robustreg.rows import FormedRows
 from robustreg.scale import MAD_FACTOR, find_fixed_point
@@ -95,13 +95,13 @@ JUMPS = [(21, "welsch", 0.3), (18, "welsch", 0.5), (52, "tukey", 0.5)]
 @pytest.mark.parametrize(("seed", "loss", "beta"), JUMPS)
 def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypatch):
     X, y = heavy_tails(200, 10, seed, df=1.5)
-    fits, fit = [], scaled.Scaled.fit
+    fits, fit = [], AnyScale.fit
 
     def counted(self, *args):
         fits.append(self.problem.loss)
         return fit(self, *args)
 
-    monkeypatch.setattr(scaled.Scaled, "fit", counted)
+    monkeypatch.setattr(AnyScale, "fit", counted)
     model = RobustRegressor(loss, beta=beta, alpha=0.01)
     with pytest.warns(ConvergenceWarning, match=r"no scale .* near s = \d") as caught:
         model.fit(X, y)
@@ -212,13 +212,13 @@ def test_params_that_fit_half_of_the_rows_leave_a_start(loss, p, options, monkey
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, p))
     y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=100)
-    starts, fit = [], scaled.Scaled.fit
+    starts, fit = [], AnyScale.fit
 
     def count(self, *args):
         starts.append(self.problem.loss.facts.convex)
         return fit(self, *args)
 
-    monkeypatch.setattr(scaled.Scaled, "fit", count)
+    monkeypatch.setattr(AnyScale, "fit", count)
     with warnings.catch_warnings():
         # That no scale agrees with its fit may be so.
         warnings.simplefilter("ignore", ConvergenceWarning)

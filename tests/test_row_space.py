@@ -9,6 +9,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import solve
+from robustreg.solvers.results import Start
 from robustreg.solvers.row_space import row_space
 
 N_ROWS, N_COLUMNS = 40, 150
@@ -37,7 +38,7 @@ def objective_of(loss, alpha, sparse=False, intercept=True):
 
 def solved(objective, solver):
     """Return a solver's result from zero."""
-    return solve(objective, np.zeros(objective.n_params), solver, 1e-12, 200)
+    return solve(objective, Start(np.zeros(objective.n_params)), solver, 1e-12, 200)
 
 
 @pytest.mark.parametrize("intercept", [True, False])
@@ -54,11 +55,11 @@ def test_it_ends_where_all_params_do(loss, alpha, sparse, intercept):
     other = solved(objective, "augmented-lagrangian" if kinked else "newton")
     found = solved(objective, "row-space")
     assert found.success
-    assert found.fun == pytest.approx(other.fun, rel=1e-9)
+    assert found.value == pytest.approx(other.value, rel=1e-9)
     # Strongly convex: coefficients agree to the root of the gaps.
     unit = np.sqrt(objective.l2[:-1])
-    change = unit * (found.x - other.x)[:-1]
-    assert 0.5 * change @ change <= 4 * (found.gap + other.gap) + 1e-12 * other.fun
+    change = unit * (found.params - other.params)[:-1]
+    assert 0.5 * change @ change <= 4 * (found.gap + other.gap) + 1e-12 * other.value
 
 
 @pytest.mark.parametrize("sparse", [True, False])
@@ -79,5 +80,5 @@ def test_it_is_chosen_and_costs_few_passes():
     objective = objective_of(SmoothL1(1.0), 1e-2)
     before = objective.rows.passes
     chosen = solved(objective, "auto")
-    np.testing.assert_array_equal(chosen.x, solved(objective, "row-space").x)
+    np.testing.assert_array_equal(chosen.params, solved(objective, "row-space").params)
     assert objective.rows.passes - before <= 10

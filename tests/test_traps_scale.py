@@ -15,7 +15,7 @@ from robustreg import (
     ScaleCollapseWarning,
     SmoothL1Regressor,
 )
-from robustreg.fitting.scaled import Scaled
+from robustreg.fitting.any_scale import AnyScale
 
 ROBUST = [loss for loss in CONVEX if loss != "l2"]
 TRUTH = np.array([1.0, -2.0, 0.5])
@@ -218,13 +218,13 @@ def test_a_scale_of_rounding_errors_is_none(seed, monkeypatch):
     y[:5] = 1e9 * rng.standard_t(1, size=5)
     X = rng.normal(size=(13, 2))
     weight = np.array([2, 1, 0, 0, 0, 3, 0, 0, 1, 3, 2, 0, 1.0])
-    scales, fit = [], Scaled.fit
+    scales, fit = [], AnyScale.fit
 
     def counted(self, scale, *args):
         scales.append(scale)
         return fit(self, scale, *args)
 
-    monkeypatch.setattr(Scaled, "fit", counted)
+    monkeypatch.setattr(AnyScale, "fit", counted)
     with pytest.warns(ScaleCollapseWarning):
         model = SmoothL1Regressor(scale="mad").fit(X, y, sample_weight=weight)
     assert len(scales) <= 10

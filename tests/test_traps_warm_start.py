@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, PENALTIES, assert_same_fit
-from scipy.optimize import OptimizeResult
 from sklearn.base import clone
 
 from robustreg import RobustRegressor, SmoothL1Regressor
@@ -15,6 +14,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import solve
+from robustreg.solvers.results import Start
 
 
 def make_data(n=60, p=3, seed=21):
@@ -127,8 +127,7 @@ def test_curvature_too_faint_for_a_step(penalty, far):
     loss, zero = make_loss("log_cosh", None), np.zeros(4)
     strength = make_penalty(penalty, 1e-14, 0.5, 3)
     objective = Objective(rows, y - np.median(y) + far, share, loss, strength)
-    start = OptimizeResult(x=zero)
-    warm = solve(objective, zero, "auto", 1e-10, 200, start)
-    cold = solve(objective, zero, "auto", 1e-10, 200)
+    warm = solve(objective, Start(zero, is_near=True), "auto", 1e-10, 200)
+    cold = solve(objective, Start(zero), "auto", 1e-10, 200)
     assert warm.success
-    np.testing.assert_allclose(warm.x, cold.x, rtol=1e-7)
+    np.testing.assert_allclose(warm.params, cold.params, rtol=1e-7)

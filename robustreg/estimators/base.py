@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +38,8 @@ class ScaleCollapseWarning(UserWarning):
 class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     """Fit, predict and the fitted attributes of every regressor here."""
 
+    # Whether a fit starts from an S-estimate, which `s_coef_` is.
+    starts_from_s: ClassVar[bool] = False
     # Rows of X farther out do not count for the standardisation.
     _farthest_counted: float = np.inf
     _doc_link_module = "robustreg"

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from itertools import islice
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.fitting.absent import with_absent
+from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import basis_of, in_basis, lifted
+from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
-from robustreg.fitting.scaled import Scaled, estimated_scale
 from robustreg.fitting.together import fit_together, number_together
 from robustreg.losses import relative_weight
 from robustreg.objective import Model, Point
@@ -87,14 +87,14 @@ def _fit(
 ) -> tuple[Fit, Model | None]:
     """Return the fit of a problem, and its Hessian if it is that of every y."""
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
-    scaled = Scaled(*own, shared)
+    scaled = AnyScale(*own, shared)
     found, shared = _solved(scaled), scaled.shared_model()
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
     return _finished(scaled, found, isinstance(problem.scale, str)), shared
 
 
-def _solved(scaled: Scaled) -> FixedPoint:
+def _solved(scaled: AnyScale) -> FixedPoint:
     """Fit a problem from where it starts; return the scale."""
     problem = scaled.problem
     if isinstance(problem.scale, str):
@@ -118,8 +118,7 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     """
     basis = basis_of(problem)
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
-    scaled = Scaled(*own)
-    scaled.result = OptimizeResult(x=own[1])
+    scaled = AnyScale(*own, is_near=True)
     found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
     scaled.fit(found.scale, problem.tol)
     if basis is not None:
@@ -127,17 +126,16 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     return _finished(scaled, found, True)
 
 
-def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
+def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     """Return the last fit in original units."""
-    problem, result = scaled.problem, scaled.result
-    # A sample's rows are memory, and no further fit starts here.
-    result.pop("preconditioner", None)
+    problem = scaled.problem
     coef, intercept = answer(
         problem.rows.standard, scaled.params(), found.scale, problem.eps
     )
     if coef.dtype != np.float64:
         scaled.take_rounded(coef, intercept)
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
+    result = scaled.last
     residual = result.point.residual.astype(np.float64, copy=False)
     scale = _residual_scale(scaled, found, residual, estimated)
     rounding = rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
@@ -160,7 +158,7 @@ def _finished(scaled: Scaled, found: FixedPoint, estimated: bool) -> Fit:
         objective=float(result.point.value),
         dual_gap=float(result.gap),
         stationarity=stationarity,
-        n_iter=max(int(result.nit), 1),
+        n_iter=max(int(result.n_iter), 1),
         weights=weights,
         residual_scale=scale,
         outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
@@ -186,7 +184,7 @@ def _stationarity(point: Point) -> float:
 
 
 def _residual_scale(
-    scaled: Scaled, found: FixedPoint, residual: Array, estimated: bool
+    scaled: AnyScale, found: FixedPoint, residual: Array, estimated: bool
 ) -> float:
     """Return the scale of the residuals: the fit's own, if estimated and positive.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.problem import Problem
-from robustreg.fitting.scaled import Scaled
 from robustreg.rows import Array
 from robustreg.solvers.orthogonal import Basis, basis_for, certified
 
@@ -24,10 +24,10 @@ def in_basis(
     return replace(problem, rows=basis.rows, penalty=basis.penalty), start
 
 
-def lifted(reduced: Scaled, problem: Problem, basis: Basis) -> Scaled:
+def lifted(reduced: AnyScale, problem: Problem, basis: Basis) -> AnyScale:
     """Return the last fit in a basis as one of the problem itself, certified there."""
-    scaled = Scaled(problem, None)
+    scaled = AnyScale(problem, None)
     objective = scaled.objective(reduced.scale, problem.loss)
-    result = certified(objective, basis, reduced.result, problem.tol)
+    result = certified(objective, basis, reduced.last, problem.tol)
     scaled.take(reduced.scale, objective, result)
     return scaled

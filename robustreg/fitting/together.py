@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from robustreg.fitting.any_scale import REFINED_RCOND
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Fit, Problem
-from robustreg.fitting.scaled import REFINED_RCOND
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
 from robustreg.rows import Array, design_rank, representatives, typical_terms
@@ -74,7 +74,7 @@ def fit_together(
     weight = first.weight / first.weight.sum()
     penalty = first.penalty.rescaled(first.rows.standard.unit)
     objective = Objective(first.rows, targets[0], weight, first.loss, penalty)
-    if chosen(objective, first.solver) != "newton":
+    if not chosen(objective, first.solver).factorises:
         return [None] * len(problems), last
     curvature = weight * first.loss.facts.largest_curvature
     model = hessian_model(objective, curvature, last)

@@ -66,7 +66,7 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
 
 def is_mm(estimator: RobustLinearModel) -> bool:
     """Return whether a fit starts from an S-estimate."""
-    return "s_coef_" in vars(estimator)
+    return estimator.starts_from_s
 
 
 def is_penalised(estimator: RobustLinearModel) -> bool:

@@ -17,15 +17,13 @@ References
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective
-from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
-from robustreg.solvers.results import NO_DECREASE, result_at
+from robustreg.solvers.results import NO_DECREASE, Result, Start
 
 # The envelope ends with about this many rows per param in its quadratic middle.
 ROWS_INSIDE = 4
@@ -49,21 +47,21 @@ TINY = float(np.finfo(float).tiny)
 
 def augmented_lagrangian(
     objective: Objective,
-    start: Array,
+    start: Start,
     *,
     step_rule: StepRule,
     tol: float,
     max_iter: int,
-) -> OptimizeResult:
+) -> Result:
     """Minimise an objective with a piecewise linear loss.
 
     Parameters
     ----------
     objective : Objective
         Its loss is piecewise linear.
-    start : ndarray of shape (n_params,)
+    start : Start
         Where to start.
-    step_rule : callable
+    step_rule : StepRule
         The step rule of the smooth problems.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
@@ -72,14 +70,14 @@ def augmented_lagrangian(
 
     Returns
     -------
-    OptimizeResult
-        With ``point``, ``gap`` and ``slopes``.
+    Result
+        With ``slopes``.
     """
     low, high = objective.loss.facts.slopes
     inside = ROWS_INSIDE * objective.n_params
-    near = shrink(objective, start, step_rule, inside)
-    width, last = near.width, near.last
-    point = objective.evaluate(near.point.params)
+    near = shrink(objective, start.params, step_rule, inside)
+    width, last = near.error, near.model
+    point = objective.evaluate(near.params)
     narrowest = max(NOISE_LEVELS * objective.noise, TINY)
     slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.
@@ -103,15 +101,14 @@ def augmented_lagrangian(
         )
         result = newton(
             inner,
-            point.params,
+            Start(point.params, model=last),
             step_rule=step_rule,
             tol=0.0,
             max_iter=INNER_ITERATIONS,
             gtol=gtol,
-            last=last,
         )
-        last = result.last
-        point = objective.evaluate(result.x)
+        last = result.model
+        point = objective.evaluate(result.params)
         if not np.abs(point.params).max() <= far:
             break
         slopes = inner.loss.gradient(result.point.residual)
@@ -128,4 +125,4 @@ def augmented_lagrangian(
             width *= SHRINK
         last_gap = new_gap
     trouble = "iteration limit" if iteration >= max_iter else NO_DECREASE
-    return result_at(best, gap, iteration, success, trouble, slopes=best_slopes)
+    return Result(best, gap, iteration, success, trouble, slopes=best_slopes)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult, linprog
+from scipy.optimize import linprog
 
 from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi
 from robustreg.objective import Objective, Point
@@ -34,7 +34,7 @@ FIRST_ROWS = 1000
 # Ridges that pick the least norm, as shares of the objective, the first that is exact.
 RIDGES = (1e-3, 1e-5, 1e-7)
 
-Solve = Callable[[Objective, Array], OptimizeResult]
+Solve = Callable[[Objective, Array], Array]
 
 
 def canonical(
@@ -51,7 +51,7 @@ def canonical(
     slopes : ndarray of shape (n_rows,)
         Optimal slopes; any will do.
     solve : callable
-        ``solve(objective, params)`` minimises a like objective from a start.
+        ``solve(objective, params)`` returns the params that minimise a like objective.
     allowed : float
         The gap at which a fit counts as optimal.
     """
@@ -97,10 +97,8 @@ def _least_ridge(
         return point
     for share in RIDGES:
         ridge = share * objective.yardstick(point) / square
-        result = solve(
-            objective.with_penalty(objective.penalty.ridged(ridge)), point.params
-        )
-        trial = objective.evaluate(result.x)
+        ridged = objective.with_penalty(objective.penalty.ridged(ridge))
+        trial = objective.evaluate(solve(ridged, point.params))
         trial = _moved(objective, trial, _snapped(objective, trial))
         if trial.value <= point.value + allowed:
             return trial

@@ -12,14 +12,15 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from robustreg.losses import Dilated, Envelope, Loss
-from robustreg.objective import Model, Objective, Point
+from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.results import Start
 
 # Each stage narrows the middle by this factor, solved to this relative gradient.
 SHRINK = 0.15
@@ -27,25 +28,6 @@ STAGE_GTOL = 5e-2
 STAGE_ITERATIONS = 8
 # The first stage has this share of the rows in its middle.
 FIRST_SHARE = 0.7
-
-
-@dataclass(frozen=True)
-class Narrowed:
-    """The fit of the last and narrowest of the wide losses.
-
-    Parameters
-    ----------
-    point : Point
-        The fit.
-    width : float
-        The half-width of that loss's middle.
-    last : Model or None
-        Its Hessian near there, if one was made.
-    """
-
-    point: Point
-    width: float
-    last: Model | None
 
 
 def width_of(loss: Loss) -> float:
@@ -67,16 +49,16 @@ def shrink(
     start: Array,
     step_rule: StepRule,
     n_inside: int,
-) -> Narrowed:
-    """Return a point near the optimum.
+) -> Start:
+    """Return the fit of the last and narrowest of the wide losses.
 
     Stops before the loss's own width, and when about ``n_inside`` rows are left in
-    the middle.
+    the middle. By half of that, or by the largest residual, predictions may be off.
     """
-    point, width, stages = objective.evaluate(start), np.inf, 0
-    last: Model | None = None
+    near, width, stages = Start(start), np.inf, 0
+    residual = near.residual_in(objective)
     while True:
-        size = np.abs(point.residual[objective.weight > 0])
+        size = np.abs(residual[objective.weight > 0])
         upper = int(FIRST_SHARE * (size.size - 1))
         typical = float(np.partition(size, upper)[upper])
         k = min(n_inside, size.size) - 1
@@ -87,17 +69,16 @@ def shrink(
         exact = stages > 1 and typical <= width
         if exact or next_width <= max(least, objective.noise):
             fallback = max(float(size.max()), objective.noise)
-            return Narrowed(point, width if stages else fallback, last)
+            error = width if stages else fallback
+            return replace(near, residual=residual, error=error)
         width, stages = next_width, stages + 1
         stage = objective.with_loss(widened(objective.loss, width), objective.target)
         result = newton(
             stage,
-            point.params,
+            replace(near, residual=residual),
             step_rule=step_rule,
             tol=0.0,
             max_iter=STAGE_ITERATIONS,
             gtol=STAGE_GTOL,
-            known=point.residual,
-            last=last,
         )
-        point, last = result.point, result.last
+        near, residual = result.as_start(), result.point.residual

@@ -24,7 +24,7 @@ from robustreg.linalg import (
 )
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, weighted_gram
-from robustreg.solvers.newton import Step
+from robustreg.solvers.newton import Step, StepRule
 
 # A gradient of which more than this share lies outside the range is not all there.
 MISSED = 1e-6
@@ -67,6 +67,9 @@ def direct_step(
     decrease = 0.5 * float(point.gradient @ solution)
     unseen = bool(np.any(point.gradient[factor.scale == 0]))
     return Step(-solution, decrease, unseen, factor.rcond, model)
+
+
+DIRECT = StepRule(direct_step, forms_hessian=True)
 
 
 def _dependent_step(hessian: Array, gradient: Array, solution: Array) -> Step:

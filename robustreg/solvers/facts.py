@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
 from robustreg.objective import Objective
-from robustreg.solvers.direct import direct_step
-from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.direct import DIRECT
+from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.newton import StepRule
-from robustreg.solvers.proximal import proximal_step
+from robustreg.solvers.proximal import PROXIMAL
 
 # Above this many params the Hessian is not factorised.
 MOST_DIRECT_PARAMS = 2000
 
 
-def facts_of(objective: Objective) -> dict[str, bool]:
+@final
+@dataclass(frozen=True)
+class Facts:
+    """What solvers ask about an objective.
+
+    Parameters
+    ----------
+    convex, smooth, piecewise_linear : bool
+        Of the loss.
+    l1_part, l2_part : bool
+        Whether the penalty has one for some coefficient.
+    ridged : bool
+        Whether it has an l2 part for all of them.
+    few_rows : bool
+        Whether rows are at most half as many as columns.
+    few_params : bool
+        Whether the Hessian of all of them is factorised.
+    """
+
+    convex: bool
+    smooth: bool
+    piecewise_linear: bool
+    l1_part: bool
+    l2_part: bool
+    ridged: bool
+    few_rows: bool
+    few_params: bool
+
+    @property
+    def few_at_a_time(self) -> bool:
+        """Whether few params are in use at a time."""
+        return self.few_params or self.l1_part
+
+
+def facts_of(objective: Objective) -> Facts:
     """Return what solvers ask about an objective."""
     loss = objective.loss.facts
-    few = objective.n_params <= MOST_DIRECT_PARAMS
-    kinked = bool((objective.l1 > 0).any())
     curved = objective.l2[:-1] > 0
-    ridged = bool(curved[objective.rows.varies[:-1]].all())
     most = min(MOST_DIRECT_PARAMS, curved.size / 2)
-    return {
-        "convex loss": loss.convex,
-        "smooth loss": bool(np.isfinite(loss.largest_curvature)),
-        "piecewise linear loss": loss.piecewise_linear,
-        "l1 part in the penalty": kinked,
-        "l2 part in the penalty": bool(curved.any()),
-        "penalty with an l2 part for all coefficients": ridged,
-        "number of rows of at most half the columns": objective.rows.n_rows <= most,
-        "few params": few,
-        "few params or l1 part": few or kinked,
-    }
+    return Facts(
+        convex=loss.convex,
+        smooth=bool(np.isfinite(loss.largest_curvature)),
+        piecewise_linear=loss.piecewise_linear,
+        l1_part=bool((objective.l1 > 0).any()),
+        l2_part=bool(curved.any()),
+        ridged=bool(curved[objective.rows.varies[:-1]].all()),
+        few_rows=objective.rows.n_rows <= most,
+        few_params=objective.n_params <= MOST_DIRECT_PARAMS,
+    )
 
 
 def step_rule_for(objective: Objective) -> StepRule:
     """Return how Newton steps are found for an objective."""
     facts = facts_of(objective)
-    if facts["l1 part in the penalty"]:
-        return proximal_step
-    return direct_step if facts["few params"] else krylov_step
+    if facts.l1_part:
+        return PROXIMAL
+    return DIRECT if facts.few_params else KRYLOV

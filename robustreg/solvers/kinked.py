@@ -4,53 +4,44 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from scipy.optimize import OptimizeResult
-
 from robustreg.objective import Objective
-from robustreg.rows import Array
 from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.interior_point import interior_point
+from robustreg.solvers.results import Result, Start
 from robustreg.solvers.ties import without_loss
 
 
 class ExactMethod(Protocol):
-    """Minimises from a start whose predictions are off by about ``error``."""
+    """Minimises an objective of few rows from a start with a finite error."""
 
     def __call__(
-        self,
-        objective: Objective,
-        start: Array,
-        error: float,
-        *,
-        tol: float,
-        max_iter: int,
-    ) -> OptimizeResult:
+        self, objective: Objective, start: Start, *, tol: float, max_iter: int
+    ) -> Result:
         """Return the minimum."""
 
 
 def by_interior_point(
-    objective: Objective, start: Array, error: float, *, tol: float, max_iter: int
-) -> OptimizeResult:
+    objective: Objective, start: Start, *, tol: float, max_iter: int
+) -> Result:
     """Minimise by the interior-point method, and if it stalls by the other one.
 
     With rows that are held, a failure says that too few others bound the objective.
     """
-    result = interior_point(objective, start, error, tol, max_iter)
+    result = interior_point(objective, start, tol, max_iter)
     if result.success or objective.linear.any():
         return result
-    exact = without_loss(objective, result.x, result.point.residual)
+    exact = without_loss(objective, result.params, result.point.residual)
     if exact is not None:
         return exact
-    other = by_augmented_lagrangian(objective, start, error, tol=tol, max_iter=max_iter)
+    other = by_augmented_lagrangian(objective, start, tol=tol, max_iter=max_iter)
     return other if other.gap < result.gap else result
 
 
 def by_augmented_lagrangian(
-    objective: Objective, start: Array, error: float, *, tol: float, max_iter: int
-) -> OptimizeResult:
+    objective: Objective, start: Start, *, tol: float, max_iter: int
+) -> Result:
     """Minimise by the augmented Lagrangian, which finds its widths itself."""
-    del error
     rule = step_rule_for(objective)
     return augmented_lagrangian(
         objective, start, step_rule=rule, tol=tol, max_iter=max_iter
@@ -59,5 +50,5 @@ def by_augmented_lagrangian(
 
 def exact_method(objective: Objective) -> ExactMethod:
     """Return the better of the two for an objective."""
-    few = facts_of(objective)["few params or l1 part"]
+    few = facts_of(objective).few_at_a_time
     return by_interior_point if few else by_augmented_lagrangian

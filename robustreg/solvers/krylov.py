@@ -16,7 +16,7 @@ from robustreg.hessian import HessianOperator
 from robustreg.linalg import conjugate_gradients
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.newton import Step
+from robustreg.solvers.newton import Step, StepRule
 
 # Eisenstat and Walker's forcing term [1]_ stays between these.
 LOOSEST, TIGHTEST = 0.1, 1e-8
@@ -59,6 +59,9 @@ def krylov_step(
     # Without convexity the first direction may already go over a ridge.
     unseen = unseen or not decrease > 0
     return Step(direction, decrease, singular=unseen, inexact=True)
+
+
+KRYLOV = StepRule(krylov_step, is_inexact=True)
 
 
 def preconditioner(

@@ -30,16 +30,15 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.interior_point import interior_point
-from robustreg.solvers.krylov import krylov_step
+from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.newton import allowed_gap, newton
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result, Start
 
 # The width falls by this factor with each update of the multipliers. The first fits
 # may explain so much that it falls faster, but by no more than the second.
@@ -105,13 +104,13 @@ class _Costs:
 
 
 def augmented_lagrangian_cg(
-    objective: Objective, start: Array, *, tol: float, max_iter: int
-) -> OptimizeResult:
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
     """Minimise an objective with a piecewise linear loss and no l1 part.
 
     Parameters and result are those of `augmented_lagrangian`.
     """
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
+    point, slopes = objective.evaluate(start.params), np.zeros_like(objective.target)
     best = _Certified(point, slopes.copy(), duality_gap(objective, point, slopes))
     allowed = allowed_gap(objective, point, tol, slopes)
     every = np.arange(objective.rows.n_rows)
@@ -152,7 +151,7 @@ def augmented_lagrangian_cg(
             part = objective.hold(point, near) if near.size < every.size else objective
         beta *= NARROWER
     done, trouble = best.gap <= allowed, "iteration limit"
-    return result_at(best.point, best.gap, iteration, done, trouble, slopes=best.slopes)
+    return Result(best.point, best.gap, iteration, done, trouble, slopes=best.slopes)
 
 
 def _narrowest(objective: Objective) -> float:
@@ -176,15 +175,15 @@ def _by_products(
     before = objective.rows.passes
     result = newton(
         objective.with_loss(envelope, shifted),
-        start,
-        step_rule=krylov_step,
+        Start(start),
+        step_rule=KRYLOV,
         tol=0.0,
         max_iter=INNER_ITERATIONS,
         gtol=gtol,
         majorise=not objective.l2.any(),
     )
     multipliers = envelope.gradient(result.point.residual)
-    return _Update(result.x, multipliers, objective.rows.passes - before, False)
+    return _Update(result.params, multipliers, objective.rows.passes - before, False)
 
 
 def _by_interior_point(
@@ -194,9 +193,10 @@ def _by_interior_point(
     low, high = objective.loss.facts.slopes
     before = objective.rows.passes
     width = beta * (high - low) / 2
-    result = interior_point(objective, start, width, tol, INTERIOR_ITERATIONS)
+    near = Start(start, error=width)
+    result = interior_point(objective, near, tol, INTERIOR_ITERATIONS)
     passes = objective.rows.passes - before
-    return _Update(result.x, result.slopes, passes, not result.success)
+    return _Update(result.params, result.optimal_slopes, passes, not result.success)
 
 
 def _take_sides(objective: Objective, point: Point, slopes: Array, near: Index) -> int:

@@ -20,14 +20,12 @@ References
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.linalg import EPS
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
-from robustreg.rows import Array
 from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule, allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result, Start
 
 # The convex loss that starts one has a middle of this share of Huber's.
 MIDDLE = 0.25
@@ -61,21 +59,21 @@ def convex_start(loss: Loss) -> Loss:
 
 def majorised_newton(
     objective: Objective,
-    start: Array,
+    start: Start,
     *,
     step_rule: StepRule,
     tol: float,
     max_iter: int,
-) -> OptimizeResult:
+) -> Result:
     """Go down to the local minimum of the valley that the start lies in.
 
     Parameters
     ----------
     objective : Objective
         With a loss that is smooth at 0, convex or not.
-    start : ndarray of shape (n_params,)
+    start : Start
         Where to start.
-    step_rule : callable
+    step_rule : StepRule
         As for `newton`.
     tol : float
         Done when the relative violation of the optimality condition is at most this,
@@ -85,11 +83,10 @@ def majorised_newton(
 
     Returns
     -------
-    OptimizeResult
-        With ``gap`` nan, ``stationarity``, and ``unique``, True if the Hessian is
-        positive definite.
+    Result
+        ``unique`` if the Hessian is positive definite.
     """
-    point = objective.evaluate(start)
+    point = objective.evaluate(start.params)
     left, promised, unique = objective.stationarity(point), np.inf, False
     iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
     while left > tol and iteration < max_iter and not stalled:
@@ -104,9 +101,7 @@ def majorised_newton(
         sound = left <= SOUND or point.value <= objective.exact_value
         success = sound and promised <= allowed_gap(objective, point, tol)
     trouble = "iteration limit or no further decrease"
-    return result_at(
-        point, np.nan, iteration, success, trouble, stationarity=left, unique=unique
-    )
+    return Result(point, np.nan, iteration, bool(success), trouble, unique=unique)
 
 
 def lower(
@@ -120,7 +115,7 @@ def lower(
     while True:
         curvature = objective.curvature(point, SHARES[level])
         with np.errstate(over="ignore", invalid="ignore"):
-            step = step_rule(objective, point, curvature, None)
+            step = step_rule.step(objective, point, curvature, None)
         if level == ALL:
             return *_shortened(objective, point, step), level
         if not step.singular and np.abs(step.direction).max() <= LONGEST_STEP:

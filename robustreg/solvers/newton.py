@@ -14,15 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
-from scipy.optimize import OptimizeResult, brentq
+from scipy.optimize import brentq
 
 from robustreg.certificate import duality_gap, local_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result, Start
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,26 @@ class Step:
     slopes: Array | None = None
 
 
-# The last model, if any, may save a rule some of its work.
-StepRule = Callable[[Objective, Point, Array, Model | None], Step]
+@final
+@dataclass(frozen=True)
+class StepRule:
+    """How a step is found.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(objective, point, curvature, last)`` returns a `Step`. The last model, if
+        any, may save it some of its work.
+    forms_hessian : bool
+        Whether it factorises the Hessian of all params.
+    is_inexact : bool
+        Whether steps are found by products with it, few of them far from the optimum.
+    """
+
+    step: Callable[[Objective, Point, Array, Model | None], Step]
+    forms_hessian: bool = False
+    is_inexact: bool = False
+
 
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
@@ -81,26 +100,24 @@ CAUTION = 1e6
 
 def newton(
     objective: Objective,
-    start: Array,
+    start: Start,
     *,
     step_rule: StepRule,
     tol: float,
     max_iter: int,
     gtol: float | None = None,
-    known: Array | None = None,
-    last: Model | None = None,
     majorise: bool = True,
-) -> OptimizeResult:
+) -> Result:
     """Minimise an objective.
 
     Parameters
     ----------
     objective : Objective
         With a smooth loss, and an l1 part only if the step rule knows of it.
-    start : ndarray of shape (n_params,)
+    start : Start
         Where to start.
-    step_rule : callable
-        ``step_rule(objective, point, curvature, last)`` returns a `Step`.
+    step_rule : StepRule
+        How a step is found.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
@@ -108,22 +125,16 @@ def newton(
     gtol : float or None
         If given, done when the relative stationarity is at most this; no certificate
         is made.
-    known : ndarray of shape (n_rows,) or None
-        Residuals at the start, if known.
-    last : Model or None
-        The Hessian of an objective with the same rows, if known.
     majorise : bool
         Whether short steps add majorising curvature, which every row has: of no use
         where the penalty curves all params.
 
     Returns
     -------
-    OptimizeResult
-        With ``point``, ``gap``, ``rcond`` and ``model`` of the last step, ``last``,
-        the last model that there was, and ``unique``, True if the optimum was shown to
-        be.
+    Result
+        Where it ended, infinite as gap if no certificate was asked for.
     """
-    point = objective.evaluate(start, known)
+    point, last = objective.evaluate(start.params, start.residual), start.model
     level, iteration, success, unique = 0, 0, False, False
     previous, gap, misses, proven = np.inf, np.inf, 0, (np.inf, point)
 
@@ -172,16 +183,15 @@ def newton(
         gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
         gap, point = min((gap, point), proven, key=lambda pair: pair[0])
         success = gap <= allowed_gap(objective, point, tol)
-    return result_at(
+    return Result(
         point,
-        gap,
+        float(gap),
         iteration,
-        success,
+        bool(success),
         "iteration limit or no further decrease",
-        rcond=step.rcond,
-        model=step.model,
-        last=last,
         unique=unique,
+        rcond=step.rcond,
+        model=last,
     )
 
 
@@ -240,7 +250,7 @@ def model_step(
     while True:
         curvature = objective.curvature(point, MAJORISED[level])
         with np.errstate(over="ignore", invalid="ignore"):
-            step = step_rule(objective, point, curvature, last)
+            step = step_rule.step(objective, point, curvature, last)
         short = bool(np.abs(step.direction).max() <= LONGEST_STEP)
         if (short and not step.singular) or level == len(MAJORISED) - 1:
             return step, level

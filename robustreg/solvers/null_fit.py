@@ -18,15 +18,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-from scipy.optimize import OptimizeResult, brentq, linprog
+from scipy.optimize import brentq, linprog
 
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
-from robustreg.solvers import solve
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
+from robustreg.solvers.results import Start
+from robustreg.solvers.table import solve
 
 TINY = float(np.finfo(float).tiny)
 # Halvings from the largest distance between targets to the smallest.
@@ -89,10 +90,9 @@ def _null_valley(objective: Objective, tol: float, max_iter: int) -> NullFit:
     params = np.zeros(objective.n_params)
     success = start.success
     if objective.rows.standard.constant:
-        near = OptimizeResult(x=start.point.params[-1:])
-        alone = _without_columns(objective)
-        result = solve(alone, near.x, "auto", tol, max_iter, near)
-        params[-1], success = result.x[-1], bool(result.success)
+        near = Start(start.point.params[-1:], is_near=True)
+        result = solve(_without_columns(objective), near, "auto", tol, max_iter)
+        params[-1], success = result.params[-1], bool(result.success)
     point = objective.evaluate(params)
     own = _strength(objective, -point.gradient)
     strength = max(own, start.strength)
@@ -114,13 +114,10 @@ def _intercept(
             missed = abs(float(objective.weight @ slopes))
             return params, slopes, missed * float(objective.weight @ np.abs(residual))
     alone = _without_columns(objective)
-    near = OptimizeResult(x=params[-1:])
-    result = solve(alone, params[-1:], "auto", tol, max_iter, near)
-    params[-1] = result.x[-1]
-    slopes = result.get("slopes")
-    if slopes is None:
-        slopes = objective.loss.gradient(result.point.residual)
-    return params, slopes, float(result.gap)
+    near = Start(params[-1:], is_near=True)
+    result = solve(alone, near, "auto", tol, max_iter)
+    params[-1] = result.params[-1]
+    return params, result.optimal_slopes, float(result.gap)
 
 
 def _root(objective: Objective) -> float:

@@ -25,7 +25,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import ABSENT, EPS, jacobi
@@ -33,7 +32,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result
 
 # Data of more entries are left as they are, and of more columns, where to ask costs a
 # tenth of a fit.
@@ -184,8 +183,8 @@ def _by_singular_values(rows: Rows, features: Index, curvature: Array) -> Basis:
 
 
 def certified(
-    objective: Objective, basis: Basis, reduced: OptimizeResult, tol: float
-) -> OptimizeResult:
+    objective: Objective, basis: Basis, reduced: Result, tol: float
+) -> Result:
     """Return the result of a problem, given that of the same problem in a basis.
 
     The gap is the larger one of both problems': what rounding leaves of a constraint is
@@ -195,9 +194,7 @@ def certified(
     z = reduced.point.params.astype(np.float64)
     params = basis.corrected(objective.rows, basis.lifted(z), z)
     point = objective.evaluate(params)
-    slopes = reduced.get("slopes")
-    if slopes is None:
-        slopes = objective.loss.gradient(reduced.point.residual)
+    slopes = reduced.optimal_slopes
     gap, success = reduced.gap, reduced.success
     if objective.loss.facts.convex:
         gap = max(gap, duality_gap(objective, point, slopes))
@@ -205,10 +202,10 @@ def certified(
         allowed = max(allowed, _resolution(objective, point, slopes))
         success = success and gap <= allowed
     smooth = np.isfinite(objective.loss.facts.largest_curvature)
-    return result_at(
+    return Result(
         point,
         gap,
-        reduced.nit,
+        reduced.n_iter,
         success,
         reduced.message,
         slopes=slopes,

@@ -19,17 +19,17 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from scipy.optimize import OptimizeResult, brentq
+from scipy.optimize import brentq
 
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result
+from robustreg.solvers.sampling import Preconditioner
 from robustreg.solvers.subsampled import (
     MOST_PASSES,
     POOR,
     Pairs,
-    Preconditioner,
     certified_gap,
     corrected_step,
     decrement,
@@ -54,7 +54,7 @@ def profiled_newton(
     line: Line,
     preconditioner: Preconditioner,
     tol: float,
-) -> OptimizeResult:
+) -> tuple[Result, float] | None:
     """Minimise at the scale that the residuals of the minimum have.
 
     Parameters
@@ -75,9 +75,10 @@ def profiled_newton(
 
     Returns
     -------
-    OptimizeResult
-        As `subsampled_newton` returns it, in units of ``scale``, which it has too;
-        without success if the sample's Hessian will not do.
+    Result
+        As `subsampled_newton` returns it, in units of the scale.
+    float
+        The scale. None instead of both if the sample's Hessian will not do.
     """
     model, unit = preconditioner.model, objective_at(1.0)
     few = preconditioner.sample.objective
@@ -114,12 +115,9 @@ def profiled_newton(
             gap = certified_gap(preconditioner, point)
             success = gap <= allowed
         params = params - scale * corrected_step(model, pairs, point)
-    if point is None:
-        return OptimizeResult(success=False)
-    trouble = "the sample's Hessian will not do"
-    return result_at(
-        point, gap, passes - 1, success, trouble, unique=success, scale=float(scale)
-    )
+    if point is None or not success:
+        return None
+    return Result(point, gap, passes - 1, True, unique=True), float(scale)
 
 
 def drift_at(objective: Objective, point: Point) -> Array:

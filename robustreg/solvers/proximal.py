@@ -19,7 +19,7 @@ from robustreg.linalg import EPS, SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.active_set import RootQuadratic
-from robustreg.solvers.newton import Step
+from robustreg.solvers.newton import Step, StepRule
 from robustreg.solvers.orthogonal import all_but_depend
 from robustreg.solvers.quadratic import minimize_l1_quadratic
 from robustreg.solvers.rows_quadratic import RowsQuadratic
@@ -66,6 +66,9 @@ def proximal_step(
         if by_root is not None and by_root.decrease >= step.decrease:
             return by_root
     return step
+
+
+PROXIMAL = StepRule(proximal_step)
 
 
 def _step_to(

@@ -19,10 +19,8 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
@@ -30,12 +28,12 @@ from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result, Start
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.ties import TIED_SHARE, constant_fit, without_loss
 
-# ``exact(objective, start, error)`` minimises an objective of few rows.
-Exact = Callable[[Objective, Array, float], OptimizeResult]
+# ``exact(objective, start)`` minimises an objective of few rows.
+Exact = Callable[[Objective, Start], Result]
 
 # So many rows, or so many per param, are solved as they are.
 FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 16
@@ -65,89 +63,87 @@ SAME = 1e-9
 TINY = float(np.sqrt(np.finfo(float).tiny))
 
 
-@dataclass(frozen=True)
-class Near:
-    """A point near the optimum.
-
-    Parameters
-    ----------
-    point : Point
-        The point.
-    error : float
-        By about how much its predictions are off.
-    """
-
-    point: Point
-    error: float
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Params near the optimum, the width of the smooth fit from there, the sparsity."""
-
-    params: Array
-    width: float
-    unit: float
-
-
 def reduced(
-    objective: Objective,
-    start: Array,
-    step_rule: StepRule,
-    exact: Exact,
-    tol: float,
-    previous: OptimizeResult | None = None,
-) -> OptimizeResult:
+    objective: Objective, start: Start, step_rule: StepRule, exact: Exact, tol: float
+) -> Result:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
 
-    ``tol`` is the tolerance of ``exact``.
-    ``previous`` is the result of a like problem, whose fit is ``start``.
+    ``tol`` is the tolerance of ``exact``. A start with slopes is the fit of a like
+    problem.
 
     Returns
     -------
-    OptimizeResult
+    Result
         As ``exact`` returns it, for all rows.
     """
-    least = LEAST_ROWS_PER_PARAM * objective.n_params
-    residual = _residual_at(objective, start, previous)
-    done = without_loss(objective, start, residual)
-    if previous is None:
-        # It is memory.
-        del residual
-    if done is None and (previous is None or not start[:-1].any()):
-        # What ties made optimal for a like problem they may make so for this one.
-        done = constant_fit(objective, tol)
-    if done is None and previous is None and _is_small(objective):
-        done = _as_it_is(objective, start, step_rule, exact)
+    if start.slopes is not None:
+        return _from_like(objective, start, start.slopes, exact, tol)
+    done = without_loss(objective, start.params, start.residual_in(objective))
+    done = done or constant_fit(objective, tol)
+    if done is None and _is_small(objective):
+        done = _as_it_is(objective, start.params, step_rule, exact)
     if done is not None:
         return done
-    if previous is not None:
-        near, optimal = _near_previous(objective, start, residual, previous, tol)
-        if optimal is not None:
-            return optimal
-    else:
-        near = near_kinked(objective, start, step_rule, exact)
-        least = max(FEW_ROWS, least)
-    point, n_rows = near.point, objective.rows.n_rows
-    n_active = _count_within(objective, point, BAND * near.error, least)
-    error, iterations = near.error, 0
+    point, error = near_kinked(objective, start.params, step_rule, exact)
+    least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
+    return _by_active_rows(objective, point, error, least, exact)
+
+
+def _from_like(
+    objective: Objective, start: Start, slopes: Array, exact: Exact, tol: float
+) -> Result:
+    """Minimise from the fit of a like problem, which may be this one's.
+
+    The guess is about as far off as a Newton step goes for which its slopes are the
+    gradient.
+    """
+    residual = start.residual_in(objective)
+    done = without_loss(objective, start.params, residual)
+    if done is None and not start.params[:-1].any():
+        # What ties made optimal for a like problem they may make so for this one.
+        done = constant_fit(objective, tol)
+    if done is not None:
+        return done
+    low, high = objective.loss.facts.slopes
+    wanted = objective.l2 * start.params
+    missed = objective.adjoint(slopes) - wanted
+    point = Point(start.params, -missed, residual, objective)
+    missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
+    share = float(np.linalg.norm(missed)) / (high - low)
+    # Under an l2 part params are only as close as the root of the gap. At another scale
+    # slopes certify the same fit without one: all terms change by one factor.
+    if share <= SAME and not wanted.any():
+        gap = duality_gap(objective, point, slopes)
+        if gap <= allowed_gap(objective, point, tol, slopes):
+            return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)
+    error = max(_sparsity(objective, residual) * share, objective.noise)
+    least = LEAST_ROWS_PER_PARAM * objective.n_params
+    return _by_active_rows(objective, point, error, least, exact)
+
+
+def _by_active_rows(
+    objective: Objective, point: Point, error: float, least: int, exact: Exact
+) -> Result:
+    """Minimise on the rows near the kink, all others held on their side."""
+    n_active = _count_within(objective, point, BAND * error, least)
+    n_rows, iterations = objective.rows.n_rows, 0
     for _ in range(MOST_ROUNDS):
         active = _nearest(objective, point, n_active)
         held = objective.hold(point, active)
-        result = exact(held, point.params, error)
-        iterations += result.nit
-        residual = objective.residual(result.x)
+        result = exact(held, Start(point.params, error=error))
+        iterations += result.n_iter
+        residual = objective.residual(result.params)
         residual[active] = result.point.residual
         wrong = _changed_sides(objective, point.residual, residual, active)
         # Too few rows may leave nothing that bounds the linear term.
         if result.success or n_active == n_rows:
-            point = Point(result.x, result.point.gradient, residual, objective)
+            point = Point(result.params, result.point.gradient, residual, objective)
             error *= 0.5
             if not wrong:
                 break
         more = max(2 * n_active, 4 * wrong) if result.success else 8 * n_active
         n_active = min(more, n_rows)
-    settled = point.params is result.x and not wrong
+    settled = point.params is result.params and not wrong
     return _of_all_rows(point, residual, active, result, iterations, settled)
 
 
@@ -155,35 +151,27 @@ def _of_all_rows(
     point: Point,
     residual: Array,
     active: Index,
-    result: OptimizeResult,
+    result: Result,
     iterations: int,
     settled: bool,
-) -> OptimizeResult:
+) -> Result:
     """Return the result for all rows, given that of the active ones."""
     slopes = point.objective.loss.gradient(residual)
-    slopes[active] = result.slopes
-    return result_at(
+    slopes[active] = result.optimal_slopes
+    return Result(
         point,
         result.gap if settled else np.inf,
         iterations,
         result.success and settled,
         result.message,
         slopes=slopes,
-        unique=result.get("unique", False),
+        unique=result.unique,
     )
-
-
-def _residual_at(
-    objective: Objective, start: Array, previous: OptimizeResult | None
-) -> Array:
-    """Return the residuals at the start, which a previous result may know."""
-    known = previous.get("residual") if previous is not None else None
-    return objective.residual(start) if known is None else np.asarray(known)
 
 
 def _as_it_is(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> OptimizeResult:
+) -> Result:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them.
 
     Under an l1 penalty on more columns than rows that costs more than it saves. Nor
@@ -192,29 +180,34 @@ def _as_it_is(
     if objective.l1.any() and objective.rows.n_rows < objective.n_params:
         none = np.zeros_like(start)
         none[-1] = start[-1]
-        point = objective.evaluate(none)
+        near = Start(none)
     else:
-        point = shrink(objective, start, step_rule, objective.rows.n_rows // 2).point
-    as_it_is = without_loss(objective, point.params, point.residual)
+        near = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+    residual = near.residual_in(objective)
+    as_it_is = without_loss(objective, near.params, residual)
     if as_it_is is not None:
         return as_it_is
-    return exact(objective, point.params, _spread(objective, point.residual))
+    return exact(objective, Start(near.params, error=_spread(objective, residual)))
 
 
 def near_kinked(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> Near:
-    """Return a point near the optimum, from samples of samples or from wide losses."""
+) -> tuple[Point, float]:
+    """Return a point near the optimum and by about how much its predictions are off.
+
+    From samples of samples or from wide losses.
+    """
     n, p = objective.rows.n_rows, objective.n_params
     if _is_small(objective):
         result = _as_it_is(objective, start, step_rule, exact)
-        return Near(result.point, objective.typical_residual(result.point) / n)
+        return result.point, objective.typical_residual(result.point) / n
     near = _of_sample(objective, start, step_rule, exact)
     if near is None:
         near = _of_wide_losses(objective, start, step_rule)
+    params, width, unit = near
     # A sample that is fitted exactly knows of no residual.
     least = max(objective.noise, TINY)
-    unit, width = max(near.unit, least), max(near.width, least)
+    unit, width = max(unit, least), max(width, least)
     low, high = objective.loss.facts.slopes
     # The slope rises from low to high over equal distances on both sides of the kink
     # (a uniform kernel): its bias is of second order.
@@ -224,7 +217,7 @@ def near_kinked(
     )
     fit = newton(
         stage,
-        near.params,
+        Start(params),
         step_rule=step_rule,
         tol=0.0,
         max_iter=STAGE_ITERATIONS,
@@ -234,16 +227,18 @@ def near_kinked(
     left = np.sqrt(p * width * unit / (6 * n)) + width**2 / (6 * unit)
     left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
     residual = fit.point.residual - beta * (low + high) / 2
-    point = Point(fit.x, fit.point.gradient, residual, objective)
+    point = Point(fit.params, fit.point.gradient, residual, objective)
     if _is_crowded(point, width, unit):
         left = max(left, width)
-    return Near(point, float(max(left, objective.noise)))
+    return point, float(max(left, objective.noise))
 
 
 def _of_sample(
     objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> _Start | None:
-    """Return a sample's fit, but not its rows; None if rows are too few for one.
+) -> tuple[Array, float, float] | None:
+    """Return a sample's fit, the width of the smooth one from there, the sparsity.
+
+    None if rows are too few for a sample.
 
     With m rows it is off by about ``sqrt(p / m)`` times the sparsity times the standard
     deviation of slopes over their range.
@@ -253,63 +248,27 @@ def _of_sample(
     if drawn is None:
         return None
     few = drawn.objective
-    near = near_kinked(few, start, step_rule, exact)
-    unit = _sparsity(few, near.point)
+    point, off = near_kinked(few, start, step_rule, exact)
+    unit = _sparsity(few, point.residual)
     low, high = objective.loss.facts.slopes
     spread = unit * np.sqrt(-low * high) / (high - low)
-    error = max(spread * np.sqrt(p / few.rows.n_rows), near.error)
-    return _Start(near.point.params, WIDTH * float(error), unit)
+    error = max(spread * np.sqrt(p / few.rows.n_rows), off)
+    return point.params, WIDTH * float(error), unit
 
 
-def _of_wide_losses(objective: Objective, start: Array, step_rule: StepRule) -> _Start:
-    """Return the fit of a smooth loss with few rows in its middle."""
+def _of_wide_losses(
+    objective: Objective, start: Array, step_rule: StepRule
+) -> tuple[Array, float, float]:
+    """Return what `_of_sample` does, of a smooth loss with few rows in its middle."""
     inside = ROWS_INSIDE * objective.n_params
-    point = shrink(objective, start, step_rule, inside).point
-    size = np.abs(point.residual[objective.weight > 0])
+    near = shrink(objective, start, step_rule, inside)
+    residual = near.residual_in(objective)
+    size = np.abs(residual[objective.weight > 0])
     width = float(np.partition(size, inside)[inside])
-    return _Start(point.params, width, _sparsity(objective, point))
+    return near.params, width, _sparsity(objective, residual)
 
 
-def _near_previous(
-    objective: Objective,
-    start: Array,
-    residual: Array,
-    previous: OptimizeResult,
-    tol: float,
-) -> tuple[Near, OptimizeResult | None]:
-    """Return a guess from the fit of a like problem, and that fit if it is this one's.
-
-    The guess is about as far off as a Newton step goes for which its slopes are the
-    gradient.
-    """
-    low, high = objective.loss.facts.slopes
-    wanted = objective.l2 * start
-    missed = objective.adjoint(previous.slopes) - wanted
-    point = Point(start, -missed, residual, objective)
-    missed = np.maximum(np.abs(missed) - objective.l1, 0.0)
-    share = float(np.linalg.norm(missed)) / (high - low)
-    # Under an l2 part params are only as close as the root of the gap.
-    same = share <= SAME and not wanted.any()
-    optimal = _as_before(objective, point, previous, tol) if same else None
-    error = _sparsity(objective, point) * share
-    return Near(point, max(error, objective.noise)), optimal
-
-
-def _as_before(
-    objective: Objective, point: Point, previous: OptimizeResult, tol: float
-) -> OptimizeResult | None:
-    """Return the fit of a like problem, if its slopes certify it for this one, too.
-
-    At another scale they do without an l2 part: all terms change by one factor.
-    """
-    gap = duality_gap(objective, point, previous.slopes)
-    if not gap <= allowed_gap(objective, point, tol, previous.slopes):
-        return None
-    unique = previous.get("unique", False)
-    return result_at(point, gap, 1, True, "", slopes=previous.slopes, unique=unique)
-
-
-def _sparsity(objective: Objective, point: Point) -> float:
+def _sparsity(objective: Objective, residual: Array) -> float:
     """Return one over the density of residuals at the kink [1]_, from those nearest.
 
     References
@@ -318,7 +277,7 @@ def _sparsity(objective: Objective, point: Point) -> float:
        Press.
     """
     rows, _ = objective.representatives
-    size, exact = np.abs(point.residual[rows]), NOISE_LEVELS * objective.noise
+    size, exact = np.abs(residual[rows]), NOISE_LEVELS * objective.noise
     for share in NEAREST_SHARES:
         nearest = float(np.quantile(size, share))
         if nearest > exact:

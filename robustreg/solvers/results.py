@@ -1,43 +1,140 @@
-"""What every solver returns."""
+"""Where a solver starts, and where it ends."""
 
 from __future__ import annotations
 
-from scipy.optimize import OptimizeResult
+from dataclasses import dataclass, replace
+from typing import final
 
-from robustreg.objective import Point
+import numpy as np
+
+from robustreg.objective import Model, Objective, Point
+from robustreg.rows import Array
+from robustreg.solvers.sampling import Preconditioner
 
 # What a solver says that ends before ``max_iter``, and to which no larger one matters.
 NO_DECREASE = "no further decrease"
 
 
-def result_at(
-    point: Point, gap: float, nit: int, success: bool, trouble: str, **more: object
-) -> OptimizeResult:
-    """Return the result of a solver that ended at a point.
+@final
+@dataclass(frozen=True)
+class Start:
+    """Params to start from, and what is known there.
+
+    Parameters
+    ----------
+    params : ndarray of shape (n_params,)
+        The params.
+    is_near : bool
+        Whether a solver is to start exactly there, as at the fit of a like problem. If
+        not, it looks for a better start first.
+    residual : ndarray of shape (n_rows,) or None
+        Residuals there, if known.
+    error : float
+        By about how much predictions there are off; infinite if that is not known.
+    slopes : ndarray of shape (n_rows,) or None
+        The optimal slopes of a like problem, if known.
+    unique : bool
+        Whether that problem was shown to have no other optimum.
+    model : Model or None
+        A Hessian of the same rows, if known.
+    preconditioner : Preconditioner or None
+        That of a sample of them near the optimum, if known.
+    """
+
+    params: Array
+    is_near: bool = False
+    residual: Array | None = None
+    error: float = np.inf
+    slopes: Array | None = None
+    unique: bool = False
+    model: Model | None = None
+    preconditioner: Preconditioner | None = None
+
+    def residual_in(self, objective: Objective) -> Array:
+        """Return the residuals there, which take a pass if they are not known."""
+        known = self.residual
+        return objective.residual(self.params) if known is None else known
+
+    def times(self, factor: float) -> Start:
+        """Return the start with a target that is larger by a factor."""
+        residual = self.residual
+        if residual is not None:
+            residual = (residual * factor).astype(np.float64, copy=False)
+        params = (self.params * factor).astype(np.float64, copy=False)
+        return replace(self, params=params, residual=residual)
+
+
+@final
+@dataclass(frozen=True)
+class Result:
+    """Where a solver ended.
 
     Parameters
     ----------
     point : Point
-        Where it ended.
+        The fit.
     gap : float
-        A bound on the value there minus the minimum.
-    nit : int
+        A bound on the value there minus the minimum; nan where the loss is not convex.
+    n_iter : int
         Iterations.
     success : bool
         Whether the gap is within the tolerance.
     trouble : str
-        The message if it is not.
-    **more : object
-        What only some solvers know, such as ``slopes``.
+        What happened if it is not.
+    slopes : ndarray of shape (n_rows,) or None
+        The optimal slopes, None if they are those of the residuals.
+    unique : bool
+        Whether there was shown to be no other optimum.
+    rcond : float or None
+        Reciprocal condition number of the scaled Hessian, None if not known; 0 if it
+        has too few digits.
+    model : Model or None
+        The last Hessian that was made, if any.
+    preconditioner : Preconditioner or None
+        That of a sample, if it was of use.
     """
-    return OptimizeResult(
-        x=point.params,
-        fun=point.value,
-        point=point,
-        gap=gap,
-        nit=nit,
-        success=bool(success),
-        status=0 if success else 1,
-        message="converged" if success else trouble,
-        **more,
-    )
+
+    point: Point
+    gap: float
+    n_iter: int
+    success: bool
+    trouble: str = ""
+    slopes: Array | None = None
+    unique: bool = False
+    rcond: float | None = None
+    model: Model | None = None
+    preconditioner: Preconditioner | None = None
+
+    @property
+    def params(self) -> Array:
+        """The params of the fit."""
+        return self.point.params
+
+    @property
+    def value(self) -> float:
+        """The objective there."""
+        return self.point.value
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return "converged" if self.success else self.trouble
+
+    @property
+    def optimal_slopes(self) -> Array:
+        """The slopes that certify the gap."""
+        if self.slopes is not None:
+            return self.slopes
+        return self.point.objective.loss.gradient(self.point.residual)
+
+    def as_start(self) -> Start:
+        """Return the start of a like problem."""
+        return Start(
+            self.params,
+            is_near=True,
+            residual=self.point.residual,
+            slopes=self.slopes,
+            unique=self.unique,
+            model=self.model,
+            preconditioner=self.preconditioner,
+        )

@@ -27,7 +27,6 @@ import numpy as np
 from robustreg.linalg import least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.direct import direct_step
 from robustreg.solvers.majorised import ALL, SHARES, lower
 from robustreg.solvers.newton import StepRule
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
@@ -95,7 +94,7 @@ class Reweighting:
         The scale of residuals.
     line : callable
         How it changes along a line.
-    step_rule : callable
+    step_rule : StepRule
         As for `newton`.
     floor : float
         Scales no larger count as 0.
@@ -128,7 +127,7 @@ class Reweighting:
                 break
             trial = None
             if now.violation <= goal:
-                if self._step_rule is not direct_step:
+                if not self._step_rule.forms_hessian:
                     break
                 trial, goal = self._newton(now), LATER * now.violation
             if trial is not None and trial.violation <= PROGRESS * now.violation:

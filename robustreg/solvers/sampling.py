@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.objective import Objective
+from robustreg.objective import Model, Objective
 from robustreg.rows import Index, strata
 
 # A first fit on this many rows, on this many per param or on this share of all rows
@@ -36,6 +36,14 @@ class Sample:
     index: Index
     objective: Objective
     share: float
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """A sample and its Hessian near the optimum, which later fits may use again."""
+
+    sample: Sample
+    model: Model
 
 
 def default_size(objective: Objective) -> int:

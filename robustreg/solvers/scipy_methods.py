@@ -12,15 +12,13 @@ from robustreg.certificate import duality_gap
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result, Start
 
 # A fit that nears an exact one is restarted in smaller units.
 MOST_RESTARTS = 8
 
 
-def l_bfgs_b(
-    objective: Objective, start: Array, tol: float, max_iter: int
-) -> OptimizeResult:
+def l_bfgs_b(objective: Objective, start: Start, tol: float, max_iter: int) -> Result:
     """Minimise a smooth objective by limited-memory BFGS [1]_; two passes a step.
 
     References
@@ -29,7 +27,7 @@ def l_bfgs_b(
        for bound constrained optimization. SIAM Journal on Scientific Computing 16,
        1190-1208.
     """
-    params, iterations, last = start, 0, np.inf
+    params, iterations, last = start.params, 0, np.inf
     for _ in range(MOST_RESTARTS):
         # Its tolerances are absolute: the value is brought to 1 and ftol switched off.
         unit = objective.evaluate(params).value or 1.0
@@ -54,7 +52,7 @@ def l_bfgs_b(
     gap = duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol)
     message = str(result.message)
-    return result_at(point, gap, iterations, success, message, slopes=slopes)
+    return Result(point, gap, iterations, success, message, slopes=slopes)
 
 
 def _scaled(objective: Objective, params: Array, unit: float) -> tuple[float, Array]:
@@ -64,8 +62,8 @@ def _scaled(objective: Objective, params: Array, unit: float) -> tuple[float, Ar
 
 
 def linear_program(
-    objective: Objective, start: Array, tol: float, max_iter: int
-) -> OptimizeResult:
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
     """Minimise a piecewise linear objective as the dual linear program [1]_.
 
     One variable a row, between the two slopes, and one constraint a param; the
@@ -99,7 +97,7 @@ def linear_program(
     gap = duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     message = str(result.message)
-    return result_at(point, gap, int(result.nit), success, message, slopes=slopes)
+    return Result(point, gap, int(result.nit), success, message, slopes=slopes)
 
 
 def _dual_program(

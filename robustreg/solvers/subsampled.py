@@ -18,18 +18,17 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import local_gap
 from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, weighted_gram
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
-from robustreg.solvers.sampling import Sample
+from robustreg.solvers.results import Result, Start
+from robustreg.solvers.sampling import Preconditioner, Sample
 
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
 POOR = 0.1
@@ -40,14 +39,6 @@ ROUGH_PASSES = 2
 
 # Steps and the changes of the gradient on them.
 Pairs = list[tuple[Array, Array]]
-
-
-@dataclass(frozen=True)
-class Preconditioner:
-    """A sample and its Hessian near the optimum, which later fits may use again."""
-
-    sample: Sample
-    model: Model
 
 
 def preconditioner_at(sample: Sample, point: Point) -> Preconditioner | None:
@@ -64,37 +55,31 @@ def preconditioner_at(sample: Sample, point: Point) -> Preconditioner | None:
 
 
 def subsampled_newton(
-    objective: Objective,
-    start: Array,
-    preconditioner: Preconditioner,
-    tol: float,
-    known: Array | None = None,
-) -> OptimizeResult:
+    objective: Objective, start: Start, preconditioner: Preconditioner, tol: float
+) -> Result:
     """Minimise an objective of many rows from a start near the optimum.
 
     Parameters
     ----------
     objective : Objective
         Smooth, with few params and no l1 part.
-    start : ndarray of shape (n_params,)
+    start : Start
         Near the optimum.
     preconditioner : Preconditioner
         A sample's Hessian there.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
-    known : ndarray of shape (n_rows,) or None
-        Residuals at the start, if known.
 
     Returns
     -------
-    OptimizeResult
+    Result
         As `newton` returns it; without success if the sample's Hessian will not do.
     """
     model = preconditioner.model
-    if known is None:
-        point, rough = objective.evaluate_roughly(start), ROUGH_PASSES
+    if start.residual is None:
+        point, rough = objective.evaluate_roughly(start.params), ROUGH_PASSES
     else:
-        point, rough = objective.evaluate(start, known), 0
+        point, rough = objective.evaluate(start.params, start.residual), 0
     left, passes, success, gap = decrement(model, point), 1, False, np.inf
     pairs: Pairs = []
     while not success and passes < MOST_PASSES:
@@ -114,8 +99,15 @@ def subsampled_newton(
             gap = certified_gap(preconditioner, point)
             success = gap <= allowed
     point = _exact(objective, point)
-    trouble = "the sample's Hessian will not do"
-    return result_at(point, gap, passes - 1, success, trouble, unique=success)
+    return Result(
+        point,
+        float(gap),
+        passes - 1,
+        success,
+        "the sample's Hessian will not do",
+        unique=success,
+        preconditioner=preconditioner,
+    )
 
 
 def _exact(objective: Objective, point: Point) -> Point:

@@ -13,7 +13,6 @@ References
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS
@@ -21,7 +20,7 @@ from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import result_at
+from robustreg.solvers.results import Result
 
 # Fewer rows than this share at one value seldom balance all others.
 TIED_SHARE = 0.2
@@ -31,7 +30,7 @@ MOSTLY_TIED = 0.99
 AT_KINK = 4
 
 
-def constant_fit(objective: Objective, tol: float) -> OptimizeResult | None:
+def constant_fit(objective: Objective, tol: float) -> Result | None:
     """Return the fit of the intercept alone if ties make it optimal, else None.
 
     No penalty is below its value at coefficients of 0, so that what is optimal without
@@ -51,7 +50,7 @@ def constant_fit(objective: Objective, tol: float) -> OptimizeResult | None:
     return _held(objective, value, tol)
 
 
-def _held(objective: Objective, value: float, tol: float) -> OptimizeResult | None:
+def _held(objective: Objective, value: float, tol: float) -> Result | None:
     """Return the fit of an intercept if it is optimal, else None."""
     params = np.append(np.zeros(objective.n_params - 1), value)
     point = objective.evaluate(params, objective.target - value)
@@ -60,12 +59,10 @@ def _held(objective: Objective, value: float, tol: float) -> OptimizeResult | No
     gap = duality_gap(objective.with_penalty(ElasticNet(none, none)), point, slopes)
     if gap > allowed_gap(objective, point, tol, slopes):
         return None
-    return result_at(point, gap, 1, True, "", slopes=slopes)
+    return Result(point, gap, 1, True, slopes=slopes)
 
 
-def without_loss(
-    objective: Objective, start: Array, residual: Array
-) -> OptimizeResult | None:
+def without_loss(objective: Objective, start: Array, residual: Array) -> Result | None:
     """Return the start if it fits every row, to rounding, at no penalty."""
     point = Point(start, np.full_like(start, np.nan), residual, objective)
     if objective.typical_residual(point) > NOISE_LEVELS * objective.noise:
@@ -77,7 +74,7 @@ def without_loss(
     rounding = float(objective.loss.value(np.array([error, -error])).max())
     if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
         return None
-    return result_at(point, gap, 1, True, "", slopes=slopes)
+    return Result(point, gap, 1, True, slopes=slopes)
 
 
 def _quantile(objective: Objective) -> float:

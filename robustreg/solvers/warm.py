@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
-from robustreg.solvers import solve
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.null_fit import NullFit, null_fit
+from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
+from robustreg.solvers.table import solve
 from robustreg.solvers.vertex_gaps import vertex_gaps
 from robustreg.solvers.vertices import Vertex, VertexFit
 
@@ -97,11 +97,10 @@ def warm_fits(
             fits += run
             continue
         if fit is None:
-            away = params is null.point.params
-            near = None if away else OptimizeResult(x=params)
+            near = Start(params, is_near=params is not null.point.params)
             like = objective.with_penalty(penalty)
-            result = solve(like, params, "auto", tol, max_iter, near)
-            fit = WarmFit(result.x, float(result.gap), bool(result.success))
+            result = solve(like, near, "auto", tol, max_iter)
+            fit = WarmFit(result.params, float(result.gap), bool(result.success))
             point, shared = _without_penalty(objective, penalty, result.point), None
             corners.restart(fit)
         params = fit.params
@@ -123,9 +122,9 @@ def _valley_fits(
     fits = []
     starts = warm_fits(convex, null, penalties, rough, max_iter)
     for penalty, start in zip(penalties, starts, strict=True):
-        like, near = objective.with_penalty(penalty), OptimizeResult(x=start.params)
-        result = solve(like, start.params, "auto", tol, max_iter, near)
-        fits.append(WarmFit(result.x, float(result.gap), bool(result.success)))
+        like, near = objective.with_penalty(penalty), Start(start.params, is_near=True)
+        result = solve(like, near, "auto", tol, max_iter)
+        fits.append(WarmFit(result.params, float(result.gap), bool(result.success)))
     return fits
 
 

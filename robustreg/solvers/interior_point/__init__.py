@@ -26,8 +26,9 @@ References
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.optimize import OptimizeResult
 
 from robustreg.linalg import EPS
 from robustreg.objective import Objective
@@ -41,6 +42,7 @@ from robustreg.solvers.interior_point.working import (
     first_params,
     too_many,
 )
+from robustreg.solvers.results import Result, Start
 
 # A step goes this share of the way to the boundary.
 TO_BOUNDARY = 0.9995
@@ -65,18 +67,16 @@ SIDES = np.array([[1.0], [-1.0]])
 
 
 def interior_point(
-    objective: Objective, start: Array, width: float, tol: float, max_iter: int
-) -> OptimizeResult:
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
     """Minimise a piecewise linear objective of few rows, few of its params not 0.
 
     Parameters
     ----------
     objective : Objective
         Its loss is piecewise linear and its rows have positive weight.
-    start : ndarray of shape (n_params,)
-        Where to start.
-    width : float
-        By about how much predictions at the start are off, in units of residuals.
+    start : Start
+        Where to start, with the error there.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
@@ -84,14 +84,14 @@ def interior_point(
 
     Returns
     -------
-    OptimizeResult
-        With ``point``, ``gap``, ``slopes`` and ``unique``.
+    Result
+        With ``slopes``.
     """
-    used = first_params(objective, start)
+    used = first_params(objective, start.params)
     equations = Equations(objective, used)
-    state = _central(equations, start[used], width)
+    state = _central(equations, start.params[used], start.error)
     opening = equations, state
-    best: OptimizeResult | None = None
+    best: Result | None = None
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
     few = objective.n_params <= MOST_DIRECT_PARAMS
     promised = few and tol <= CLOSE and objective.l2.any()
@@ -115,7 +115,7 @@ def interior_point(
         # Where every row can be fitted, residuals and complementarity fall together.
         if left <= goal * scale or scale <= goal * first:
             best = _tried(equations, state, best, goal, tol)
-            done = best is not None and best.gap <= exactly * abs(best.fun)
+            done = best is not None and best.gap <= exactly * abs(best.value)
             if (best is not None and done and best.success) or left <= EPS * scale:
                 break
             goal *= AGAIN
@@ -130,17 +130,16 @@ def interior_point(
     if best is None:
         equations, near = (equations, state) if goal < NEARLY else opening
         best = finished(equations, near, active_kinks(equations, near), tol)
-    best.nit = iteration
-    return best
+    return replace(best, n_iter=iteration)
 
 
 def _tried(
     equations: Equations,
     state: State,
-    best: OptimizeResult | None,
+    best: Result | None,
     goal: float,
     tol: float,
-) -> OptimizeResult | None:
+) -> Result | None:
     """Return the best so far, or what the last step from a state leads to."""
     active = active_kinks(equations, state)
     if goal > CERTAIN and not equations.determined_by(active):

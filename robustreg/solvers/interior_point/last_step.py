@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import OptimizeResult
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import (
@@ -19,7 +18,7 @@ from robustreg.rows import Array, Index
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.interior_point.working import entering
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import NO_DECREASE, result_at
+from robustreg.solvers.results import NO_DECREASE, Result
 
 # A coefficient that has a kink at 0 and this share of the largest is 0.
 ZERO = 1e-12
@@ -41,9 +40,7 @@ def active_kinks(equations: Equations, state: State) -> Index:
     return np.flatnonzero(room * typical >= half * size)
 
 
-def finished(
-    equations: Equations, state: State, active: Index, tol: float
-) -> OptimizeResult:
+def finished(equations: Equations, state: State, active: Index, tol: float) -> Result:
     """Return the fit in which the kinks that look active are so exactly.
 
     All others have the slope of their side. The optimality conditions of what is left
@@ -71,7 +68,7 @@ def finished(
     success = gap <= allowed_gap(objective, point, tol, own)
     # A param that is not used is 0 in all optimal fits if its slope has room.
     unique = regular and success and not entering(equations, slopes).size
-    return result_at(point, gap, 0, success, NO_DECREASE, slopes=own, unique=unique)
+    return Result(point, gap, 0, success, NO_DECREASE, slopes=own, unique=unique)
 
 
 def _last_step(

@@ -1,0 +1,173 @@
+"""A problem at one scale after the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from robustreg.fitting.problem import Problem
+from robustreg.losses import Loss
+from robustreg.objective import Model, Objective
+from robustreg.rows import Array, design_rank, representatives, typical_terms
+from robustreg.scale import (
+    COUNTED,
+    EPS,
+    MOST_SORTED,
+    SCALES,
+    scale_floor,
+    spread,
+    weighted_median,
+)
+from robustreg.solvers import Result, Start, solve
+from robustreg.solvers.refinement import refine
+
+# A smooth fit whose scaled Hessian has a reciprocal condition number below this has
+# its last digits refined, unless the data is so large that extended precision, without
+# BLAS, would cost more than the fit.
+REFINED_RCOND = 1e-4
+MOST_ENTRIES = 10**7
+# So many rounding errors of its terms a typical residual may have.
+NOISE = 4.0
+
+
+@final
+class AnyScale:
+    """The problem at any scale, each fit started from the one before."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        start: Array | None,
+        shared: Model | None = None,
+        *,
+        is_near: bool = False,
+    ) -> None:
+        self.problem = problem
+        some, share = representatives(problem.weight, MOST_SORTED)
+        constant = problem.rows.standard.constant
+        self._center = constant * weighted_median(problem.y[some], share)
+        params = np.zeros(problem.rows.n_params)
+        if start is not None:
+            params = start.copy()
+            params[-1] -= self._center
+        self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
+        self._weight = problem.weight / problem.weight.sum()
+        # What is known of the last fit is in units of its scale.
+        self._last: Result | None = None
+        near = is_near or shared is not None
+        self.start_from(1.0, Start(params, near, model=shared))
+
+    @property
+    def last(self) -> Result:
+        """The last fit, in units of its scale."""
+        if self._last is None:
+            raise RuntimeError("no fit was made")
+        return self._last
+
+    @cached_property
+    def rank(self) -> int:
+        """How many params are estimated: constant and dependent columns add none."""
+        return design_rank(self.problem.rows, self.problem.weight)
+
+    @cached_property
+    def floor(self) -> float:
+        """The scale below which residuals count as zero."""
+        return scale_floor(self.problem.y, self.problem.weight)
+
+    @cached_property
+    def unit(self) -> float:
+        """The spread of y, at least the floor."""
+        return max(spread(self.problem.y, self.problem.weight), self.floor)
+
+    def measure(self, name: str, residual: Array) -> float:
+        """Return a scale estimate of residuals."""
+        n_params = self.rank if name in COUNTED else 0
+        return SCALES[name](residual, self.problem.weight, n_params)
+
+    def objective(self, scale: float, loss: Loss) -> Objective:
+        """Return the objective in units of a scale."""
+        target = self.problem.y - self._center
+        target /= scale
+        return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
+
+    def fit(self, scale: float, tol: float, max_iter: int | None = None) -> Array:
+        """Fit at a scale, from the last fit if any; return residuals in its units."""
+        p = self.problem
+        most = p.max_iter if max_iter is None else min(max_iter, p.max_iter)
+        objective = self.objective(scale, p.loss)
+        start = self.start.times(self.scale / scale)
+        result = solve(objective, start, p.solver, tol, most)
+        self.take(scale, objective, result)
+        return np.asarray(self.last.point.residual, dtype=np.float64)
+
+    def take(self, scale: float, objective: Objective, result: Result) -> None:
+        """Take a result for the last fit, refined where its Hessian asks for that."""
+        p, rcond = self.problem, result.rcond
+        small = p.rows.n_rows * p.rows.n_params < MOST_ENTRIES
+        delicate = rcond is not None and rcond < REFINED_RCOND
+        if delicate and result.success and small:
+            exact = (p.y.astype(np.longdouble) - self._center) / scale
+            result = replace(result, point=refine(objective, result.point, exact))
+        self._last, self.scale, self.start = result, scale, result.as_start()
+
+    def shared_model(self) -> Model | None:
+        """Return the Hessian if it is that of every y: where curvature is constant."""
+        constant = self.problem.loss.facts.breakpoints == ()
+        fixed = constant and not isinstance(self.problem.scale, str)
+        return self.last.model if fixed else None
+
+    def with_loss(self, loss: Loss) -> AnyScale:
+        """Return the problem with another loss, from where this one starts."""
+        return AnyScale(replace(self.problem, loss=loss, solver="auto"), self.params())
+
+    def start_at(self, other: AnyScale) -> None:
+        """Start from the params of another fit."""
+        params = other.params().astype(np.float64)
+        params[-1] -= self._center
+        self.start_from(1.0, Start(params, is_near=True))
+
+    def start_from(self, scale: float, start: Start) -> None:
+        """Start from what is known at a scale, in its units."""
+        self.scale, self.start = scale, start
+
+    def kept(self) -> tuple[Start, float, Result | None]:
+        """Return the last fit, for `restore`."""
+        return self.start, self.scale, self._last
+
+    def restore(self, kept: tuple[Start, float, Result | None]) -> None:
+        """Make a fit the last one again."""
+        self.start, self.scale, self._last = kept
+
+    def take_rounded(self, coef: Array, intercept: float) -> None:
+        """Take a rounded answer for the fit; the gap grows by what rounding costs."""
+        params = self.problem.rows.standard.from_original(
+            coef.astype(np.float64), float(intercept)
+        )
+        params[-1] -= self._center
+        objective = self.objective(self.scale, self.problem.loss)
+        point = objective.evaluate(params / self.scale)
+        gap = self.last.gap + max(point.value - self.last.value, 0.0)
+        self._last = replace(self.last, point=point, gap=gap)
+
+    def rounding(self) -> float:
+        """Return the rounding error of a typical residual of the last fit.
+
+        Large where the fit runs through outliers.
+        """
+        terms = typical_terms(
+            self.problem.rows, self.problem.weight, self.centred_params()
+        )
+        return NOISE * EPS * terms
+
+    def params(self) -> Array:
+        """Return the params of the last fit, in units of y."""
+        params = self.centred_params()
+        params[-1] += self._center
+        return params
+
+    def centred_params(self) -> Array:
+        """Return the params of the last fit around the centre, in units of y."""
+        return self.start.params * self.scale

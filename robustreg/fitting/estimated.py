@@ -1,0 +1,269 @@
+"""The scale that agrees with the fit that is made at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import final
+
+import numpy as np
+
+from robustreg.fitting.any_scale import AnyScale
+from robustreg.losses import L1
+from robustreg.rows import Array
+from robustreg.scale import (
+    AGREES,
+    LINES,
+    MOST_SORTED,
+    SCALE_RTOL,
+    FixedPoint,
+    find_fixed_point,
+    mad,
+)
+from robustreg.solvers import Start, chosen, near_start
+from robustreg.solvers.facts import facts_of, step_rule_for
+from robustreg.solvers.majorised import convex_start
+from robustreg.solvers.profiled import profiled_newton
+from robustreg.solvers.reweighted import Reweighting
+from robustreg.solvers.sampling import default_size, sample
+from robustreg.solvers.subsampled import preconditioner_at
+
+# A sample's scale and fit start those of all rows; they are only so close anyway.
+ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
+# A kinked fit of all rows costs little more than one of a sample, unless they are so
+# many times more.
+WORTHWHILE_IF_KINKED = 10
+# A fit on the way to the scale may have a relative gap of this share of the square of
+# the relative distance that is left.
+SCALE_SHARE = 1e-3
+# So many steps a fit on the way to the scale of a redescending loss may take.
+STEPS_OF_A_VALLEY = 30
+
+
+def estimated_scale(
+    scaled: AnyScale, name: str, rtol: float = SCALE_RTOL
+) -> FixedPoint:
+    """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
+
+    For a loss that is not convex from the fit of a convex one, in whose valley fit and
+    scale settle together. Fits far from the fixed point are made roughly.
+    """
+    problem, convex = scaled.problem, scaled.problem.loss.facts.convex
+    near = _near_sample(scaled, name)
+    if not convex:
+        near = _near_convex(scaled, name)
+        if not near.collapsed:
+            near = _settle(scaled, near, name)
+    elif near is None:
+        start = mad(_near_l1(scaled, scaled.unit), problem.weight, 0)
+        near = FixedPoint(start if start > scaled.floor else scaled.unit, False, False)
+    if near.converged and (together := _fit_with_scale(scaled, near, name)) is not None:
+        return together
+    if near.converged:
+        # With a sample's Hessian each pass gains two digits of everything at once; more
+        # of the scale than of the coefficients would be of no use.
+        rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
+    fits = _Fits(scaled, name)
+    # The side that a rough fit is on is known only if the scale is not looked for to
+    # more digits than it has.
+    sides = not fits.rough or rtol >= ROUGH_RTOL
+    # No fit agrees to less than rounding errors of y.
+    agrees = max(AGREES, scaled.objective(near.scale, problem.loss).noise)
+    found = find_fixed_point(
+        fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
+    )
+    if found.collapsed:
+        if scaled.scale != fits.floor or fits.tol > problem.tol:
+            scaled.fit(fits.floor, problem.tol)
+        return replace(found, scale=fits.floor)
+    if found.disagreement:
+        fits.back_to_best()
+    if fits.tol > problem.tol or not scaled.last.success:
+        residual = scaled.fit(found.scale, problem.tol)
+        if not convex:
+            found = _measured(found, scaled.measure(name, residual), agrees)
+    return found
+
+
+def _measured(found: FixedPoint, ratio: float, most: float) -> FixedPoint:
+    """Return a fixed point as the fit that was made there afterwards measures it."""
+    disagreement = float(np.log(ratio)) if ratio > 0 else -np.inf
+    agrees = abs(disagreement) <= most
+    return replace(
+        found, converged=agrees, disagreement=0.0 if agrees else disagreement
+    )
+
+
+def _near_l1(scaled: AnyScale, scale: float) -> Array:
+    """Start from nearly the L1 fit and return its residuals in units of y."""
+    objective = scaled.objective(scale, L1())
+    start = scaled.start.times(scaled.scale / scale).params
+    params = near_start(objective, start, step_rule_for(objective)).params
+    scaled.start_from(scale, Start(params, is_near=True))
+    return np.asarray(objective.residual(params) * scale)
+
+
+def _near_convex(scaled: AnyScale, name: str) -> FixedPoint:
+    """Start from the L1 fit and return its MAD, or from that of a convex loss.
+
+    Where the L1 fit passes through half of the rows, which says nothing of their
+    scale, the start is the fit of a convex loss at the spread of y. Of many rows or
+    columns it is that at its own scale: it is nearly L1's and costs less.
+    """
+    convex = convex_start(scaled.problem.loss)
+    whole = scaled.objective(1.0, scaled.problem.loss)
+    many = sample(whole, default_size(whole)) is not None
+    if many or not facts_of(whole).few_params:
+        other = scaled.with_loss(convex)
+        found = estimated_scale(other, name, ROUGH_RTOL)
+        scaled.start_at(other)
+        return replace(found, converged=False)
+    for loss in (L1(), convex):
+        other = scaled.with_loss(loss)
+        residual = other.fit(scaled.unit, ROUGH_TOL) * scaled.unit
+        scaled.start_at(other)
+        start = mad(residual, scaled.problem.weight, 0)
+        if start > scaled.floor:
+            return FixedPoint(start, False, False)
+    return FixedPoint(scaled.floor, True, False)
+
+
+def _settle(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint:
+    """Move to where fit and scale settle together, from the start; return it.
+
+    Where they do not, to the nearest; nowhere if the scale vanishes.
+    """
+    weight, loss = scaled.problem.weight, scaled.problem.loss
+
+    def line(residual: Array, change: Array, reach: float) -> Callable[..., float]:
+        if name in LINES and weight.size > MOST_SORTED:
+            return LINES[name](weight, residual, change, reach)
+        return lambda t: scaled.measure(name, residual + t * change)
+
+    reweighting = Reweighting(
+        lambda scale: scaled.objective(scale, loss),
+        partial(scaled.measure, name),
+        line,
+        step_rule_for(scaled.objective(1.0, loss)),
+        scaled.floor,
+    )
+    settled = reweighting.settle(scaled.centred_params(), scaled.problem.tol)
+    if settled is None:
+        return near
+    params = settled.params / settled.scale
+    start = Start(params, is_near=True, residual=settled.residual)
+    scaled.start_from(settled.scale, start)
+    return replace(near, scale=settled.scale)
+
+
+def _near_sample(scaled: AnyScale, name: str) -> FixedPoint | None:
+    """Start from the fit of a sample of rows; return its scale.
+
+    None if rows are few or if the sample's scale is no guide: one outlier more or
+    less changes that of least squares. Which valley of a loss that is not convex a
+    fit lies in is for all rows to say.
+    """
+    facts = scaled.problem.loss.facts
+    if not (facts.convex and facts.bounded_slope):
+        return None
+    whole = scaled.objective(1.0, scaled.problem.loss)
+    size = default_size(whole)
+    if facts.piecewise_linear and whole.rows.n_rows < WORTHWHILE_IF_KINKED * size:
+        return None
+    drawn = sample(whole, size)
+    if drawn is None:
+        return None
+    few = AnyScale(scaled.problem.of_sample(drawn, ROUGH_TOL), scaled.params())
+    found = estimated_scale(few, name, ROUGH_RTOL)
+    if not (found.converged and few.last.success):
+        return None
+    scaled.start_at(few)
+    if found.collapsed:
+        # Most rows are likely to be fitted exactly, too: that takes one fit to see.
+        return FixedPoint(scaled.floor, False, False)
+    # Around the centre of all rows, as are the params.
+    target = drawn.objective.target / found.scale
+    at_scale = drawn.objective.with_loss(scaled.problem.loss, target)
+    if step_rule_for(at_scale).forms_hessian:
+        there = replace(drawn, objective=at_scale)
+        preconditioner = preconditioner_at(there, few.last.point)
+        near = replace(scaled.start, preconditioner=preconditioner)
+        scaled.start_from(scaled.scale, near)
+    return found
+
+
+def _fit_with_scale(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint | None:
+    """Fit at the scale of the fit's own residuals, by a sample's Hessian.
+
+    None if there is none, if it will not do, or if another solver is asked for.
+    """
+    preconditioner, loss = scaled.start.preconditioner, scaled.problem.loss
+    if preconditioner is None or name not in LINES:
+        return None
+    objective = scaled.objective(near.scale, loss)
+    if not chosen(objective, scaled.problem.solver).factorises:
+        return None
+    weight = scaled.problem.weight
+    found = profiled_newton(
+        lambda scale: scaled.objective(scale, loss),
+        scaled.centred_params(),
+        near.scale,
+        partial(LINES[name], weight),
+        preconditioner,
+        scaled.problem.tol,
+    )
+    if found is None or found[1] <= scaled.floor:
+        return None
+    result, scale = found
+    # Rows far from the median may have come near unseen.
+    measured = scaled.measure(name, result.point.residual)
+    if not abs(measured - 1) <= SCALE_RTOL:
+        return None
+    scaled.take(scale, result.point.objective, result)
+    return replace(near, scale=scale)
+
+
+@final
+class _Fits:
+    """Fits at one scale after the other on the way to the one that agrees.
+
+    Of a loss that is not convex each starts in the valley of the fit that agreed best:
+    the valley of a scale that was much too small, where the loss rejects every row,
+    would hold all fits after it. Residuals that are no more than rounding errors of a
+    fit have no scale, and raise the floor to these.
+    """
+
+    def __init__(self, scaled: AnyScale, name: str) -> None:
+        self.floor = scaled.floor
+        facts = scaled.problem.loss.facts
+        self._convex = facts.convex
+        # A kinked fit is exact in any case, and one that starts with its scale near is
+        # made so. These two may jump as the scale moves.
+        self.rough = facts.convex and not facts.piecewise_linear
+        self._away = 1.0 if self.rough else 0.0
+        self._scaled, self._name = scaled, name
+        self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
+
+    def measure_at(self, scale: float) -> float:
+        """Return the scale of the residuals of the fit at a scale."""
+        if not self._convex:
+            self._scaled.restore(self._best)
+        self.tol = max(self._scaled.problem.tol, SCALE_SHARE * self._away**2)
+        # A fit that needs many steps left its valley, which is all that it has to tell.
+        most = self._scaled.problem.max_iter if self._convex else STEPS_OF_A_VALLEY
+        residual = self._scaled.fit(scale, self.tol, most)
+        ratio = self._scaled.measure(self._name, residual)
+        away = abs(float(np.log(ratio))) if ratio > 0 else np.inf
+        self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
+        if ratio * scale <= self._scaled.rounding():
+            self.floor = max(self.floor, self._scaled.rounding())
+            return 0.0
+        # What has collapsed agrees with nothing, as the search sees it.
+        if ratio * scale > self._scaled.floor and away <= self._least:
+            self._least, self._best = away, self._scaled.kept()
+        return ratio * scale
+
+    def back_to_best(self) -> None:
+        """Make the fit that agreed best the last one."""
+        self._scaled.restore(self._best)

@@ -1,0 +1,268 @@
+"""The one table that chooses among solvers by facts of the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import final
+
+from robustreg.certificate import duality_gap
+from robustreg.objective import Objective
+from robustreg.rows import Array
+from robustreg.solvers.canonical import canonical
+from robustreg.solvers.direct import DIRECT
+from robustreg.solvers.facts import MOST_DIRECT_PARAMS, Facts, facts_of, step_rule_for
+from robustreg.solvers.kinked import (
+    ExactMethod,
+    by_augmented_lagrangian,
+    by_interior_point,
+)
+from robustreg.solvers.krylov import KRYLOV
+from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
+from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
+from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.proximal import PROXIMAL
+from robustreg.solvers.reduction import reduced
+from robustreg.solvers.results import Result, Start
+from robustreg.solvers.row_space import row_space
+from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
+from robustreg.solvers.starting import near_start
+from robustreg.solvers.subsampled import subsampled_newton
+
+# The share of the tolerance that a reduced problem is solved to.
+SHARE_OF_REDUCED = 0.1
+# A tie among optimal fits is broken by a fit that is solved this closely, in no more
+# than so many multiplier updates.
+TIGHT_TOL, TIE_ITERATIONS = 1e-12, 100
+# A fit that failed with a gap of this share of its objective is tried by another solver
+# if data has no more entries: of more the other one costs too much.
+LOST, MOST_RESCUED_ENTRIES = 0.1, 10**5
+
+
+class UnsuitableSolverError(ValueError):
+    """The solver that was asked for cannot do this objective."""
+
+
+@final
+@dataclass(frozen=True)
+class Need:
+    """What a solver needs of an objective: a noun phrase, and whether it is there."""
+
+    phrase: str
+    is_met: Callable[[Facts], bool]
+
+
+CONVEX = Need("a convex loss", lambda facts: facts.convex)
+NOT_CONVEX = Need("a loss that is not convex", lambda facts: not facts.convex)
+SMOOTH = Need("a smooth loss", lambda facts: facts.smooth)
+KINKED = Need("a piecewise linear loss", lambda facts: facts.piecewise_linear)
+NO_L1 = Need("no l1 part in the penalty", lambda facts: not facts.l1_part)
+NO_L2 = Need("no l2 part in the penalty", lambda facts: not facts.l2_part)
+RIDGED = Need("an l2 part for all coefficients", lambda facts: facts.ridged)
+FEW_ROWS = Need("at most half as many rows as columns", lambda facts: facts.few_rows)
+FEW_PARAMS = Need(
+    f"at most {MOST_DIRECT_PARAMS} params", lambda facts: facts.few_params
+)
+FEW_AT_A_TIME = Need(
+    f"at most {MOST_DIRECT_PARAMS} params or an l1 part in the penalty",
+    lambda facts: facts.few_at_a_time,
+)
+
+
+@final
+@dataclass(frozen=True)
+class Solver:
+    """A solver and what it needs.
+
+    Parameters
+    ----------
+    run : callable
+        ``run(objective, start, tol, max_iter)`` returns a `Result`.
+    needs : tuple of Need
+        What it needs of the objective.
+    rescues : bool
+        Whether it is tried where the solver of choice fails: because it is of another
+        kind, and sees what that one does not.
+    factorises : bool
+        Whether it steps by the factor of the Hessian of all params, which may be shared
+        by targets, and a sample's by all rows.
+    """
+
+    run: Callable[[Objective, Start, float, int], Result]
+    needs: tuple[Need, ...]
+    rescues: bool = False
+    factorises: bool = False
+
+    def unmet(self, facts: Facts) -> list[str]:
+        """Return what is missing."""
+        return [need.phrase for need in self.needs if not need.is_met(facts)]
+
+
+def solve(
+    objective: Objective, start: Start, solver: str, tol: float, max_iter: int
+) -> Result:
+    """Minimise an objective by the solver named, or by the first that fits.
+
+    Raises
+    ------
+    UnsuitableSolverError
+        If its needs are not met; it names them and the solvers that would do.
+    """
+    result = chosen(objective, solver).run(objective, start, tol, max_iter)
+    if solver == "auto" and _is_lost(result, objective, max_iter):
+        result = _rescued(objective, result, tol, max_iter)
+    few = facts_of(objective).few_params
+    if result.success and not result.unique and few:
+        return _canonical(objective, result, tol)
+    return result
+
+
+def chosen(objective: Objective, solver: str) -> Solver:
+    """Return the solver that `solve` runs, or raise what it raises."""
+    facts = facts_of(objective)
+    suitable = _suitable(facts)
+    name = suitable[0] if solver == "auto" and suitable else solver
+    if name not in suitable:
+        raise UnsuitableSolverError(_explanation(solver, facts, suitable))
+    return SOLVERS[name]
+
+
+def _canonical(objective: Objective, result: Result, tol: float) -> Result:
+    """Return the documented one of the optimal fits."""
+    slopes = result.optimal_slopes
+    allowed = allowed_gap(objective, result.point, tol, slopes)
+
+    def again(like: Objective, params: Array) -> Array:
+        solver = chosen(like, "auto")
+        return solver.run(like, Start(params), TIGHT_TOL, TIE_ITERATIONS).params
+
+    point = canonical(objective, result.point, slopes, again, allowed)
+    # Slopes that are optimal to rounding only may mislead.
+    if point.value > result.value + allowed + objective.exact_value:
+        return result
+    gap = result.gap + max(point.value - result.value, 0.0)
+    return replace(result, point=point, gap=gap)
+
+
+def _is_lost(result: Result, objective: Objective, max_iter: int) -> bool:
+    """Return whether a solver that had steps left knows nothing of the optimum."""
+    stopped = not result.success and result.n_iter < max_iter
+    small = objective.rows.n_rows * objective.n_params <= MOST_RESCUED_ENTRIES
+    return bool(stopped and small and result.gap > LOST * abs(result.value))
+
+
+def _rescued(objective: Objective, result: Result, tol: float, max_iter: int) -> Result:
+    """Return the result of a solver of another kind, if it knows more."""
+    for name in _suitable(facts_of(objective))[1:]:
+        if SOLVERS[name].rescues:
+            other = SOLVERS[name].run(objective, Start(result.params), tol, max_iter)
+            result = other if other.gap < result.gap else result
+    return result
+
+
+def _suitable(facts: Facts) -> list[str]:
+    """Return the solvers whose needs are met, in order of preference."""
+    return [name for name, entry in SOLVERS.items() if not entry.unmet(facts)]
+
+
+def _explanation(solver: str, facts: Facts, suitable: list[str]) -> str:
+    """Return what is missing, and what would do."""
+    if solver == "auto":
+        return f"no solver can minimise this objective, whose facts are {facts}."
+    return (
+        f"solver={solver!r} cannot minimise this objective: it needs "
+        f"{' and '.join(SOLVERS[solver].unmet(facts))}. "
+        f"Use solver='auto', or one of {suitable}."
+    )
+
+
+def _run_newton(
+    objective: Objective,
+    start: Start,
+    tol: float,
+    max_iter: int,
+    *,
+    step_rule: StepRule,
+) -> Result:
+    """Run Newton's method, near the optimum on a sample's Hessian if rows are many."""
+    if not start.is_near:
+        start = near_start(objective, start.params, step_rule)
+    if start.preconditioner is not None:
+        result = subsampled_newton(objective, start, start.preconditioner, tol)
+        if result.success:
+            return result
+        start = replace(result.as_start(), model=start.model)
+    return newton(objective, start, step_rule=step_rule, tol=tol, max_iter=max_iter)
+
+
+def _run_kinked(
+    objective: Objective,
+    start: Start,
+    tol: float,
+    max_iter: int,
+    *,
+    method: ExactMethod,
+) -> Result:
+    """Run an exact method of piecewise linear losses, on few rows at a time."""
+    exact = partial(method, tol=tol, max_iter=max_iter)
+    return reduced(objective, start, step_rule_for(objective), exact, tol)
+
+
+def _run_row_space(
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
+    """Solve the problem with a param per row, and finish with all params if needed."""
+    space = row_space(objective)
+    inner_start = Start(space.reduced(objective, start.params))
+    options = ("auto", SHARE_OF_REDUCED * tol, max_iter)
+    inner = solve(space.objective, inner_start, *options)
+    point = objective.evaluate(space.restored(inner.params))
+    slopes = space.slopes(inner.point) if inner.slopes is None else inner.slopes
+    gap = duality_gap(objective, point, slopes)
+    if gap > allowed_gap(objective, point, tol, slopes):
+        names = _suitable(facts_of(objective))
+        other = next(name for name in names if name != "row-space")
+        return SOLVERS[other].run(objective, Start(point.params), tol, max_iter)
+    return Result(point, gap, inner.n_iter, True, slopes=slopes)
+
+
+def _run_majorised(
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
+    """Go down from the convex fit, or from a fit of a like problem."""
+    if not start.is_near:
+        convex = objective.with_loss(convex_start(objective.loss), objective.target)
+        fit = solve(convex, start, "auto", max(tol, START_TOL), max_iter)
+        start = Start(fit.params)
+    step_rule = step_rule_for(objective)
+    return majorised_newton(
+        objective, start, step_rule=step_rule, tol=tol, max_iter=max_iter
+    )
+
+
+# In order of preference.
+SOLVERS: dict[str, Solver] = {
+    "row-space": Solver(_run_row_space, (CONVEX, NO_L1, RIDGED, FEW_ROWS)),
+    "newton": Solver(
+        partial(_run_newton, step_rule=DIRECT),
+        (CONVEX, SMOOTH, NO_L1, FEW_PARAMS),
+        factorises=True,
+    ),
+    "newton-cg": Solver(
+        partial(_run_newton, step_rule=KRYLOV), (CONVEX, SMOOTH, NO_L1)
+    ),
+    "proximal-newton": Solver(
+        partial(_run_newton, step_rule=PROXIMAL), (CONVEX, SMOOTH), rescues=True
+    ),
+    "l-bfgs-b": Solver(l_bfgs_b, (CONVEX, SMOOTH, NO_L1)),
+    "interior-point": Solver(
+        partial(_run_kinked, method=by_interior_point), (KINKED, FEW_AT_A_TIME)
+    ),
+    "augmented-lagrangian": Solver(
+        partial(_run_kinked, method=by_augmented_lagrangian), (KINKED, FEW_AT_A_TIME)
+    ),
+    "augmented-lagrangian-cg": Solver(augmented_lagrangian_cg, (KINKED, NO_L1)),
+    "majorised-newton": Solver(_run_majorised, (NOT_CONVEX, SMOOTH)),
+    "linprog": Solver(linear_program, (KINKED, NO_L2), rescues=True),
+}
