@@ -64,6 +64,8 @@ def factorise(matrix: Array) -> Factor:
     scale = jacobi(matrix.diagonal())
     scaled = matrix * (scale[:, None] * scale)
     if scale.size and scale.min() == 0:
+        if matrix.diagonal().min() < 0:
+            return Factor(scale, scaled, 0.0)
         scaled.flat[:: scale.size + 1] += scale == 0
     lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
     if info != 0:
@@ -86,19 +88,24 @@ def dependent_solve(matrix: Array, right: Array) -> Array | None:
     """Solve a consistent system of exactly dependent columns, or return None.
 
     Pivoted Cholesky of the scaled matrix [1]_: its pivots must fall from clearly
-    positive to rounding size at one place. Dependent unknowns are 0.
+    positive to rounding size at one place, and those that are left must not be
+    negative, as they are where the matrix is indefinite. Dependent unknowns are 0.
 
     References
     ----------
     .. [1] Higham, N. J. (2002). Accuracy and Stability of Numerical Algorithms, 2nd
        edition, section 10.3. SIAM.
     """
-    scale = jacobi(matrix.diagonal())
+    diagonal = matrix.diagonal()
+    scale = jacobi(diagonal)
     scaled = matrix * np.outer(scale, scale)
     factor, pivot, rank, _ = scipy.linalg.lapack.dpstrf(scaled, tol=ABSENT, lower=1)
     kept = pivot[:rank] - 1
     left = np.diagonal(factor)[:rank]
     if rank == 0 or left.min() ** 2 < SMALLEST_RCOND:
+        return None
+    rest = scaled.diagonal()[pivot[rank:] - 1] - (factor[rank:, :rank] ** 2).sum(axis=1)
+    if min(rest.min(initial=0.0), diagonal.min() / diagonal.max()) < -ABSENT:
         return None
     solution = np.zeros_like(right)
     inner = scipy.linalg.lapack.dpotrs(

@@ -138,6 +138,20 @@ def test_near_the_minimum_it_is_newtons_method(loss):
     np.testing.assert_allclose(near.params, far.params, rtol=0, atol=1e-9)
 
 
+# Rows in pairs, whose medians are maxima of most losses; talwar is flat there.
+@pytest.mark.parametrize("loss", [name for name in REDESCENDING if name != "talwar"])
+@pytest.mark.parametrize("penalty", [None, "l1", "l2"])
+def test_no_fit_is_a_maximum_or_a_saddle(loss, penalty):
+    X = np.random.default_rng(0).normal(size=(8, 2)).repeat(2, axis=0)
+    y = np.tile([3.1, -3.1], 8) + X[:, 0]
+    params = {"penalty": penalty, "alpha": 1e-3, "fit_intercept": False, "scale": 1.0}
+    model = RobustRegressor(loss, **params).fit(X, y)
+    assert model.stationarity_ <= 1e-10
+    reached = value_of(model, X, y, model.coef_, 0.0)
+    for step in 1e-2 * np.random.default_rng(1).normal(size=(50, 2)):
+        assert reached < value_of(model, X, y, model.coef_ + step, 0.0)
+
+
 @every_loss
 def test_a_previous_result_is_the_start_itself(loss):
     objective = make_objective(loss)

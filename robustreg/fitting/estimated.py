@@ -152,7 +152,7 @@ def _settle(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint:
     if settled is None:
         return near
     params = settled.params / settled.scale
-    start = Start(params, is_near=True, residual=settled.residual)
+    start = Start(params, is_near=True, settled=True, residual=settled.residual)
     scaled.start_from(settled.scale, start)
     return replace(near, scale=settled.scale)
 

@@ -8,22 +8,30 @@ in. Near its bottom less of their curvature and more of the loss's own makes lon
 steps, as long as the Hessian is positive definite and the objective falls: the share is
 that of a Levenberg-Marquardt method, and without any parabola Newton's method converges
 quadratically. A loss of parabolas and constants is its own majoriser, and finitely many
-steps end it.
+steps end it. A stationary point where the Hessian has a negative eigenvalue is a saddle
+or a maximum, and its eigenvector leads on down [2]_.
 
 Cost: a pass and the Hessian of the step rule for each of about ten steps.
 
 References
 ----------
 .. [1] Huber, P. J. (1981). Robust Statistics, section 7.8. Wiley.
+.. [2] More, J. J., Sorensen, D. C. (1979). On the use of directions of negative
+   curvature in a modified Newton method. Mathematical Programming 16, 1-20.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from robustreg.linalg import EPS
+import numpy as np
+import scipy.linalg
+
+from robustreg.linalg import EPS, factorise
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
+from robustreg.solvers.continuation import width_of
+from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule, allowed_gap
 from robustreg.solvers.results import Result, Start
 
@@ -72,7 +80,7 @@ def majorised_newton(
     objective : Objective
         With a loss that is smooth at 0, convex or not.
     start : Start
-        Where to start.
+        Where to start. Unless a scale has settled there, the end is no saddle.
     step_rule : StepRule
         As for `newton`.
     tol : float
@@ -86,22 +94,74 @@ def majorised_newton(
     Result
         ``unique`` if the Hessian is positive definite.
     """
-    point = objective.evaluate(start.params)
-    left, promised, unique = objective.stationarity(point), np.inf, False
+    point, done = objective.evaluate(start.params), 0
+    while True:
+        left = max_iter - done
+        result, is_minimum = _stationary(objective, point, step_rule, tol, left)
+        done += result.n_iter
+        lower = None
+        if result.success and not (is_minimum or start.settled):
+            lower = beyond_saddle(objective, result.point)
+        if lower is None or done >= max_iter:
+            return replace(result, n_iter=done)
+        point, done = lower, done + 1
+
+
+def _stationary(
+    objective: Objective, point: Point, step_rule: StepRule, tol: float, max_iter: int
+) -> tuple[Result, bool]:
+    """Go down to a stationary point; say if Newton's own step led to it, a minimum."""
+    left, promised = objective.stationarity(point), np.inf
+    unique, is_minimum = False, False
     iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
     while left > tol and iteration < max_iter and not stalled:
         iteration += 1
         trial, step, level = lower(objective, point, step_rule, level)
         stalled, promised = trial is point, step.decrease
         point, left = trial, objective.stationarity(trial)
-        level = max(level - 1, 0) if left <= NEAR else ALL
         unique = step.model is not None and not step.singular
+        is_minimum = unique and SHARES[level] == 0
+        level = max(level - 1, 0) if left <= NEAR else ALL
     success = left <= tol
     if stalled and not success:
         sound = left <= SOUND or point.value <= objective.exact_value
         success = sound and promised <= allowed_gap(objective, point, tol)
     trouble = "iteration limit or no further decrease"
-    return Result(point, np.nan, iteration, bool(success), trouble, unique=unique)
+    result = Result(point, np.nan, iteration, bool(success), trouble, unique=unique)
+    return result, is_minimum
+
+
+def beyond_saddle(objective: Objective, point: Point) -> Point | None:
+    """Return a lower point along negative curvature, None if there is none to be seen.
+
+    A step as long as the loss is wide, halved until it goes down by a share of what the
+    curvature promises. Of two ways that are as low it is the one in which the
+    eigenvector's largest entry is positive.
+    """
+    free = objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
+    columns = np.flatnonzero(free)
+    if not 0 < columns.size <= MOST_DIRECT_PARAMS:
+        return None
+    hessian = objective.hessian(objective.curvature(point), columns)
+    if factorise(hessian).rcond > 0:
+        return None
+    lowest, vector = scipy.linalg.eigh(hessian, subset_by_index=[0, 0])
+    bend, direction = -float(lowest[0]), np.zeros_like(point.params)
+    direction[columns] = vector[:, 0] * np.sign(vector[np.abs(vector).argmax(), 0])
+    if bend <= columns.size * EPS * np.abs(hessian).max():
+        return None
+    length = min(width_of(objective.loss), 1.0)
+    error = max(100 * EPS * abs(point.value), objective.exact_value)
+    while 0.5 * bend * length**2 > error:
+        ways = [
+            objective.evaluate(point.params + sign * length * direction)
+            for sign in (1.0, -1.0)
+        ]
+        least = min(ways, key=lambda way: way.value)
+        if point.value - least.value >= HONEST * 0.5 * bend * length**2:
+            return ways[0] if ways[0].value <= least.value + error else least
+        length *= 0.5
+    return None
 
 
 def lower(

@@ -27,6 +27,9 @@ class Start:
     is_near : bool
         Whether a solver is to start exactly there, as at the fit of a like problem. If
         not, it looks for a better start first.
+    settled : bool
+        Whether fit and scale have settled there together. Such a fit stays, even where
+        it is no minimum at a fixed scale: the scale would move with it.
     residual : ndarray of shape (n_rows,) or None
         Residuals there, if known.
     error : float
@@ -43,6 +46,7 @@ class Start:
 
     params: Array
     is_near: bool = False
+    settled: bool = False
     residual: Array | None = None
     error: float = np.inf
     slopes: Array | None = None
