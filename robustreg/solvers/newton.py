@@ -91,11 +91,30 @@ STEADY = 0.03
 PROMISING = 1e-3
 # So many certificates that did not halve the gap: rounding bounds it.
 MOST_MISSES = 12
+# After so many steps, as many in a row that neither lower the value nor promise less
+# than all before go in circles: rounding errors of the slopes lead them.
+MOST_IDLE = 50
 LONGEST = 2.0**60
 # A longer step is that of curvature too faint to tell from none.
 LONGEST_STEP = 1e100
 # A decrease that is only estimated counts this many times.
 CAUTION = 1e6
+
+
+@final
+class _Progress:
+    """The lowest value and the smallest promise of a decrease so far."""
+
+    def __init__(self) -> None:
+        self._lowest, self._least, self._idle = np.inf, np.inf, 0
+
+    def is_over(self, value: float, decrease: float) -> bool:
+        """Return whether neither fell in `MOST_IDLE` steps, the last one included."""
+        fell = value < self._lowest or decrease < self._least
+        self._lowest = min(value, self._lowest)
+        self._least = min(decrease, self._least)
+        self._idle = 0 if fell else self._idle + 1
+        return self._idle > MOST_IDLE
 
 
 def newton(
@@ -137,6 +156,7 @@ def newton(
     point, last = objective.evaluate(start.params, start.residual), start.model
     level, iteration, success, unique = 0, 0, False, False
     previous, gap, misses, proven = np.inf, np.inf, 0, (np.inf, point)
+    progress = _Progress()
 
     def promise(point: Point) -> float:
         return PROMISING * abs(point.value) + objective.exact_value
@@ -175,7 +195,9 @@ def newton(
                 stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
                 success = gap <= allowed and stalled
         most = level == len(MAJORISED) - 1 or not majorise
-        if not success and (misses > MOST_MISSES or (length == 0.0 and most)):
+        idle = iteration > MOST_IDLE and progress.is_over(trial.value, step.decrease)
+        stuck = misses > MOST_MISSES or idle
+        if not success and (stuck or (length == 0.0 and most)):
             break
         level = _next_level(level, length) if majorise else 0
         point, previous = trial, step.decrease
