@@ -149,9 +149,10 @@ class _Search:
         pull = (p.shift - p.l1 * self.sign)[used] * unit
         left, size, right = scipy.linalg.svd(root * unit, full_matrices=False)
         kept = size > DEPENDENT * EPS * max(root.shape) * size[0]
+        # Not as what the others leave of it, where small entries would cancel.
+        apart = right[~kept].T @ (right[~kept] @ pull)
         left, size, right = left[:, kept], size[kept], right[kept]
         inner = right @ pull
-        apart = pull - right.T @ inner
         if np.abs(apart).max() > AGREES * np.abs(pull).max():
             return unit * apart, None
         image = left.T @ target
