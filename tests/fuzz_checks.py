@@ -409,6 +409,30 @@ def undetermined(problem, model):
     return float(model.scale_) * np.linalg.norm(around.design[:, :-1], 2) * distance
 
 
+def one_to_a_pass(problem, model, change):
+    """Return whether slopes in double precision tell a fit from where it moves to.
+
+    Of a convex function the derivative along a line rises by the sum of w (slope there
+    minus slope here) times the change; where that is less than the rounding errors of
+    the derivatives at both ends, which are those of a pass over the rows, all that lies
+    between is the optimum. A loss that is linear in the limit only has one optimum even
+    so, but the last curvature that a direction has may be exp(-2 r) of a far row. No
+    rule names one of these fits, as one does where tails are linear.
+    """
+    facts = problem.loss.facts
+    limit_only = np.isfinite(facts.largest_curvature) and facts.linear_beyond == np.inf
+    if not limit_only or any(problem.strengths(1.0)):
+        return False
+    around = Around(problem, model)
+    change = change[problem.live > 0] / float(model.scale_)
+    here = around.loss.gradient(around.residual)
+    there = around.loss.gradient(around.residual - change)
+    curved = np.abs(around.loss.curvature(around.residual)) * around.error
+    rise = around.weight @ ((here - there) * change)
+    rounding = around.weight @ ((16 * EPS * np.abs(here) + curved) * np.abs(change))
+    return bool(rise <= 2 * rounding)
+
+
 def moved_by_rounding(problem, model):
     """Return how far a fit moves when y does by rounding errors: predictions, scale.
 
@@ -453,6 +477,8 @@ def contradictions(problem, outcome, which):
     if far:
         allowed += undetermined(problem, own) + undetermined(restated, their) / unit
         far = apart > allowed
+    if far and problem.loss.facts.convex:
+        far = not one_to_a_pass(problem, own, scaled - prediction)
     if (far or rescaled) and not problem.loss.facts.convex:
         moved, factor = moved_by_rounding(problem, own)
         far = far and AS_FAR * apart > moved

@@ -5,8 +5,17 @@
 
 import numpy as np
 import pytest
-from fuzz_checks import Around, contradictions, faults, improvement, run
-from fuzz_problems import draw
+from fuzz_checks import (
+    Around,
+    contradictions,
+    faults,
+    improvement,
+    one_to_a_pass,
+    run,
+)
+from fuzz_problems import Problem, draw
+
+from robustreg import RobustRegressor
 
 ROWS = 1_000
 BLOCKS = [range(start, start + 25) for start in range(0, 400, 25)]
@@ -16,6 +25,7 @@ ONCE_WRONG = (
     1960,
     1974,
     1994,
+    2226,
     2246,
     2754,
     3044,
@@ -27,6 +37,8 @@ ONCE_WRONG = (
     10252,
     10820,
     10963,
+    12594,
+    15622,
     16731,
     17265,
     18295,
@@ -50,6 +62,17 @@ def test_what_was_wrong_once_is_not(number):
     outcome = run(problem)
     found = faults(problem, outcome) + contradictions(problem, outcome, number)
     assert not found, "\n".join([problem.describe(), *found])
+
+
+@pytest.mark.parametrize("loss", ["log_cosh", "pseudo_huber"])
+def test_slopes_tell_one_fit_from_another_unless_all_that_moves_is_far(loss):
+    X = np.eye(3)[np.arange(12) % 3]
+    y = np.where(X[:, 2] > 0, 1e12 * (-1.0) ** np.arange(12), np.arange(12.0))
+    params = {"loss": loss, "penalty": None, "scale": 1.0, "fit_intercept": False}
+    problem = Problem(0, X, y, None, RobustRegressor, params)
+    model = run(problem).model
+    for moved, same in ((0, False), (1, False), (2, True)):
+        assert one_to_a_pass(problem, model, 1e-3 * X[:, moved]) == same
 
 
 @pytest.mark.parametrize("number", range(0, 400, 4))
