@@ -22,7 +22,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.linalg import (
+    CANCELLED,
     EPS,
+    MOST_DIRECT_PARAMS,
     SMALLEST_RCOND,
     cholesky_solve,
     conjugate_gradients,
@@ -35,17 +37,19 @@ from robustreg.rows import Array, Index
 
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
 # of its terms are feasible in floating point.
-ROUNDING = 64.0
+FEASIBLE = 64.0
+# Slopes are projected at most so often: a projection takes two passes.
 PROJECTIONS = 6
 # A bound of this share of the value says next to nothing.
 FAR = 0.5
-# Beyond this many constraints the projection does not form their Gram matrix.
-MOST_COLUMNS = 2000
+# Where no Gram matrix is formed a projection is exact to this share, and takes no more
+# products: what it misses is left to the next.
+PROJECTED, MOST_PRODUCTS = 1e-12, 500
 # An orthogonal decomposition of more entries costs too much.
 MOST_ROOT_ENTRIES = 10**6
 # A row this close to where its loss becomes linear, in units of that breakpoint, counts
 # as being there: its curvature shows no optimum to be the only one.
-AT_END = 1e-7
+AT_TAIL = 1e-7
 # A charge of this share of the value is of no account.
 NEGLIGIBLE = 1e-14
 # Near the point rows keep this share of their curvature, or count as having none, and
@@ -80,7 +84,7 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     for projection in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
         adjoint = objective.adjoint(slopes)
-        rounding = ROUNDING * EPS * _adjoint_size(objective, slopes)
+        rounding = FEASIBLE * EPS * _adjoint_size(objective, slopes)
         stiff = held | _is_faint(objective, point, slopes, rounding)
         excess = _excess(objective, point, adjoint, stiff)
         missed = np.abs(excess) > rounding
@@ -141,7 +145,7 @@ def local_gap(
     square = float(point.gradient @ model.factor.solve(point.gradient))
     reach = 2 * np.sqrt(MAY_GROW * square) / np.sqrt(c) / (KEPT * share)
     if np.isfinite(objective.loss.facts.linear_beyond):
-        reach = np.maximum(reach, AT_END * objective.loss.facts.linear_beyond)
+        reach = np.maximum(reach, AT_TAIL * objective.loss.facts.linear_beyond)
     near = objective.loss.curvature(r - reach)
     near = np.minimum(near, objective.loss.curvature(r + reach))
     loses = objective.weight[rows] * near < KEPT * c
@@ -214,7 +218,7 @@ def _projected(objective: Objective, slopes: Array, excess: Array) -> Array:
     room = np.where(np.isfinite(room), np.maximum(room, 0.0), 1.0)
     columns = np.flatnonzero(excess)
     step = np.zeros_like(excess)
-    if columns.size <= MOST_COLUMNS:
+    if columns.size <= MOST_DIRECT_PARAMS:
         weight = objective.weight * room
         step[columns] = _solved(objective, weight, columns, excess[columns])
     else:
@@ -250,7 +254,7 @@ def _krylov_projection(objective: Objective, c: Array, excess: Array) -> Array:
 
     diagonal = objective.rows.gram_diagonal(c)
     diagonal = np.where(live & (diagonal > 0), diagonal, 1.0)
-    return conjugate_gradients(product, excess, diagonal, 1e-12, 500)
+    return conjugate_gradients(product, excess, diagonal, PROJECTED, MOST_PRODUCTS)
 
 
 def _feasible_share(objective: Objective, adjoint: Array, rounding: float) -> float:
@@ -297,5 +301,5 @@ def _row_gaps(objective: Objective, point: Point, slopes: Array) -> Array:
     low, high = loss.facts.slopes
     gaps = loss.value(r) + loss.conjugate(np.clip(slopes, low, high)) - r * slopes
     own = loss.gradient(r)
-    same = np.abs(slopes - own) <= 4 * EPS * np.abs(own)
+    same = np.abs(slopes - own) <= CANCELLED * np.abs(own)
     return np.where(same, 0.0, np.maximum(gaps, 0.0))

@@ -12,11 +12,20 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 EPS = float(np.finfo(np.float64).eps)
-
+# The smallest number that has all of its digits.
+TINY = float(np.finfo(np.float64).tiny)
+# What is no more than this share of the terms that it is a difference of is what their
+# rounding left.
+CANCELLED = 16 * EPS
+# Of more unknowns no matrix of all pairs is made: it takes 32 MB, and grows as the
+# square.
+MOST_DIRECT_PARAMS = 2000
 # Below this reciprocal condition number a scaled Gram matrix has too few digits.
 SMALLEST_RCOND = 1e-9
 # Below this a pivot of a scaled Gram matrix is that of a dependent column.
 ABSENT = 1e-12
+# Below this the errors of a solution by a Cholesky factor, EPS over it, are not small.
+SINGULAR = 1e-13
 
 
 def jacobi(diagonal: Array) -> Array:
@@ -116,7 +125,7 @@ def dependent_solve(matrix: Array, right: Array) -> Array | None:
 
 
 def solve_symmetric(
-    matrix: Array, right: Array, smallest_rcond: float = 1e-13
+    matrix: Array, right: Array, smallest_rcond: float = SINGULAR
 ) -> Array:
     """Solve a positive semidefinite system; of least scaled norm if singular."""
     solution, rcond = cholesky_solve(matrix, right)
@@ -204,7 +213,7 @@ def conjugate_gradients(
         image = product(direction)
         curvature = float(direction @ image)
         # A direction of the null space, or what rounding made of one.
-        if curvature <= 16 * EPS * float(direction @ (diagonal * direction)):
+        if curvature <= CANCELLED * float(direction @ (diagonal * direction)):
             break
         length = square / curvature
         x = x + length * direction

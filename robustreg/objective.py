@@ -17,7 +17,7 @@ from typing import final
 import numpy as np
 
 from robustreg.hessian import HessianOperator
-from robustreg.linalg import EPS, Factor
+from robustreg.linalg import EPS, TINY, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import ElasticNet
 from robustreg.rows import (
@@ -31,6 +31,8 @@ from robustreg.rows import (
     stretches,
 )
 
+# A residual's rounding error, as a share of the target's size and its own.
+RESIDUAL_ERROR = 4 * EPS
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
@@ -38,7 +40,11 @@ MOST_REPRESENTATIVES = 2**12
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
 # Less curvature is none: squares and reciprocals of this much are still numbers.
-FAINTEST = float(np.sqrt(np.finfo(np.float64).tiny))
+FAINTEST = float(np.sqrt(TINY))
+# A violation of so many typical errors of a slope is their sum.
+FEW_ERRORS = 4.0
+# Residuals count up to so many times their median, which 0.7 % exceed at the Gaussian.
+CLIPPED_AT = 4.0
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ class Objective:
         if not size.any():
             size = np.abs(self.target[self.weight > 0])
         size = size[size > 0]
-        return 4 * EPS * middle_of(size) if size.size else 0.0
+        return RESIDUAL_ERROR * middle_of(size) if size.size else 0.0
 
     @cached_property
     def exact_value(self) -> float:
@@ -197,18 +203,15 @@ class Objective:
         slopes[active] = 0.0
         self.rows.passes += 1
         linear = self.linear - self.rows.adjoint(slopes)
-        rows = self.rows.take(active)
-        target, weight = self.target[active], self.weight[active]
-        return Objective(rows, target, weight, self.loss, self.penalty, linear)
+        return self.take(active, self.weight[active])._like(linear=linear)
 
     def evaluate(self, params: Array, known: Array | None = None) -> Point:
         """Return gradient and residuals at params, in one pass.
 
         ``known`` residuals save half of it.
         """
-        residual = np.empty(self.target.shape, np.result_type(self.target, params))
-        if known is not None:
-            residual = known
+        dtype = np.result_type(self.target, params)
+        residual = np.empty(self.target.shape, dtype) if known is None else known
 
         def terms(place: slice, block: Block) -> tuple[Array]:
             r = residual[place]
@@ -338,7 +341,7 @@ class Objective:
         error = np.array([self.noise, -self.noise])
         noise = np.abs(self.loss.gradient(error)).max()
         largest = float(self.violation(point).max())
-        if largest <= 4 * noise:
+        if largest <= FEW_ERRORS * noise:
             return 0.0
         terms = float(self.weight @ np.abs(self.loss.gradient(point.residual)))
         return largest / terms if terms > 0 else float("inf")
@@ -346,14 +349,15 @@ class Objective:
     def yardstick(self, point: Point) -> float:
         """Return the value that ``tol`` is relative to, deaf to outliers.
 
-        The value with residuals clipped at four times their median: a gap that is
+        The value with residuals clipped at a few times their median: a gap that is
         small beside an outlier's loss can still be large beside everybody else's.
         """
         typical = self.typical_residual(point)
         if typical <= NOISE_LEVELS * self.noise or not self.loss.facts.bounded_slope:
             return point.value
         rows, weight = self.representatives
-        clipped = np.clip(point.residual[rows], -4 * typical, 4 * typical)
+        most = CLIPPED_AT * typical
+        clipped = np.clip(point.residual[rows], -most, most)
         value = float(weight @ self.loss.value(clipped))
         return value + self.penalty.value(point.params[:-1])
 
@@ -382,7 +386,7 @@ class Objective:
     def residual_error(self, point: Point, rows: Index) -> Array:
         """Return the rounding errors of some residuals."""
         size = np.abs(self.target[rows]) + np.abs(point.residual[rows])
-        return np.asarray(4 * EPS * size)
+        return np.asarray(RESIDUAL_ERROR * size)
 
 
 def _for_params(penalty: ElasticNet) -> tuple[Array, Array]:

@@ -7,20 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.linalg import CANCELLED, TINY
 from robustreg.rows import Standard
 from robustreg.scale import (
-    EPS,
     MAD_FACTOR,
     RESOLUTION,
-    ROUNDING,
     mad,
     median_of_each,
     resolution,
 )
 
 Array = NDArray[Any]
-
-TINY = float(np.finfo(np.float64).tiny)
 
 
 def flag(residual: Array, cut: float | Array) -> NDArray[np.bool_]:
@@ -53,13 +50,14 @@ def measured_scales(residual: Array, unit: Array, y: Array, weight: Array) -> Ar
 def _most_resolution(low: Any, high: Any) -> Any:
     """Return what the resolution of targets between two values cannot exceed."""
     size = np.maximum(high, -low)
-    return np.maximum(RESOLUTION * (high - low), ROUNDING * EPS * size)
+    return np.maximum(RESOLUTION * (high - low), CANCELLED * size)
 
 
 def rounding_scale(standard: Standard, coef: Array, intercept: Any, eps: float) -> Any:
     """Return the size of the rounding errors of a typical row's prediction.
 
-    By the typical size of each of its terms, ``abs(coef) (abs(shift) + deviation)``.
+    By the typical size of each of its terms, ``abs(coef) (abs(shift) + deviation)``,
+    of which each is rounded twice, as a product and in the sum.
     Of coef of shape (k, n_features) and intercept of shape (k,), that of each.
     """
     varies = standard.unit > 0

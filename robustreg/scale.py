@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from robustreg.rows import representatives, stretches
+from robustreg.linalg import CANCELLED
+from robustreg.rows import BLOCK_ENTRIES, TIE, representatives, stretches
 
 Array = NDArray[Any]
 
@@ -30,15 +31,8 @@ AGREES = 1e-8
 MOST_STALLED = 15
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
-# Of more values a copy is memory.
-MOST_PARTITIONED = 2**17
-# Residuals count as zero below this share of the spread of y, and below so many
-# rounding errors of y.
+# Residuals count as zero below this share of the spread of y.
 RESOLUTION = 1e-10
-ROUNDING = 16.0
-EPS = float(np.finfo(np.float64).eps)
-# Sums of weights carry rounding errors of this share; a tie is a tie up to them.
-TIE = 1e-12
 # Between two scales whose disagreements differ by so many times more than they do, the
 # fit jumps. The scale of residuals that move with the fit changes a few times as fast,
 # seldom thirty times.
@@ -88,7 +82,7 @@ def weighted_median(
     >>> weighted_median(np.array([1.0, 2.0, 9.0, 5.0]), np.array([1.0, 1.0, 1.0, 0.0]))
     2.0
     """
-    if values.size <= MOST_PARTITIONED and weight.min() == weight.max():
+    if values.size <= BLOCK_ENTRIES and weight.min() == weight.max():
         return _equal_median(of(values))
     total = float(weight.sum())
     if values.size > MOST_SORTED:
@@ -301,7 +295,7 @@ def resolution(y: Array, weight: Array) -> float:
     """
     some, share = representatives(weight, MOST_SORTED)
     size = weighted_median(y[some], share, np.abs)
-    return max(RESOLUTION * spread(y, weight), ROUNDING * EPS * size)
+    return max(RESOLUTION * spread(y, weight), CANCELLED * size)
 
 
 def find_fixed_point(

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.breakdown.m_scale import m_scale, m_scales, tukey_weight
-from robustreg.linalg import cholesky_solve, solve_symmetric
+from robustreg.linalg import SINGULAR, cholesky_solve, solve_symmetric
 from robustreg.rows import Array, Rows, signed_gram
 
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
 NEGLIGIBLE = 1e-15
-# A Hessian with fewer digits leaves a direction open.
-SMALLEST_RCOND = 1e-13
 
 
 @dataclass(frozen=True)
@@ -138,4 +136,4 @@ def _newton_step(
         return None
     step, rcond = cholesky_solve(hessian, slope)
     # In a direction that no row with weight holds, it would be rounding errors.
-    return step if rcond > SMALLEST_RCOND else None
+    return step if rcond > SINGULAR else None

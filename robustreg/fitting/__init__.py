@@ -16,11 +16,12 @@ from robustreg.fitting.problem import Fit, Initial, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.together import fit_together, number_together
+from robustreg.linalg import EPS
 from robustreg.losses import relative_weight
 from robustreg.objective import Model, Point
 from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.rows import Array
-from robustreg.scale import EPS, FixedPoint
+from robustreg.scale import FixedPoint
 from robustreg.solvers.majorised import SOUND
 from robustreg.solvers.orthogonal import Basis
 

@@ -9,12 +9,12 @@ from typing import final
 import numpy as np
 
 from robustreg.fitting.problem import Problem
+from robustreg.linalg import EPS
 from robustreg.losses import Loss
 from robustreg.objective import Model, Objective
 from robustreg.rows import Array, design_rank, representatives, typical_terms
 from robustreg.scale import (
     COUNTED,
-    EPS,
     MOST_SORTED,
     SCALES,
     scale_floor,

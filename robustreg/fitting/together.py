@@ -15,10 +15,11 @@ import numpy as np
 from robustreg.fitting.any_scale import REFINED_RCOND
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Fit, Problem
+from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
 from robustreg.rows import Array, design_rank, representatives, typical_terms
-from robustreg.scale import COUNTED, EPS, MOST_SORTED, SCALES, median_of_each
+from robustreg.scale import COUNTED, MOST_SORTED, SCALES, median_of_each
 from robustreg.solvers import chosen
 from robustreg.solvers.direct import hessian_model
 from robustreg.solvers.many_targets import ManyPoints, ManyTargets

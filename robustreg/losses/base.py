@@ -14,6 +14,8 @@ Array = NDArray[Any]
 
 # Arrays of so many elements stay in cache.
 STRETCH = 2**15
+# So many doublings go beyond any breakpoint, so many halvings leave rounding errors.
+STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def relative_weight(loss: Loss, residual: Array) -> Array:
 def numerical_conjugate(loss: Loss, slope: Array) -> Array:
     """Return the convex conjugate of a loss that has no closed form for it.
 
-    Solves ``gradient(r) = slope`` elementwise by doubling and bisection, about 100
+    Solves ``gradient(r) = slope`` elementwise by doubling and bisection, at most 120
     evaluations of the gradient. A slope that doubling does not reach gives ``inf``,
     which is a bound in any case.
 
@@ -185,18 +187,19 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
     sign = np.where(slope < 0, -1.0, 1.0)
     outer = np.abs(slope) / loss.facts.largest_curvature
     # A kink has its slopes at once.
-    outer = np.maximum(outer, np.finfo(np.float64).tiny)
-    for _ in range(60):
+    tiny = np.finfo(np.float64).tiny
+    outer = np.maximum(outer, tiny)
+    for _ in range(STEPS):
         short = sign * (slope - loss.gradient(sign * outer)) > 0
         if not short.any():
             break
         outer = np.where(short, 2 * outer, outer)
     out_of_reach = short & (slope != 0)
     inner = np.zeros_like(outer)
-    for _ in range(60):
+    for _ in range(STEPS):
         middle = (inner + outer) / 2
         short = sign * (slope - loss.gradient(sign * middle)) > 0
         inner, outer = np.where(short, middle, inner), np.where(short, outer, middle)
-    root = sign * np.where(outer > np.finfo(np.float64).tiny, outer, 0.0)
+    root = sign * np.where(outer > tiny, outer, 0.0)
     value = slope * root - loss.value(root)
     return np.where((slope < low) | (slope > high) | out_of_reach, np.inf, value)

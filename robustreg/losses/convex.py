@@ -258,6 +258,7 @@ class LogCosh(BreakpointLoss):
         t = np.abs(residual / self.beta)
         d = np.expm1(-t)
         near = t < 1
+        # Near, the divisor is above 0.7; elsewhere it may be 0.
         inner = np.where(near, d * d / np.maximum(2 + 2 * d, 0.5), d * (2 + d) / 2)
         return self.beta * (np.log1p(inner) + np.where(near, 0.0, t))
 
@@ -273,8 +274,9 @@ class LogCosh(BreakpointLoss):
     def conjugate(self, slope: Array) -> Array:
         """Return ``beta (d atanh(d) + log(1 - d^2) / 2)``, ``beta log 2`` at 1."""
         size = np.minimum(np.abs(slope), 1.0)
-        inner = np.minimum(size, 1 - 2.0**-53)
-        # log(1 - d^2) loses digits near 1 in one form and near 0 in the other.
+        inner = np.minimum(size, np.nextafter(1.0, 0.0))
+        # log(1 - d^2) loses digits near 1 in one form, near 0 in the other, and in
+        # neither where d^2 is about half.
         square = np.where(
             inner < 0.7, np.log1p(-inner * inner), np.log((1 - inner) * (1 + inner))
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from robustreg.losses.base import Array, BreakpointLoss, Loss, LossFacts
 
-# exp(-t^2) is 0 beyond this, and t^2 may not overflow.
+# exp(-t^2) is 0 from 27.3 on, and t^2 may not overflow.
 FARTHEST = 40.0
 
 

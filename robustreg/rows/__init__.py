@@ -9,6 +9,8 @@ import numpy as np
 import scipy.sparse
 
 from robustreg.rows.base import (
+    BLOCK_ENTRIES,
+    TIE,
     Array,
     Block,
     Index,
@@ -31,6 +33,8 @@ from robustreg.rows.sparse import near_rows as near_sparse
 from robustreg.rows.terms import typical_terms
 
 __all__ = [
+    "BLOCK_ENTRIES",
+    "TIE",
     "Array",
     "Block",
     "DenseRows",
@@ -55,8 +59,8 @@ __all__ = [
     "weighted_gram",
 ]
 
-# Data of no more entries than this have their design formed.
-FORMED_ENTRIES = 2**18
+# Data of no more entries than this, 2 MiB, have their design formed.
+FORMED_ENTRIES = 2 * BLOCK_ENTRIES
 
 
 def make_rows(

@@ -19,12 +19,23 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.linalg import CANCELLED
+
 Array = NDArray[Any]
 Index = NDArray[np.intp]
 
 # Subtracting the shift after the product costs as many digits as the ratio of
 # offset to spread has; beyond this ratio it is subtracted from the data first.
 LARGEST_VIRTUAL_OFFSET = 1e3
+# Sums of weights carry rounding errors of this share; a tie is a tie up to them.
+TIE = 1e-12
+# Arrays of so many elements stay in cache.
+STRETCH = 2**15
+# A block of so many bytes, or numbers, fits the second-level cache with what it makes.
+BLOCK_BYTES = 2**20
+BLOCK_ENTRIES = BLOCK_BYTES // 8
+# So many rows at a time are worth a product, however long they are.
+FEWEST_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,7 @@ def make_standard(
             "the fit but for the units of its coefficients, or drop wrong rows."
         )
     if fit_intercept:
-        spread = np.where(
-            deviation > 16 * np.finfo(float).eps * abs(mean), deviation, 0
-        )
+        spread = np.where(deviation > CANCELLED * abs(mean), deviation, 0)
         shift, constant = mean, 1.0
     else:
         spread = np.sqrt(mean_square)
@@ -118,7 +127,7 @@ def _medians(columns: Array, weight: Array) -> Array:
     """Return the lower weighted median of each column, 0 for one without weight."""
     order = np.argsort(columns, axis=0)
     sums = np.cumsum(np.take_along_axis(weight, order, axis=0), axis=0)
-    half = (sums < (0.5 - 1e-12) * sums[-1:]).sum(axis=0)
+    half = (sums < (0.5 - TIE) * sums[-1:]).sum(axis=0)
     place = np.minimum(half, len(columns) - 1)
     found = np.take_along_axis(columns, order, axis=0)[place, np.arange(place.size)]
     return np.where(sums[-1] > 0, found, 0.0)
@@ -177,7 +186,7 @@ def representatives(weight: Array, size: int) -> tuple[Index, Array]:
     return index, np.full(size, total / size)
 
 
-def stretches(n: int, size: int = 2**15) -> Iterator[slice]:
+def stretches(n: int, size: int = STRETCH) -> Iterator[slice]:
     """Yield slices of consecutive rows, so few that arrays of one stay in cache."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))

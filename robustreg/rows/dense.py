@@ -11,6 +11,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.rows.base import (
+    BLOCK_BYTES,
+    BLOCK_ENTRIES,
+    FEWEST_AT_A_TIME,
     Array,
     Index,
     Rows,
@@ -24,12 +27,14 @@ from robustreg.rows.base import (
 )
 from robustreg.rows.formed import FormedRows
 
-# A block of this many bytes fits the second-level cache beside what it makes.
-BLOCK_BYTES = 2**20
-# Memory of less than this is taken and given back without asking the system.
-SMALL_BYTES = 2**17
-# Rows of the sample that standardises many more.
-SAMPLE_ROWS = 4_000
+# Arrays of fewer entries, 128 KiB, are taken and given back without asking the system;
+# of long rows so many at a time are worth more than that.
+SMALL_ENTRIES, FEWEST_SMALL = 2**14, 64
+# Rows of the sample that standardises many more, at least so many times as many. It
+# tells as much as this share of so many rows of equal weight, or it will not do.
+SAMPLE_ROWS, WORTH_SAMPLING, LEAST_EFFECTIVE = 4_000, 4, 0.1
+# Rows are looked at so many times more at once than are taken: few may have weight.
+LOOKED_AT = 16
 
 
 def dense_standard(
@@ -83,11 +88,13 @@ def sampled_standard(
     in which no column is constant tells. It will not do if rows are few, or if few of
     those drawn have most of the weight.
     """
-    if X.shape[0] < 4 * SAMPLE_ROWS:
+    if X.shape[0] < WORTH_SAMPLING * SAMPLE_ROWS:
         return None
     drawn = strata(X.shape[0], SAMPLE_ROWS).astype(np.intp)
     w = weight[drawn]
-    if w.sum() ** 2 < 0.1 * SAMPLE_ROWS * (w @ w) or not w.any():
+    # Kish's effective size is the squared sum over the sum of squares.
+    few = w.sum() ** 2 < LEAST_EFFECTIVE * SAMPLE_ROWS * (w @ w)
+    if few or not w.any():
         return None
     standard = dense_standard(X[drawn], w, fit_intercept)
     return replace(standard, exact=False) if standard.unit.all() else None
@@ -108,15 +115,16 @@ def near_rows(
 
 def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
     """Yield slices of consecutive rows, of about `BLOCK_BYTES` each."""
-    size = max(256, BLOCK_BYTES // (itemsize * max(p, 1)))
+    size = max(FEWEST_AT_A_TIME, BLOCK_BYTES // (itemsize * max(p, 1)))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 
 
 def _live_rows(c: Array, p: int) -> Iterator[Index]:
     """Yield the rows with weight, so many at a time that p x p matrices are few."""
-    most = max(2 * p, BLOCK_BYTES // (16 * max(p, 1)))
-    for stretch in stretches(c.size, 16 * most):
+    # The rows as they are and their design are half of a block each.
+    most = max(2 * p, BLOCK_ENTRIES // (2 * max(p, 1)))
+    for stretch in stretches(c.size, LOOKED_AT * most):
         live = np.flatnonzero(c[stretch]) + stretch.start
         for start in range(0, live.size, most):
             yield live[start : start + most]
@@ -242,7 +250,7 @@ class DenseRows(Rows):
         features, place_of_intercept = _split(columns, self.n_params)
         unit, constant = self.standard.unit, self.standard.constant
         product = np.zeros((self.n_params, columns.size + 1))
-        size = max(64, SMALL_BYTES // (8 * self.n_params))
+        size = max(FEWEST_SMALL, SMALL_ENTRIES // self.n_params)
         for start in range(0, index.size, size):
             place = slice(start, start + size)
             near = self._X[index[place]].astype(np.float64, copy=False)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from robustreg.rows.base import Array, Index, gathered, stretches
+from robustreg.rows.base import BLOCK_ENTRIES, Array, Index, gathered, stretches
 
 # Fewer rows are not worth the look.
 FEWEST_ROWS = 2**12
@@ -133,7 +133,7 @@ def _numbers(X: Any, targets: Array) -> Array:
     )
     factors |= np.uint64(1)
     numbers = np.empty(n, dtype=np.uint64)
-    size = max(2**16 // max(p, 1), 1)
+    size = max(BLOCK_ENTRIES // max(p, 1), 1)
     for place in stretches(n, size):
         numbers[place] = (_bits(targets[place]) * factors[p:]).sum(axis=1)
         numbers[place] += _of_features(X[place], factors[:p])

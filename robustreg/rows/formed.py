@@ -8,10 +8,16 @@ from typing import Any, final
 import numpy as np
 import scipy.linalg
 
-from robustreg.rows.base import Array, Block, Index, Rows, Standard, gathered
-
-# A Gram matrix of more entries than this is summed block by block.
-BLOCK_ENTRIES = 2**17
+from robustreg.rows.base import (
+    BLOCK_ENTRIES,
+    FEWEST_AT_A_TIME,
+    Array,
+    Block,
+    Index,
+    Rows,
+    Standard,
+    gathered,
+)
 
 
 @final
@@ -64,7 +70,7 @@ class FormedRows(Rows):
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
         self.count_pass(c)
         inside = np.flatnonzero(c)
-        size = max(256, 2 * self.n_params, BLOCK_ENTRIES // self.n_params)
+        size = max(FEWEST_AT_A_TIME, 2 * self.n_params, BLOCK_ENTRIES // self.n_params)
         if inside.size <= size:
             block = self._weighted(c, inside, columns)
             return block.T @ block

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robustreg.linalg import CANCELLED
 from robustreg.rows.base import Array, Index, Rows
 
-EPS = float(np.finfo(np.float64).eps)
-# Weights that agree to so many rounding errors, up to a common factor, did not change.
-SAME = 8.0
 # Rows that changed cost as much as all if they are more than this share of those with
 # weight, and finding them does for fewer params than the second figure.
 MOST_CHANGED, FEWEST_PARAMS = 0.5, 16
@@ -83,7 +81,7 @@ def _updated(last: WeightedGram, weight: Array) -> WeightedGram | None:
         return None
     factor = largest / before
     change = weight - factor * last.weight
-    same = np.abs(change) <= SAME * EPS * np.abs(weight)
+    same = np.abs(change) <= CANCELLED * np.abs(weight)
     if same.size - np.count_nonzero(same) > MOST_CHANGED * np.count_nonzero(weight):
         return None
     change[same] = 0.0

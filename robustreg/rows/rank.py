@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
+from robustreg.linalg import MOST_DIRECT_PARAMS, factorise
 from robustreg.rows.base import Array, Index, Rows, strata
 
 # Rows that tell that no column depends on others: so many, and so many for each column.
-FEWEST_ROWS, ROWS_A_COLUMN = 1000, 2
+ENOUGH_ROWS, ROWS_A_COLUMN = 1000, 2
 # A squared share of a column that the others do not explain; a Gram matrix tells no
 # smaller one from rounding errors.
 INDEPENDENT = 1e-6
 # Singular values this small beside the largest are rounding errors.
 DEPENDENT = 1e-10
-# Of more columns no matrix of all pairs is made.
-MOST_COLUMNS = 2001
 
 
 def design_rank(rows: Rows, weight: Array) -> int:
@@ -35,7 +34,8 @@ def design_rank(rows: Rows, weight: Array) -> int:
         Non-negative.
     """
     live, columns = np.flatnonzero(weight), np.flatnonzero(rows.varies)
-    if not 0 < columns.size <= MOST_COLUMNS:
+    # One more is the intercept.
+    if not 0 < columns.size <= MOST_DIRECT_PARAMS + 1:
         return int(min(columns.size, live.size))
     if columns.size <= live.size and _independent(rows, live, columns):
         return int(columns.size)
@@ -47,14 +47,11 @@ def design_rank(rows: Rows, weight: Array) -> int:
 
 def _independent(rows: Rows, live: Index, columns: Index) -> bool:
     """Return whether some of the rows show that no column depends on the others."""
-    enough = max(FEWEST_ROWS, ROWS_A_COLUMN * columns.size)
+    enough = max(ENOUGH_ROWS, ROWS_A_COLUMN * columns.size)
     if live.size > enough:
         live = live[strata(live.size, enough).astype(np.intp)]
     design = rows.few(live)[:, columns]
-    gram = design.T @ design
-    norms = np.sqrt(gram.diagonal())
-    if not norms.all():
-        return False
-    factor, info = scipy.linalg.lapack.dpotrf(gram / np.outer(norms, norms), lower=1)
-    pivots = np.diagonal(factor) ** 2
-    return bool(info == 0 and pivots.min(initial=1.0) > INDEPENDENT)
+    factor = factorise(design.T @ design)
+    pivots = factor.lower.diagonal() ** 2
+    regular = factor.rcond > 0 and factor.scale.all()
+    return bool(regular and pivots.min() > INDEPENDENT)

@@ -12,6 +12,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from robustreg.rows.base import (
+    FEWEST_AT_A_TIME,
     Array,
     Block,
     Index,
@@ -22,8 +23,9 @@ from robustreg.rows.base import (
     typical_range,
 )
 
-# Rows of the sample, and entries of it at a time, that say what is typical.
-SAMPLE_ROWS, CHUNK_ENTRIES = 10_000, 2**20
+# Rows of the sample, and entries of it at a time, that say what is typical: more rows
+# than of dense data, for most entries say nothing.
+TYPICAL_ROWS, CHUNK_ENTRIES = 10_000, 2**20
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
@@ -44,7 +46,7 @@ def _moments(X: Any, weight: Array, centred: bool) -> tuple[Array, Array, Array]
     w = weight / weight.sum()
     mean, mean_square = X.T @ w, X.power(2, np.float64).T @ w
     square = mean_square - mean**2
-    # Where the difference cancels, deviations are summed instead.
+    # Where the difference loses a bit or more, deviations are summed instead.
     close = np.flatnonzero(square < 0.5 * mean_square)
     if centred and close.size:
         mean[close], square[close] = _two_pass(X[:, close], w)
@@ -54,7 +56,7 @@ def _moments(X: Any, weight: Array, centred: bool) -> tuple[Array, Array, Array]
 
 def near_rows(X: Any, weight: Array, farthest: float) -> NDArray[np.bool_]:
     """Return which rows of a CSR matrix have no entry far from its column's median."""
-    drawn, share = representatives(weight, SAMPLE_ROWS)
+    drawn, share = representatives(weight, TYPICAL_ROWS)
     some, step = X[drawn].tocsc(), max(1, CHUNK_ENTRIES // drawn.size)
     ranges = [
         typical_range(some[:, j : j + step].toarray(), share, farthest)
@@ -209,7 +211,7 @@ class SparseRows(Rows):
         if not columns.size:
             return result
         inside = np.flatnonzero(c)
-        size = max(256, columns.size)
+        size = max(FEWEST_AT_A_TIME, columns.size)
         for start in range(0, inside.size, size):
             rows = inside[start : start + size]
             block = self.few(rows)[:, columns] * np.sqrt(c[rows])[:, None]

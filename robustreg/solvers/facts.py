@@ -7,14 +7,12 @@ from typing import final
 
 import numpy as np
 
+from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.newton import StepRule
 from robustreg.solvers.proximal import PROXIMAL
-
-# Above this many params the Hessian is not factorised.
-MOST_DIRECT_PARAMS = 2000
 
 
 @final

@@ -8,11 +8,12 @@ from functools import partial
 from typing import final
 
 from robustreg.certificate import duality_gap
+from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.canonical import canonical
 from robustreg.solvers.direct import DIRECT
-from robustreg.solvers.facts import MOST_DIRECT_PARAMS, Facts, facts_of, step_rule_for
+from robustreg.solvers.facts import Facts, facts_of, step_rule_for
 from robustreg.solvers.kinked import (
     ExactMethod,
     by_augmented_lagrangian,

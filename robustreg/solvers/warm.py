@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.certificate import duality_gap
+from robustreg.certificate import FEASIBLE, duality_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
@@ -35,8 +35,6 @@ MOST_ENTRIES, MOST_FAILURES = 2**18, 3
 WORTH_EDGES = 100
 # Fits of so many residuals in all are certified together, which stay in cache so.
 MOST_RESIDUALS = 2**15
-# Slopes within this many rounding errors of their bounds are at them.
-FEASIBLE = 64.0
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.interior_point.equations import Equations, State
 from robustreg.solvers.interior_point.last_step import active_kinks, finished
 from robustreg.solvers.interior_point.working import (

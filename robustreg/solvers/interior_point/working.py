@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
-from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.interior_point.equations import Equations, State
 
 # Fewer params than this with a kink are no loss.
