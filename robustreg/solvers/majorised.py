@@ -27,11 +27,10 @@ from dataclasses import replace
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, factorise
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, factorise
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
 from robustreg.solvers.continuation import width_of
-from robustreg.solvers.facts import MOST_DIRECT_PARAMS
 from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule, allowed_gap
 from robustreg.solvers.results import Result, Start
 
