@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any, final
 
 import numpy as np
@@ -12,16 +13,19 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from robustreg.linalg import CANCELLED
-from robustreg.rows import BLOCK_ENTRIES, TIE, representatives, stretches
+from robustreg.rows import BLOCK_ENTRIES, TIE, Index, representatives, stretches
 
 Array = NDArray[Any]
+Transform = Callable[[Array], Array]
 
 # 1 / Phi^-1(3/4) makes the median absolute residual consistent at the Gaussian.
 MAD_FACTOR = float(1 / norm.ppf(0.75))
-# No residual is so small, in logarithms, beside the largest.
-SMALLEST_LOG = -1500.0
 # Huber's proposal 2 clips at this many scales, as MASS does.
 PROPOSAL2_CLIP = 1.345
+# Beside the largest residual, in logarithms, none is so small, for numbers span 1455,
+# and no scale is so large: it is at most 1.7 times that residual. Its logarithm is
+# found to the last figure.
+SMALLEST_LOG, LARGEST_LOG, LOG_TOL = -1500.0, 40.0, 1e-14
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
 MOST_FITS = 60
@@ -37,6 +41,9 @@ RESOLUTION = 1e-10
 # fit jumps. The scale of residuals that move with the fit changes a few times as fast,
 # seldom thirty times.
 STEEPEST = 40.0
+# A secant step that is so many times longer than the plain one is not to be trusted,
+# unless the scale falls on and on, as it does towards a collapse.
+LONGEST = 2.0
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.
 FLATTEST = -1e-12
 
@@ -67,9 +74,7 @@ class FixedPoint:
     disagreement: float = 0.0
 
 
-def weighted_median(
-    values: Array, weight: Array, of: Callable[[Array], Array] = np.positive
-) -> float:
+def weighted_median(values: Array, weight: Array, of: Transform = np.positive) -> float:
     """Return the median of ``of(values)``, of which each stands ``weight`` times.
 
     The middle of the two candidates where half of the weight lies on either side, so
@@ -83,79 +88,86 @@ def weighted_median(
     2.0
     """
     if values.size <= BLOCK_ENTRIES and weight.min() == weight.max():
-        return _equal_median(of(values))
-    total = float(weight.sum())
+        return float(_equal_median(of(values)))
+    total, below = float(weight.sum()), 0.0
     if values.size > MOST_SORTED:
-        values, weight, below = _around_the_median(values, weight, of)
-    else:
-        values, below = of(values), 0.0
-    live = weight > 0
-    order = np.argsort(values[live])
-    sorted_values, sums = values[live][order], np.cumsum(weight[live][order])
-    return _middle(sorted_values, below + sums, total)
+        near, below = _around_the_median(values, weight, of)
+        values, weight = values[near], weight[near]
+    return _sorted_median(of(values), weight, below, total)
 
 
-def _equal_median(values: Array) -> float:
-    """Return the median of values of equal weight, without sorting them."""
-    below, above = (values.size - 1) // 2, values.size // 2
+def _equal_median(values: Array) -> Array:
+    """Return the median over the last axis of values of equal weight, unsorted."""
+    n = values.shape[-1]
     # Two places at once take several times as long.
-    ordered = np.partition(values, above)
-    upper = ordered[above]
-    lower = upper if below == above else ordered[:above].max()
+    ordered = np.partition(values, n // 2, axis=-1)
+    upper = ordered[..., n // 2]
+    lower = upper if n % 2 else ordered[..., : n // 2].max(axis=-1)
+    return np.asarray(lower + (upper - lower) / 2)
+
+
+def _sorted_median(values: Array, weight: Array, below: float, total: float) -> float:
+    """Return the median of values beside others with some weight below them."""
+    order = np.argsort(values)
+    sums, slack = below + np.cumsum(weight[order]), TIE * total
+    lower = values[order[np.searchsorted(sums, total / 2 - slack)]]
+    upper = values[order[np.searchsorted(sums, total / 2 + slack)]]
     return float(lower + (upper - lower) / 2)
 
 
 def median_of_each(values: Array, weight: Array) -> Array:
     """Return the `weighted_median` of each of k targets, an array of shape (k, n)."""
-    n, total = weight.size, float(weight.sum())
-    if n > MOST_SORTED:
+    if weight.size > MOST_SORTED:
         return np.array([weighted_median(row, weight) for row in values])
     if weight.min() == weight.max():
-        ordered = np.partition(values, n // 2, axis=1)
-        upper = ordered[:, n // 2]
-        lower = upper if n % 2 else ordered[:, : n // 2].max(axis=1)
-    else:
-        order, each = np.argsort(values, axis=1), np.arange(len(values))
-        sums = np.cumsum(np.take(weight, order), axis=1)
-        lower, upper = (
-            values[each, order[each, np.argmax(sums >= total / 2 + slack, axis=1)]]
-            for slack in (-TIE * total, TIE * total)
-        )
+        return _equal_median(values)
+    order, each = np.argsort(values, axis=1), np.arange(len(values))
+    places = _half_passed(np.cumsum(weight[order], axis=1))
+    lower, upper = (values[each, order[each, place]] for place in places)
     return np.asarray(lower + (upper - lower) / 2)
 
 
-def _middle(values: Array, sums: Array, total: float) -> float:
-    """Return the middle of the two candidates at which sums pass half of the total."""
-    slack = TIE * total
-    lower = values[np.searchsorted(sums, total / 2 - slack)]
-    upper = values[np.searchsorted(sums, total / 2 + slack)]
-    return float(lower + (upper - lower) / 2)
+def _half_passed(sums: Array) -> tuple[Array, Array]:
+    """Return where each row of sums passes half of its last, less and plus a tie."""
+    total = sums[:, -1:]
+    return (
+        np.argmax(sums >= (0.5 - TIE) * total, axis=1),
+        np.argmax(sums >= (0.5 + TIE) * total, axis=1),
+    )
 
 
 def _around_the_median(
-    values: Array, weight: Array, of: Callable[[Array], Array]
-) -> tuple[Array, Array, float]:
-    """Return the values near the median, their weights, and the weight below them.
+    values: Array, weight: Array, of: Transform
+) -> tuple[Index | slice, float]:
+    """Return which values are near the median, and the weight below them.
 
     A sample tells where; if it misleads, all values are near.
     """
     index, _ = representatives(weight, MOST_SORTED)
     ordered = np.sort(of(values[index]))
-    middle, reach = MOST_SORTED // 2, MOST_SORTED // 64
+    # Four standard deviations of the median's rank in a sample: each is half a root.
+    middle, reach = MOST_SORTED // 2, 2 * isqrt(MOST_SORTED)
     low, high = ordered[middle - reach], ordered[middle + reach]
-    below, near, shares = 0.0, [], []
+    return _between(low, high, values, weight, of) or (slice(None), 0.0)
+
+
+def _between(
+    low: float, high: float, values: Array, weight: Array, of: Transform
+) -> tuple[Index, float] | None:
+    """Return which of ``of(values)`` are in an interval, and the weight below it.
+
+    None if half of the weight, tied or not, is not passed there.
+    """
+    below, near = 0.0, []
     for place in stretches(values.size):
-        some, share = of(values[place]), weight[place]
+        some = of(values[place])
         is_below = some < low
-        below += float(share @ is_below)
-        between = np.flatnonzero((some <= high) & ~is_below)
-        near.append(some[between])
-        shares.append(share[between])
-    kept, kept_weight = np.concatenate(near), np.concatenate(shares)
-    half, upto = float(weight.sum()) / 2, below + float(kept_weight.sum())
-    if not below < half * (1 - 1e-9) < half * (1 + 1e-9) < upto:
-        return of(values), weight, 0.0
-    return kept, kept_weight, below
+        below += float(weight[place] @ is_below)
+        near.append(place.start + np.flatnonzero((some <= high) & ~is_below))
+    index, half = np.concatenate(near), float(weight.sum()) / 2
+    room = min(half - below, below + float(weight[index].sum()) - half)
+    # A tie is twice `TIE` of the half; sums err by as much.
+    return (index, below) if room > 4 * TIE * half else None
 
 
 def mad(residual: Array, weight: Array, n_params: int) -> float:
@@ -173,22 +185,16 @@ def mad_along(
     median itself is not between ``exp(-reach)`` and ``exp(reach)`` times the first, or
     the middle of two candidates of which one is not, or 0.
     """
-    size = np.abs(residual)
-    middle = weighted_median(size, weight)
+    middle = weighted_median(residual, weight, np.abs)
     low, high = middle * np.exp(-reach), middle * np.exp(reach)
-    below = size < low
-    near = np.flatnonzero((size <= high) & ~below)
-    r, v, w = residual[near], change[near], weight[near]
-    under, total = float(weight @ below), float(weight.sum())
-    upto, half = under + float(w.sum()), total / 2
-    inside = under < half * (1 - 1e-9) < half * (1 + 1e-9) < upto
+    found = _between(low, high, residual, weight, np.abs)
+    if found is None:
+        return lambda t: float("nan")
+    near, below = found
+    r, v, w, total = residual[near], change[near], weight[near], float(weight.sum())
 
     def along(t: float) -> float:
-        if not inside:
-            return float("nan")
-        values = np.abs(r + t * v)
-        order = np.argsort(values)
-        median = _middle(values[order], under + np.cumsum(w[order]), total)
+        median = _sorted_median(np.abs(r + t * v), w, below, total)
         seen = median > 0 and low <= median <= high
         return MAD_FACTOR * median if seen else float("nan")
 
@@ -206,10 +212,9 @@ def mad_of_each(residual: Array, weights: Array) -> tuple[Array, Array]:
     size, each = np.abs(residual), np.arange(len(residual))
     order = np.argsort(size, axis=1)
     sums = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-    total = sums[:, -1:]
     median, gradient = np.zeros(len(size)), np.zeros_like(size)
-    for slack in (-TIE * total, TIE * total):
-        row = order[each, np.argmax(sums >= total / 2 + slack, axis=1)]
+    for place in _half_passed(sums):
+        row = order[each, place]
         median += size[each, row] / 2
         gradient[each, row] += np.sign(residual[each, row]) / 2
     return MAD_FACTOR * median, MAD_FACTOR * gradient
@@ -248,7 +253,7 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     # Too many residuals are 0, if those that are not cannot make up the share.
     if excess(SMALLEST_LOG) <= 0:
         return 0.0
-    root = brentq(excess, SMALLEST_LOG, 40.0, xtol=1e-14, rtol=1e-14)
+    root = brentq(excess, SMALLEST_LOG, LARGEST_LOG, xtol=LOG_TOL, rtol=LOG_TOL)
     return float(largest * np.exp(root))
 
 
@@ -317,7 +322,7 @@ def find_fixed_point(
     """
     x, f = _log_excess(measure_at, start, floor)
     search = _Interval(x, f, jumps)
-    reach, least, stalled = 2.0, np.inf, 0
+    reach, least, stalled = LONGEST, np.inf, 0
     for _ in range(MOST_FITS):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
         least = min(abs(f), least)
@@ -327,13 +332,11 @@ def find_fixed_point(
             return FixedPoint(float(np.exp(x)), False, True, slope)
         if f == -np.inf:
             return FixedPoint(floor, True, True)
-        # A secant step much longer than the plain one is not to be trusted, unless
-        # the scale falls on and on, as it does towards a collapse.
         step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
         # Below the floor nothing is measured: residuals are rounding errors there.
         new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
         new_x, new_f = _log_excess(measure_at, new, floor)
-        reach = 2 * reach if new_f * f > 0 else 2.0
+        reach = 2 * reach if new_f * f > 0 else LONGEST
         if new_f > -np.inf and new_x != x:
             slope = min((new_f - f) / (new_x - x), FLATTEST)
         x, f = new_x, new_f
