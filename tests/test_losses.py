@@ -494,7 +494,8 @@ def test_errors_name_the_parameter_and_the_way_out(arguments, message):
 
 def test_an_instance_keeps_its_beta_and_is_tilted_if_symmetric():
     assert make_loss(Fair(1.4), beta=9.0) == Fair(1.4)
-    assert make_loss(Fair(1.4), quantile=0.9) == Tilted(Fair(1.4), 0.9)
+    for loss in (Fair(1.4), Pinball(-1.0, 1.0), Envelope(-1.0, 1.0, 0.5)):
+        assert make_loss(loss, quantile=0.9) == Tilted(loss, 0.9)
     assert make_loss(Pinball(-0.2, 0.8)) == Pinball(-0.2, 0.8)
 
 

@@ -11,7 +11,7 @@ import scipy.linalg
 from robustreg.fitting import Fit, Problem, fit_problem
 from robustreg.inference.columns import columns_of, decomposed, dependent
 from robustreg.inference.density import at_width, deviation, spread
-from robustreg.linalg import factorise
+from robustreg.linalg import TINY, factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Index, Rows, design_rank, signed_gram
@@ -28,7 +28,6 @@ DEPENDENT = 1e-12
 ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
 # A variance this small beside its largest possible one has lost half of its digits.
 LOST = 1e-8
-TINY = float(np.finfo(np.float64).tiny)
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
