@@ -444,6 +444,19 @@ def test_sparse_data_is_not_densified(product):
     assert peak_of(product, X, rng.random(n)) < 40e6
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [scipy.sparse.csr_array, scipy.sparse.csc_matrix])
+def test_a_large_sparse_matrix_is_dense_where_that_takes_less(container, dtype, share):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(30_000, 10)) * (rng.random((30_000, 10)) < share)
+    X, weight = X.astype(dtype), rng.random(len(X))
+    rows = make_rows(container(X), weight, True, exactly=True)
+    assert (rows.stored is None) == (share > 0.5)
+    params, expected = rng.normal(size=11), make_rows(X, weight, True, exactly=True)
+    np.testing.assert_allclose(rows.predict(params), expected.predict(params), 0, 1e-5)
+
+
 @dense_and_sparse
 def test_passes_count_the_share_of_rows(container):
     rows, c = make_rows(container(plain_data()), some_weight(), True), np.zeros(N_ROWS)

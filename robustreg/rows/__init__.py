@@ -61,6 +61,8 @@ __all__ = [
 
 # Data of no more entries than this, 2 MiB, have their design formed.
 FORMED_ENTRIES = 2 * BLOCK_ENTRIES
+# Bytes that a stored value's place takes.
+INDEX_SIZE = np.dtype(np.int32).itemsize
 
 
 def make_rows(
@@ -71,6 +73,8 @@ def make_rows(
     farthest: float = np.inf,
 ) -> Rows:
     """Return the rows of an array or a sparse matrix, standardised by ``weight``.
+
+    A large sparse matrix that takes less memory dense is made so.
 
     Parameters
     ----------
@@ -88,7 +92,9 @@ def make_rows(
         Beside an outlier of 1e16, others would have no digits left.
     """
     if scipy.sparse.issparse(X):
-        return _sparse_rows(X.tocsr(), weight, fit_intercept, farthest)
+        if not _is_full(X):
+            return _sparse_rows(X.tocsr(), weight, fit_intercept, farthest)
+        X = X.toarray(order="C")
     standard = None if exactly else sampled_standard(X, weight, fit_intercept)
     if standard is None:
         standard = dense_standard(X, weight, fit_intercept)
@@ -103,6 +109,13 @@ def dense_rows(X: Array, standard: Standard) -> Rows:
     """Return the rows of an array, their design formed if they are few."""
     rows = DenseRows(X, standard)
     return rows.formed() if X.size <= FORMED_ENTRIES else rows
+
+
+def _is_full(X: Any) -> bool:
+    """Return whether a large sparse matrix takes less memory dense, and less time."""
+    entries = X.shape[0] * X.shape[1]
+    size = X.dtype.itemsize
+    return entries > FORMED_ENTRIES and entries * size < X.nnz * (size + INDEX_SIZE)
 
 
 def _sparse_rows(X: Any, weight: Array, fit_intercept: bool, farthest: float) -> Rows:
