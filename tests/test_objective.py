@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse
 
 from robustreg.certificate import duality_gap
-from robustreg.losses import L1, L2, LOSSES, Huber, SmoothL1, make_loss
+from robustreg.losses import L1, L2, LOSSES, Huber, SmoothL1, Tukey, make_loss
 from robustreg.objective import Objective, Point
-from robustreg.penalties import PENALTIES, make_penalty
+from robustreg.penalties import PENALTIES, ElasticNet, make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import solve
 from robustreg.solvers.results import Start
@@ -301,3 +301,14 @@ def test_a_point_is_what_it_was_evaluated_at():
     np.testing.assert_array_equal(point.params, params)
     np.testing.assert_array_equal(point.residual, again.residual)
     assert point.value == again.value
+
+
+@pytest.mark.parametrize(("off", "violation"), [(0.0, 0.0), (1e6, np.inf)])
+def test_a_small_violation_is_one_where_no_row_has_curvature(off, violation):
+    rows = make_rows(np.ones((2, 1)), np.ones(2), False)
+    penalty = ElasticNet(np.full(1, 1e-9), np.zeros(1))
+    target, weight = np.full(2, 1e9), np.full(2, 0.5)
+    objective = Objective(rows, target, weight, Tukey(4.685), penalty)
+    # Rounding errors of residuals, 1e-7, hide 1e-9 unless all are rejected.
+    point = objective.evaluate(np.array([target[0] - off, 0.0]))
+    assert objective.stationarity(point) == violation
