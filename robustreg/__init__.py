@@ -7,7 +7,7 @@ from robustreg.estimators import (
     ScaleCollapseWarning,
     SmoothL1Regressor,
 )
-from robustreg.path import RobustPath, robust_path
+from robustreg.paths import RobustPath, robust_path
 
 __version__ = "0.1.0"
 

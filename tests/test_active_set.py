@@ -8,8 +8,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import RobustRegressor
-from robustreg.solvers.active_set import RootQuadratic
-from robustreg.solvers.quadratic import minimize_l1_quadratic
+from robustreg.solvers.quadratics.active_set import RootQuadratic
+from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
 
 def violation(problem, x, u):

@@ -38,14 +38,14 @@ def table_of_rooms():
     return found
 
 
-ROOMS = {**table_of_rooms(), "__init__": ({"estimators", "path"}, set())}
+ROOMS = {**table_of_rooms(), "__init__": ({"estimators", "paths"}, set())}
 # Words that belong to some rooms only.
 HOMES = {
-    "fit_intercept": {"rows", "validation", "estimators", "path", "inference"},
+    "fit_intercept": {"rows", "validation", "estimators", "paths", "inference"},
     "issparse": {"rows", "validation"},
-    "sample_weight": {"validation", "estimators", "path", "inference"},
+    "sample_weight": {"validation", "estimators", "paths", "inference"},
     "coef_": {"estimators", "inference"},
-    "import warnings": {"estimators", "path", "inference", "leverage"},
+    "import warnings": {"estimators", "paths", "inference", "leverage"},
     "matplotlib.pyplot": {"plotting"},
 }
 # Libraries that an extra installs, and the one file that imports each.

@@ -21,7 +21,8 @@ from robustreg import (
 from robustreg.estimators import base
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
-from robustreg.solvers import kinked, reduction, sampling
+from robustreg.solvers import kinked, sampling
+from robustreg.solvers.kinked import active_rows
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
@@ -226,21 +227,21 @@ def test_rows_that_change_sides_enter(monkeypatch):
     X, y = data(20_000, 5)
     cases = [Case(X, y, loss="l1", quantile=q) for q in (0.5, 0.95)]
     exact = [case.fit() for case in cases]
-    near, changed, wrong = reduction.near_kinked, reduction._changed_sides, []
+    near, changed, wrong = active_rows.near_kinked, active_rows._changed_sides, []
 
     def count(*args):
         wrong.append(changed(*args))
         return wrong[-1]
 
-    monkeypatch.setattr(reduction, "_changed_sides", count)
-    monkeypatch.setattr(reduction, "FEW_ROWS", 300)
+    monkeypatch.setattr(active_rows, "_changed_sides", count)
+    monkeypatch.setattr(active_rows, "FEW_ROWS", 300)
     for error in (0.015, 0.018, 0.04):
 
         def off(objective, *args, error=error):
             point, told = near(objective, *args)
             return objective.evaluate(point.params + error), told
 
-        monkeypatch.setattr(reduction, "near_kinked", off)
+        monkeypatch.setattr(active_rows, "near_kinked", off)
         for case, model in zip(cases, exact, strict=True):
             assert_same_optimum(case, [model, case.fit()], 1e-8)
             assert wrong[-1] == 0

@@ -21,7 +21,7 @@ from robustreg.rows import (
     weighted_gram,
 )
 from robustreg.solvers import solve
-from robustreg.solvers.interior_point import interior_point
+from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
 

@@ -8,11 +8,11 @@ import scipy.linalg
 import scipy.sparse
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
-from robustreg.solvers import warm
-from robustreg.solvers.quadratic import minimize_l1_quadratic
-from robustreg.solvers.vertices import Vertex
+from robustreg.paths import warm
+from robustreg.paths.vertices import Vertex
+from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
-path_room = importlib.import_module("robustreg.path")
+path_room = importlib.import_module("robustreg.paths.grid")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_columns_that_the_first_ones_do_not_name_enter_later(monkeypatch):
     X, y = wide_data(150, 300)
     shape = {"penalty": "l1", "alpha": 0.05}
     few = L1Regressor(**shape).fit(X, y)
-    module = "robustreg.solvers.interior_point.working"
+    module = "robustreg.solvers.kinked.interior_point.working"
     for first in (1, 300):
         monkeypatch.setattr(f"{module}.FEWEST", first)
         monkeypatch.setattr(f"{module}.FIRST", 0)

@@ -17,7 +17,7 @@ from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import SOLVERS, solve
-from robustreg.solvers.interior_point import equations, interior_point
+from robustreg.solvers.kinked.interior_point import equations, interior_point
 from robustreg.solvers.krylov import KRYLOV, preconditioner
 from robustreg.solvers.newton import newton
 from robustreg.solvers.results import Start
@@ -135,7 +135,7 @@ def test_products_do_it_where_no_factor_fits(monkeypatch):
     def never(*args):
         raise AssertionError(args)
 
-    module = "robustreg.solvers.lagrangian_cg"
+    module = "robustreg.solvers.kinked.lagrangian_cg"
     monkeypatch.setattr(f"{module}.MOST_FACTORISED", 0)
     monkeypatch.setattr(f"{module}.interior_point", never)
     objective = objective_of(L1())
@@ -151,7 +151,7 @@ def test_interior_points_that_fail_leave_the_rest_to_products(monkeypatch):
         calls.append(args)
         return replace(interior_point(*args[:3], 1), success=False)
 
-    module = "robustreg.solvers.lagrangian_cg"
+    module = "robustreg.solvers.kinked.lagrangian_cg"
     monkeypatch.setattr(f"{module}.interior_point", failing)
     objective = kinked_objective(*scattered(400, 60), L1())
     found, _ = solved(objective, "augmented-lagrangian-cg", 1e-6)

@@ -16,7 +16,7 @@ from robustreg.penalties import make_penalty
 from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
 from robustreg.scale import mad, mad_along
 from robustreg.solvers import profiled
-from robustreg.solvers.interior_point import equations, interior_point
+from robustreg.solvers.kinked.interior_point import equations, interior_point
 from robustreg.solvers.results import Start
 
 FORMS = {

@@ -7,8 +7,8 @@ import pytest
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.solvers import proximal
-from robustreg.solvers.quadratic import minimize_l1_quadratic
-from robustreg.solvers.rows_quadratic import RowsQuadratic
+from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
+from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
 
 
 def interpolated(seed):

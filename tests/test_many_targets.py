@@ -10,7 +10,7 @@ from robustreg import RobustRegressor, ScaleCollapseWarning, fitting
 from robustreg.estimators import base
 from robustreg.fitting import together
 from robustreg.scale import median_of_each, weighted_median
-from robustreg.solvers.many_targets import ManyTargets
+from robustreg.solvers.many.targets import ManyTargets
 
 N_ROWS, N_TARGETS, N_COLUMNS = 301, 12, 6
 L2 = {"loss": "l2", "scale": 2.0}

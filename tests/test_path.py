@@ -10,15 +10,15 @@ from oracles import CONVEX, KINKED
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor, enet_path, lasso_path
 
-import robustreg.solvers.warm as warm
+import robustreg.paths.warm as warm
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.certificate import duality_gap
 from robustreg.losses import LOSSES, Huber, make_loss
 from robustreg.objective import Objective
+from robustreg.paths.switching import Goal, SwitchingFit, fit_next
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
-from robustreg.solvers.quadratic import minimize_l1_quadratic
-from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
+from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
 PARABOLIC = [name for name in CONVEX if name in ("l2", "smooth_l1", "huber")]
 

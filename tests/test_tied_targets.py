@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor, robust_path
 from robustreg.rows import merged
-from robustreg.solvers import augmented_lagrangian as multipliers
+from robustreg.solvers.kinked import augmented_lagrangian as multipliers
 
 EXACT = ["interior-point", "augmented-lagrangian"]
 

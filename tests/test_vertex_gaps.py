@@ -7,11 +7,11 @@ from numpy.testing import assert_allclose
 from robustreg.certificate import duality_gap
 from robustreg.losses import make_loss
 from robustreg.objective import Objective
+from robustreg.paths.null_fit import null_fit
+from robustreg.paths.vertex_gaps import vertex_gaps
+from robustreg.paths.vertices import Vertex
 from robustreg.penalties import ElasticNet
 from robustreg.rows import make_rows
-from robustreg.solvers.null_fit import null_fit
-from robustreg.solvers.vertex_gaps import vertex_gaps
-from robustreg.solvers.vertices import Vertex
 
 SHARES = np.array([0.5, 0.1, 0.02])
 

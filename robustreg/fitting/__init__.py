@@ -88,20 +88,17 @@ def _fit(
 ) -> tuple[Fit, Model | None]:
     """Return the fit of a problem, and its Hessian if it is that of every y."""
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
-    scaled = AnyScale(*own, shared)
-    found, shared = _solved(scaled), scaled.shared_model()
+    scaled, scale = AnyScale(*own, shared), problem.scale
+    estimated = isinstance(scale, str)
+    if estimated:
+        found = estimated_scale(scaled, str(scale))
+    else:
+        found = FixedPoint(float(scale), collapsed=False, converged=True)
+        scaled.fit(found.scale, problem.tol)
+    shared = scaled.shared_model()
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
-    return _finished(scaled, found, isinstance(problem.scale, str)), shared
-
-
-def _solved(scaled: AnyScale) -> FixedPoint:
-    """Fit a problem from where it starts; return the scale."""
-    problem = scaled.problem
-    if isinstance(problem.scale, str):
-        return estimated_scale(scaled, problem.scale)
-    scaled.fit(float(problem.scale), problem.tol)
-    return FixedPoint(float(problem.scale), collapsed=False, converged=True)
+    return _finished(scaled, found, estimated), shared
 
 
 def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:

@@ -20,8 +20,8 @@ from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array
 from robustreg.scale import OF_EACH, spread, weighted_median
-from robustreg.solvers.many_newton import Measure, Smooth, many_newton
-from robustreg.solvers.many_vertices import ManyFits, many_vertices
+from robustreg.solvers.many.newton import Measure, Smooth, many_newton
+from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
 # Of more rows times params, or of more params, the arithmetic outweighs the rest.
 MOST_ENTRIES, MOST_PARAMS = 2**16, 30

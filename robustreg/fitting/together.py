@@ -22,7 +22,7 @@ from robustreg.rows import Array, design_rank, representatives, typical_terms
 from robustreg.scale import COUNTED, MOST_SORTED, SCALES, median_of_each
 from robustreg.solvers import chosen
 from robustreg.solvers.direct import hessian_model
-from robustreg.solvers.many_targets import ManyPoints, ManyTargets
+from robustreg.solvers.many.targets import ManyPoints, ManyTargets
 
 # So many residuals stay in cache with what is made of them, and so many targets share
 # what it costs to read the rows, however many these are.

@@ -18,11 +18,11 @@ import numpy as np
 from robustreg.linalg import EPS, SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.solvers.active_set import RootQuadratic
 from robustreg.solvers.newton import Step, StepRule
 from robustreg.solvers.orthogonal import all_but_depend
-from robustreg.solvers.quadratic import minimize_l1_quadratic
-from robustreg.solvers.rows_quadratic import RowsQuadratic
+from robustreg.solvers.quadratics.active_set import RootQuadratic
+from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
+from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
 
 # Violators that may enter at once: as many as the support has, and at least these.
 SMALLEST_GROWTH = 10

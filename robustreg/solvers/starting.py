@@ -11,8 +11,8 @@ from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink, width_of
 from robustreg.solvers.kinked import exact_method
+from robustreg.solvers.kinked.active_rows import reduced
 from robustreg.solvers.newton import StepRule, newton
-from robustreg.solvers.reduction import reduced
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import Preconditioner, default_size, sample
 

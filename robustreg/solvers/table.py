@@ -11,7 +11,6 @@ from robustreg.certificate import duality_gap
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.canonical import canonical
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.facts import Facts, facts_of, step_rule_for
 from robustreg.solvers.kinked import (
@@ -19,17 +18,18 @@ from robustreg.solvers.kinked import (
     by_augmented_lagrangian,
     by_interior_point,
 )
+from robustreg.solvers.kinked.active_rows import reduced
+from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import PROXIMAL
-from robustreg.solvers.reduction import reduced
 from robustreg.solvers.results import Result, Start
 from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
+from robustreg.solvers.ties import canonical
 
 # The share of the tolerance that a reduced problem is solved to.
 SHARE_OF_REDUCED = 0.1

@@ -1,98 +1,263 @@
-"""Fits that need no search: of every row, or of the rows with one and the same target.
+"""One answer where many fits are optimal: the same for weights and repeated rows.
 
-Where most of the target is one value, a count of rare events or a clipped rating, the
-intercept alone is optimal as soon as slopes of the tied rows, which a kink leaves open,
-balance those of all others [1]_. Nothing narrows then: the density of residuals at the
-kink is infinite.
+Two rules pick it. Where columns depend on each other and nothing penalises them, and
+where an l1 penalty leaves coefficients open, the standardised coefficients have least
+norm. Where a loss that is linear in its tails
+leaves the fit itself open (the median of an even number of values), the fit stays as
+far as it can from where the loss bends: the smallest distance is maximised, then the
+second smallest, and so on, which for a median is the midpoint [1]_.
 
 References
 ----------
-.. [1] Koenker, R. (2005). Quantile Regression, section 2.2. Cambridge University Press.
+.. [1] Schmeidler, D. (1969). The nucleolus of a characteristic function game. SIAM
+   Journal on Applied Mathematics 17, 1163-1170.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import scipy.linalg
+from scipy.optimize import linprog
 
-from robustreg.certificate import duality_gap
-from robustreg.linalg import EPS
-from robustreg.objective import NOISE_LEVELS, Objective, Point
-from robustreg.penalties import ElasticNet
-from robustreg.rows import Array
-from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.results import Result
+from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array, Index
 
-# Fewer rows than this share at one value seldom balance all others.
-TIED_SHARE = 0.2
-# Where this share is at one value the intercept alone is likely to be optimal.
-MOSTLY_TIED = 0.99
-# A residual of so many rounding errors is at the kink.
-AT_KINK = 4
+# Slopes this close to an end count as the end; a direction with this share of the
+# largest singular value counts as none.
+AT_END = 1e-7
+NO_DIRECTION = 1e-10
+# Rows of smallest distance in the first linear program; more enter when they matter.
+FIRST_ROWS = 1000
+# Ridges that pick the least norm, as shares of the objective, the first that is exact.
+RIDGES = (1e-3, 1e-5, 1e-7)
+
+Solve = Callable[[Objective, Array], Array]
 
 
-def constant_fit(objective: Objective, tol: float) -> Result | None:
-    """Return the fit of the intercept alone if ties make it optimal, else None.
+def canonical(
+    objective: Objective, point: Point, slopes: Array, solve: Solve, allowed: float
+) -> Point:
+    """Return the canonical one of the optimal fits.
 
-    No penalty is below its value at coefficients of 0, so that what is optimal without
-    a penalty is so with any.
+    Parameters
+    ----------
+    objective : Objective
+        A convex objective.
+    point : Point
+        Any optimum.
+    slopes : ndarray of shape (n_rows,)
+        Optimal slopes; any will do.
+    solve : callable
+        ``solve(objective, params)`` returns the params that minimise a like objective.
+    allowed : float
+        The gap at which a fit counts as optimal.
     """
-    value = _quantile(objective) if objective.rows.standard.constant else 0.0
-    rows, share = objective.representatives
-    tied = np.abs(objective.target[rows] - value) <= AT_KINK * objective.noise
-    if share @ tied < TIED_SHARE * share.sum():
-        return None
-    # What ties do not hold in a sample they seldom hold in all rows, unless all but a
-    # few events are tied, of which a sample has one too many.
-    few = share @ tied < MOSTLY_TIED * share.sum()
-    sampled = few and rows.size < objective.target.size
-    if sampled and _held(objective.take(rows, share), value, tol) is None:
-        return None
-    return _held(objective, value, tol)
+    if not np.isfinite(objective.loss.facts.linear_beyond):
+        return _moved(objective, point, _least_norm(objective, point.params))
+    point = _moved(objective, point, _snapped(objective, point))
+    if _is_unique(objective, point, slopes):
+        return _moved(objective, point, _least_norm(objective, point.params))
+    if objective.loss.facts.piecewise_linear and (objective.l1 > 0).any():
+        point = _least_ridge(objective, point, solve, allowed)
+    params = _centred(objective, point, slopes)
+    return _moved(objective, point, _least_norm(objective, params))
 
 
-def _held(objective: Objective, value: float, tol: float) -> Result | None:
-    """Return the fit of an intercept if it is optimal, else None."""
-    params = np.append(np.zeros(objective.n_params - 1), value)
-    point = objective.evaluate(params, objective.target - value)
-    slopes = _balanced(objective, point.residual)
-    none = np.zeros(objective.n_params - 1)
-    gap = duality_gap(objective.with_penalty(ElasticNet(none, none)), point, slopes)
-    if gap > allowed_gap(objective, point, tol, slopes):
-        return None
-    return Result(point, gap, 1, True, slopes=slopes)
+def _moved(objective: Objective, point: Point, params: Array) -> Point:
+    """Return the point at params, without a pass if it is there already."""
+    return point if params is point.params else objective.evaluate(params)
 
 
-def without_loss(objective: Objective, start: Array, residual: Array) -> Result | None:
-    """Return the start if it fits every row, to rounding, at no penalty."""
-    point = Point(start, np.full_like(start, np.nan), residual, objective)
-    if objective.typical_residual(point) > NOISE_LEVELS * objective.noise:
-        return None
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
-    gap = duality_gap(objective, point, slopes)
-    # Predictions round by their terms, which may be larger than they are.
-    error = 4 * EPS * float(np.abs(point.params).sum())
-    rounding = float(objective.loss.value(np.array([error, -error])).max())
-    if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
-        return None
-    return Result(point, gap, 1, True, slopes=slopes)
+def _snapped(objective: Objective, point: Point) -> Array:
+    """Return params with coefficients of rounding size at their kink at 0."""
+    size = np.abs(point.params)
+    tiny = NO_DIRECTION * max(size.max(), objective.typical_residual(point))
+    at_zero = (objective.l1 > 0) & (size > 0) & (size <= tiny)
+    return np.where(at_zero, 0.0, point.params) if at_zero.any() else point.params
 
 
-def _quantile(objective: Objective) -> float:
-    """Return the quantile of typical targets that the loss's slopes stand for."""
+def _least_ridge(
+    objective: Objective, point: Point, solve: Solve, allowed: float
+) -> Point:
+    """Return the optimum of least coefficient norm.
+
+    A ridge that is small enough picks it exactly: a piecewise linear problem keeps
+    its optimal face under a small curved term [1]_.
+
+    References
+    ----------
+    .. [1] Mangasarian, O. L., Meyer, R. R. (1979). Nonlinear perturbation of linear
+       programs. SIAM Journal on Control and Optimization 17, 745-752.
+    """
+    square = float(point.params[:-1] @ point.params[:-1])
+    if square == 0:
+        return point
+    for share in RIDGES:
+        ridge = share * objective.yardstick(point) / square
+        ridged = objective.with_penalty(objective.penalty.ridged(ridge))
+        trial = objective.evaluate(solve(ridged, point.params))
+        trial = _moved(objective, trial, _snapped(objective, trial))
+        if trial.value <= point.value + allowed:
+            return trial
+    return point
+
+
+def _inside(objective: Objective, slopes: Array) -> Array:
+    """Return which rows hold the fit: their slope is at neither end."""
     low, high = objective.loss.facts.slopes
-    rows, share = objective.representatives
-    order = np.argsort(objective.target[rows])
-    sums = np.cumsum(share[order])
-    place = np.searchsorted(sums, high / (high - low) * sums[-1])
-    return float(objective.target[rows[order[min(place, order.size - 1)]]])
+    margin = AT_END * (high - low)
+    return (objective.weight > 0) & (slopes > low + margin) & (slopes < high - margin)
 
 
-def _balanced(objective: Objective, residual: Array) -> Array:
-    """Return the slopes of each row's side, of rows at the kink what balances them."""
+def _is_unique(objective: Objective, point: Point, slopes: Array) -> bool:
+    """Return whether the rows that hold the fit leave open only what all do."""
+    flat = objective.l2 == 0
+    free = np.flatnonzero(
+        flat & objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
+    )
+    if not free.size:
+        return True
+    inside = 1.0 * _inside(objective, slopes)
+    rank = _rank(objective.rows.gram(inside, free))
+    if rank is not None:
+        if rank == free.size:
+            return True
+        # What no row tells apart has least norm by itself, but under an l1 penalty.
+        every = 1.0 * (objective.weight > 0)
+        same = rank == _rank(objective.rows.gram(every, free))
+        if same and not objective.l1[free].any():
+            return True
+    held = objective.rows.root(inside, free)
+    size = scipy.linalg.svdvals(held) if held.size else np.zeros(0)
+    rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
+    return rank == free.size
+
+
+def _least_norm(objective: Objective, params: Array) -> Array:
+    """Return params without their part in the null space of the design."""
+    free = np.flatnonzero((objective.l2 == 0) & (objective.l1 == 0))
+    if free.size < objective.n_params:
+        return params
+    basis, square = _row_space(objective, free)
+    if basis.shape[1] >= objective.rows.varies.sum():
+        return params
+    inside = basis @ (basis.T @ params)
+    # Rounding errors of the basis, which predictions show, once more.
+    objective.rows.passes += 1
+    missed = objective.weight * objective.rows.predict(params - inside)
+    return inside + basis @ ((basis.T @ objective.rows.adjoint(missed)) / square)
+
+
+def _row_space(objective: Objective, free: Index) -> tuple[Array, Array]:
+    """Return an orthonormal basis of the span of the rows and its mean squares.
+
+    From the Gram matrix if its eigenvalues tell columns that are dependent from those
+    that are not, else from an orthogonal factorisation of the rows.
+    """
+    size, basis = scipy.linalg.eigh(objective.rows.gram(objective.weight, free))
+    kept = size > SMALLEST_RCOND * size[-1]
+    if (kept | (size < ABSENT * size[-1])).all():
+        return basis[:, kept], size[kept]
+    root = objective.rows.root(objective.weight, free)
+    _, size, turned = scipy.linalg.svd(root, full_matrices=False)
+    kept = size > EPS * max(root.shape) * size[0]
+    return turned[kept].T, size[kept] ** 2
+
+
+def _centred(objective: Objective, point: Point, slopes: Array) -> Array:
+    """Return the params of the central fit among the optimal ones."""
     low, high = objective.loss.facts.slopes
-    slopes = objective.loss.gradient(residual)
-    tied = np.abs(residual) <= AT_KINK * objective.noise
-    slopes[tied] = 0.0
-    needed = -float(objective.weight @ slopes) / float(objective.weight @ tied)
-    slopes[tied] = min(max(needed, low), high)
-    return slopes
+    live, inside = objective.weight > 0, _inside(objective, slopes)
+    free = _free_params(objective)
+    directions = _open_directions(objective, inside, free)
+    if not directions.shape[1]:
+        return point.params
+    outside = np.flatnonzero(live & ~inside)
+    side = np.where(slopes[outside] > (low + high) / 2, 1.0, -1.0)
+    distance = side * point.residual[outside] - objective.loss.facts.linear_beyond
+    params = point.params.copy()
+    while directions.shape[1]:
+        full = np.zeros((params.size, directions.shape[1]))
+        full[free] = directions
+        moves = [-side * objective.rows.predict(column)[outside] for column in full.T]
+        change = np.column_stack(moves)
+        step, tight = _farthest(distance, change)
+        params[free] += directions @ step
+        distance = distance + change @ step
+        kernel = scipy.linalg.null_space(change[tight], rcond=NO_DIRECTION)
+        if kernel.shape[1] == directions.shape[1]:
+            break
+        directions = directions @ kernel
+    return params
+
+
+def _rank(gram: Array) -> int | None:
+    """Return the rank of a Gram matrix, None if its eigenvalues leave it open."""
+    scale = jacobi(gram.diagonal())
+    size = scipy.linalg.eigvalsh(gram * np.outer(scale, scale))
+    kept = size > SMALLEST_RCOND
+    return int(kept.sum()) if (kept | (size < ABSENT)).all() else None
+
+
+def _free_params(objective: Objective) -> Index:
+    """Return the params that optimal fits of one coefficient norm may differ in.
+
+    A curved penalty fixes its coefficient, and so does the least norm under l1.
+    """
+    flat = objective.l2 == 0
+    return np.flatnonzero(flat & objective.rows.varies & (objective.l1 == 0))
+
+
+def _open_directions(objective: Objective, inside: Array, free: Index) -> Array:
+    """Return a basis of the changes that move no row whose slope is inside."""
+    if not free.size:
+        return np.zeros((0, 0))
+    held = objective.rows.root(1.0 * inside, free)
+    every = objective.rows.root(1.0 * (objective.weight > 0), free)
+    _, size, basis = scipy.linalg.svd(every, full_matrices=False)
+    spanned = basis[size > NO_DIRECTION * size.max(initial=0.0)].T
+    if not spanned.size:
+        return np.zeros((free.size, 0))
+    if not held.size:
+        return np.asarray(spanned)
+    image = held @ spanned
+    _, size, turn = scipy.linalg.svd(image)
+    rank = int((size > NO_DIRECTION * size.max(initial=0.0)).sum())
+    return np.asarray(spanned @ turn[rank:].T)
+
+
+def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
+    """Maximise the smallest ``distance + change @ step``; name the rows that bind.
+
+    Rows that no step moves do not count. The linear program holds the nearest rows,
+    and those that its answer comes too close to.
+    """
+    moved = np.abs(change).max(axis=1) > NO_DIRECTION * np.abs(change).max()
+    rows = np.flatnonzero(moved)
+    order = rows[np.argsort(distance[rows], kind="stable")]
+    chosen = order[:FIRST_ROWS]
+    unit = max(float(np.median(np.abs(distance[rows]))), float(EPS))
+    steepness = float(np.abs(change).max())
+    for _ in range(50):
+        # Variables: step * steepness / unit, and the smallest distance / unit.
+        matrix = np.column_stack([-change[chosen] / steepness, np.ones(chosen.size)])
+        result = linprog(
+            np.append(np.zeros(change.shape[1]), -1.0),
+            A_ub=matrix,
+            b_ub=distance[chosen] / unit,
+            bounds=(None, None),
+            method="highs",
+        )
+        if result.x is None:
+            return np.zeros(change.shape[1]), chosen
+        step, reached = result.x[:-1] * unit / steepness, result.x[-1] * unit
+        now = distance[rows] + change[rows] @ step
+        short = np.setdiff1d(rows[now < reached - 1e-9 * unit], chosen)
+        if not short.size:
+            binding = chosen[np.abs(result.ineqlin.marginals) > AT_END]
+            return step, binding
+        chosen = np.append(chosen, short)
+    return np.zeros(change.shape[1]), chosen

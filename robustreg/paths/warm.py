@@ -10,17 +10,17 @@ import numpy as np
 from robustreg.certificate import FEASIBLE, duality_gap
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
+from robustreg.paths.null_fit import NullFit, null_fit
+from robustreg.paths.switching import Goal, SwitchingFit, fit_next
+from robustreg.paths.vertex_gaps import vertex_gaps
+from robustreg.paths.vertices import Vertex, VertexFit
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.newton import allowed_gap
-from robustreg.solvers.null_fit import NullFit, null_fit
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
-from robustreg.solvers.switching import Goal, SwitchingFit, fit_next
 from robustreg.solvers.table import solve
-from robustreg.solvers.vertex_gaps import vertex_gaps
-from robustreg.solvers.vertices import Vertex, VertexFit
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50

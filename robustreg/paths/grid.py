@@ -12,10 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from robustreg.fitting import answers, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
+from robustreg.paths.null_fit import NullFit, null_fit
+from robustreg.paths.warm import WarmFit, warm_fits
 from robustreg.penalties import ElasticNet, make_penalty
 from robustreg.rows import Array, Rows, make_rows, present, taken
-from robustreg.solvers.null_fit import NullFit, null_fit
-from robustreg.solvers.warm import WarmFit, warm_fits
 from robustreg.validation import check_path_data, check_path_params
 
 # The grid starts here at least, where no column has anything to explain.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from robustreg.losses import Loss
 from robustreg.rows import Array
-from robustreg.solvers.many_vertices import ManyFits
+from robustreg.solvers.many.vertices import ManyFits
 
 # A fit is done when a Newton step promises this share of the objective, and its scale
 # agrees with that of its residuals to this.

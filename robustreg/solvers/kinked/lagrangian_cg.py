@@ -35,7 +35,7 @@ from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index, Rows
-from robustreg.solvers.interior_point import interior_point
+from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.newton import allowed_gap, newton
 from robustreg.solvers.results import Result, Start

@@ -33,9 +33,9 @@ import numpy as np
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.interior_point.equations import Equations, State
-from robustreg.solvers.interior_point.last_step import active_kinks, finished
-from robustreg.solvers.interior_point.working import (
+from robustreg.solvers.kinked.interior_point.equations import Equations, State
+from robustreg.solvers.kinked.interior_point.last_step import active_kinks, finished
+from robustreg.solvers.kinked.interior_point.working import (
     enlarged,
     entering,
     first_params,

@@ -27,10 +27,14 @@ from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
+from robustreg.solvers.kinked.without_search import (
+    TIED_SHARE,
+    constant_fit,
+    without_loss,
+)
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.results import Result, Start
 from robustreg.solvers.sampling import sample
-from robustreg.solvers.ties import TIED_SHARE, constant_fit, without_loss
 
 # ``exact(objective, start)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Start], Result]
@@ -195,16 +199,43 @@ def near_kinked(
 ) -> tuple[Point, float]:
     """Return a point near the optimum and by about how much its predictions are off.
 
-    From samples of samples or from wide losses.
+    From samples of samples, the smallest of them solved, or from wide losses.
+    """
+    some = _samples_of_samples(objective)
+    few = some.pop()
+    if _is_small(few):
+        point = _as_it_is(few, start, step_rule, exact).point
+        error = few.typical_residual(point) / few.rows.n_rows
+    else:
+        wide = _of_wide_losses(few, start, step_rule)
+        point, error = _smooth_fit(few, *wide, step_rule)
+    while some:
+        near = _of_sample(few, point, error)
+        few = some.pop()
+        point, error = _smooth_fit(few, *near, step_rule)
+    return point, error
+
+
+def _samples_of_samples(objective: Objective) -> list[Objective]:
+    """Return the objective, that of a sample of its rows, of a sample of those, ..."""
+    some = [objective]
+    while not _is_small(some[-1]):
+        n, p = some[-1].rows.n_rows, objective.n_params
+        drawn = sample(some[-1], _sample_size(n, p))
+        if drawn is None:
+            break
+        some.append(drawn.objective)
+    return some
+
+
+def _smooth_fit(
+    objective: Objective, params: Array, width: float, unit: float, step_rule: StepRule
+) -> tuple[Point, float]:
+    """Return the fit of a smooth loss of some half-width, and by how much it is off.
+
+    ``unit`` is the sparsity.
     """
     n, p = objective.rows.n_rows, objective.n_params
-    if _is_small(objective):
-        result = _as_it_is(objective, start, step_rule, exact)
-        return result.point, objective.typical_residual(result.point) / n
-    near = _of_sample(objective, start, step_rule, exact)
-    if near is None:
-        near = _of_wide_losses(objective, start, step_rule)
-    params, width, unit = near
     # A sample that is fitted exactly knows of no residual.
     least = max(objective.noise, TINY)
     unit, width = max(unit, least), max(width, least)
@@ -233,26 +264,16 @@ def near_kinked(
     return point, float(max(left, objective.noise))
 
 
-def _of_sample(
-    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> tuple[Array, float, float] | None:
-    """Return a sample's fit, the width of the smooth one from there, the sparsity.
+def _of_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, float]:
+    """Return a sample's params, the width of the smooth fit from there, the sparsity.
 
-    None if rows are too few for a sample.
-
-    With m rows it is off by about ``sqrt(p / m)`` times the sparsity times the standard
-    deviation of slopes over their range.
+    With m rows a fit is off by about ``sqrt(p / m)`` times the sparsity times the
+    standard deviation of slopes over their range.
     """
-    n, p = objective.rows.n_rows, objective.n_params
-    drawn = sample(objective, _sample_size(n, p))
-    if drawn is None:
-        return None
-    few = drawn.objective
-    point, off = near_kinked(few, start, step_rule, exact)
     unit = _sparsity(few, point.residual)
-    low, high = objective.loss.facts.slopes
+    low, high = few.loss.facts.slopes
     spread = unit * np.sqrt(-low * high) / (high - low)
-    error = max(spread * np.sqrt(p / few.rows.n_rows), off)
+    error = max(spread * np.sqrt(few.n_params / few.rows.n_rows), off)
     return point.params, WIDTH * float(error), unit
 
 

@@ -22,7 +22,7 @@ import scipy.linalg
 
 from robustreg.linalg import EPS, solve_symmetric
 from robustreg.rows import Array
-from robustreg.solvers.proximal_point import proximal_points
+from robustreg.solvers.quadratics.proximal_point import proximal_points
 
 # So often in a row the exchanges may fail to get fewer.
 PATIENCE = 3

@@ -15,8 +15,8 @@ from robustreg.linalg import (
 )
 from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
-from robustreg.solvers.interior_point.equations import Equations, State
-from robustreg.solvers.interior_point.working import entering
+from robustreg.solvers.kinked.interior_point.equations import Equations, State
+from robustreg.solvers.kinked.interior_point.working import entering
 from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import NO_DECREASE, Result
 

@@ -28,7 +28,7 @@ from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
-from robustreg.solvers.quadratic import block_pivoting
+from robustreg.solvers.quadratics.quadratic import block_pivoting
 
 # Up to so many params the gradient of all is kept up to date; beyond, that of the
 # working set, and the others' takes a pass.

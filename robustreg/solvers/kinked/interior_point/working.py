@@ -17,7 +17,7 @@ import numpy as np
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
-from robustreg.solvers.interior_point.equations import Equations, State
+from robustreg.solvers.kinked.interior_point.equations import Equations, State
 
 # Fewer params than this with a kink are no loss.
 FEW_KINKED = 64

@@ -1,15 +1,15 @@
-"""Two ways to minimise a piecewise linear objective of few rows exactly."""
+"""Piecewise linear losses, and two ways to minimise one of few rows exactly."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from robustreg.objective import Objective
-from robustreg.solvers.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.facts import facts_of, step_rule_for
-from robustreg.solvers.interior_point import interior_point
+from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
+from robustreg.solvers.kinked.interior_point import interior_point
+from robustreg.solvers.kinked.without_search import without_loss
 from robustreg.solvers.results import Result, Start
-from robustreg.solvers.ties import without_loss
 
 
 class ExactMethod(Protocol):

@@ -1,0 +1,1 @@
+"""Quadratic problems with an l1 part, each for other digits that are left."""
