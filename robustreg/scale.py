@@ -320,7 +320,7 @@ def find_fixed_point(
     in, until it is so short that the fit does jump there. What does not converge ends
     at the scale that agreed best, which will do if it agrees to ``agrees``.
     """
-    x, f = _log_excess(measure_at, start, floor)
+    x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
     search = _Interval(x, f, jumps)
     reach, least, stalled = LONGEST, np.inf, 0
     for _ in range(MOST_FITS):
@@ -335,7 +335,7 @@ def find_fixed_point(
         step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
         # Below the floor nothing is measured: residuals are rounding errors there.
         new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
-        new_x, new_f = _log_excess(measure_at, new, floor)
+        new_x, new_f = float(np.log(new)), _log_excess(measure_at(new), new, floor)
         reach = 2 * reach if new_f * f > 0 else LONGEST
         if new_f > -np.inf and new_x != x:
             slope = min((new_f - f) / (new_x - x), FLATTEST)
@@ -378,10 +378,6 @@ class _Interval:
         return 0.5 * (low + high) if halve or outside else x
 
 
-def _log_excess(
-    measure_at: Callable[[float], float], scale: float, floor: float
-) -> tuple[float, float]:
-    """Return log scale and by how much the measured log scale exceeds it."""
-    measured = measure_at(scale)
-    excess = -np.inf if measured <= floor else float(np.log(measured / scale))
-    return float(np.log(scale)), excess
+def _log_excess(measured: float, scale: float, floor: float) -> float:
+    """Return by how much the log of a measured scale exceeds that of another."""
+    return -np.inf if measured <= floor else float(np.log(measured / scale))

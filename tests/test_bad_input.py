@@ -122,7 +122,7 @@ def test_a_solver_that_cannot_do_the_job(solver):
     kinked |= {"augmented-lagrangian-cg", "linprog"}
     loss = "pseudo_huber" if solver in kinked else "l1"
     fact = "piecewise linear" if solver in kinked else "smooth"
-    fact = "number of rows" if solver == "row-space" else fact
+    fact = "half as many rows" if solver == "row-space" else fact
     model = RobustRegressor(loss, solver=solver)
     match = [f"solver='{solver}' cannot", f"needs .*{fact}", "one of .*'"]
     assert_refused(model, *make_data(), match=match)

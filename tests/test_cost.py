@@ -21,8 +21,8 @@ from robustreg import (
 from robustreg.estimators import base
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
-from robustreg.solvers import kinked, sampling
-from robustreg.solvers.kinked import active_rows
+from robustreg.solvers import sampling
+from robustreg.solvers.kinked import active_rows, exact
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
@@ -90,7 +90,7 @@ def test_a_kinked_scale_collapses_in_a_few_passes(
     X, y = rng.normal(size=(100_000, 7)), np.zeros(100_000)
     y[rng.choice(y.size, 40, replace=False)] = 1.0
     searched = []
-    monkeypatch.setattr(kinked, "interior_point", lambda *given: searched.append(given))
+    monkeypatch.setattr(exact, "interior_point", lambda *given: searched.append(given))
     model = RobustRegressor("l1", quantile=quantile, alpha=0.01, **options)
     with pytest.warns(ScaleCollapseWarning):
         model.fit(X, y)

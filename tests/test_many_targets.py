@@ -56,13 +56,13 @@ def make_targets(X, rng):
 @pytest.fixture
 def alone(monkeypatch):
     """Return a list to which each target that is fitted by itself is added."""
-    seen, scaled = [], fitting.Scaled
+    seen, scaled = [], fitting.AnyScale
 
     def keep(problem, *args):
         seen.append(problem.y)
         return scaled(problem, *args)
 
-    monkeypatch.setattr(fitting, "Scaled", keep)
+    monkeypatch.setattr(fitting, "AnyScale", keep)
     return seen
 
 

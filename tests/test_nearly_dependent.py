@@ -17,7 +17,8 @@ from robustreg.losses import L1
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
-from robustreg.solvers import kinked, orthogonal
+from robustreg.solvers import orthogonal
+from robustreg.solvers.kinked import exact
 from robustreg.solvers.results import Result
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh", "l2")
@@ -206,7 +207,7 @@ def test_a_fit_is_made_in_few_steps_at_all_scales(monkeypatch):
         raise AssertionError("the interior-point method failed")
 
     monkeypatch.setattr(orthogonal, "_by_singular_values", keep)
-    monkeypatch.setattr(kinked, "by_augmented_lagrangian", never)
+    monkeypatch.setattr(exact, "augmented_lagrangian", never)
     data = Exact(5000, 10)
     model = RobustRegressor("l1", fit_intercept=False)
     model.fit(data.X, np.column_stack([data.y, 2 * data.y]))

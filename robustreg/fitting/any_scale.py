@@ -98,7 +98,7 @@ class AnyScale:
         p = self.problem
         most = p.max_iter if max_iter is None else min(max_iter, p.max_iter)
         objective = self.objective(scale, p.loss)
-        start = self.start.times(self.scale / scale)
+        start = self.start.rescaled(self.scale, scale)
         result = solve(objective, start, p.solver, tol, most)
         self.take(scale, objective, result)
         return np.asarray(self.last.point.residual, dtype=np.float64)

@@ -98,7 +98,7 @@ def _measured(found: FixedPoint, ratio: float, most: float) -> FixedPoint:
 def _near_l1(scaled: AnyScale, scale: float) -> Array:
     """Start from nearly the L1 fit and return its residuals in units of y."""
     objective = scaled.objective(scale, L1())
-    start = scaled.start.times(scaled.scale / scale).params
+    start = scaled.start.rescaled(scaled.scale, scale).params
     params = near_start(objective, start, step_rule_for(objective)).params
     scaled.start_from(scale, Start(params, is_near=True))
     return np.asarray(objective.residual(params) * scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 
@@ -59,12 +59,12 @@ class Start:
         known = self.residual
         return objective.residual(self.params) if known is None else known
 
-    def times(self, factor: float) -> Start:
-        """Return the start with a target that is larger by a factor."""
+    def rescaled(self, unit: float, other: float) -> Start:
+        """Return what is known in units of ``unit`` in those of another one."""
         residual = self.residual
         if residual is not None:
-            residual = (residual * factor).astype(np.float64, copy=False)
-        params = (self.params * factor).astype(np.float64, copy=False)
+            residual = residual * (unit / other)
+        params = (self.params * unit).astype(np.float64, copy=False) / other
         return replace(self, params=params, residual=residual)
 
 
@@ -142,3 +142,12 @@ class Result:
             model=self.model,
             preconditioner=self.preconditioner,
         )
+
+
+class Run(Protocol):
+    """Minimises an objective from a start."""
+
+    def __call__(
+        self, objective: Objective, start: Start, tol: float, max_iter: int
+    ) -> Result:
+        """Return the minimum, to a tolerance or after so many iterations."""

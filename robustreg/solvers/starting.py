@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import shrink, width_of
-from robustreg.solvers.kinked import exact_method
-from robustreg.solvers.kinked.active_rows import reduced
+from robustreg.solvers.kinked.active_rows import by_active_rows
+from robustreg.solvers.kinked.exact import exact_method
 from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import Preconditioner, default_size, sample
@@ -75,8 +73,9 @@ def _from_wide_losses(
     kinked = objective.with_loss(
         Pinball(*objective.loss.facts.slopes), objective.target
     )
-    exact = partial(exact_method(objective), tol=KINKED_TOL, max_iter=KINKED_ITERATIONS)
-    fit = reduced(kinked, Start(near.params), step_rule, exact, KINKED_TOL)
+    options = (KINKED_TOL, KINKED_ITERATIONS)
+    method = exact_method(objective)
+    fit = by_active_rows(kinked, Start(near.params), *options, method=method)
     return Start(fit.params)
 
 

@@ -13,18 +13,15 @@ from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.facts import Facts, facts_of, step_rule_for
-from robustreg.solvers.kinked import (
-    ExactMethod,
-    by_augmented_lagrangian,
-    by_interior_point,
-)
-from robustreg.solvers.kinked.active_rows import reduced
+from robustreg.solvers.kinked.active_rows import by_active_rows
+from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
+from robustreg.solvers.kinked.exact import by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
 from robustreg.solvers.proximal import PROXIMAL
-from robustreg.solvers.results import Result, Start
+from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
@@ -60,7 +57,9 @@ SMOOTH = Need("a smooth loss", lambda facts: facts.smooth)
 KINKED = Need("a piecewise linear loss", lambda facts: facts.piecewise_linear)
 NO_L1 = Need("no l1 part in the penalty", lambda facts: not facts.l1_part)
 NO_L2 = Need("no l2 part in the penalty", lambda facts: not facts.l2_part)
-RIDGED = Need("an l2 part for all coefficients", lambda facts: facts.ridged)
+RIDGED = Need(
+    "a penalty with an l2 part for all coefficients", lambda facts: facts.ridged
+)
 FEW_ROWS = Need("at most half as many rows as columns", lambda facts: facts.few_rows)
 FEW_PARAMS = Need(
     f"at most {MOST_DIRECT_PARAMS} params", lambda facts: facts.few_params
@@ -79,7 +78,7 @@ class Solver:
     Parameters
     ----------
     run : callable
-        ``run(objective, start, tol, max_iter)`` returns a `Result`.
+        The solver.
     needs : tuple of Need
         What it needs of the objective.
     rescues : bool
@@ -90,7 +89,7 @@ class Solver:
         by targets, and a sample's by all rows.
     """
 
-    run: Callable[[Objective, Start, float, int], Result]
+    run: Run
     needs: tuple[Need, ...]
     rescues: bool = False
     factorises: bool = False
@@ -197,19 +196,6 @@ def _run_newton(
     return newton(objective, start, step_rule=step_rule, tol=tol, max_iter=max_iter)
 
 
-def _run_kinked(
-    objective: Objective,
-    start: Start,
-    tol: float,
-    max_iter: int,
-    *,
-    method: ExactMethod,
-) -> Result:
-    """Run an exact method of piecewise linear losses, on few rows at a time."""
-    exact = partial(method, tol=tol, max_iter=max_iter)
-    return reduced(objective, start, step_rule_for(objective), exact, tol)
-
-
 def _run_row_space(
     objective: Objective, start: Start, tol: float, max_iter: int
 ) -> Result:
@@ -258,10 +244,10 @@ SOLVERS: dict[str, Solver] = {
     ),
     "l-bfgs-b": Solver(l_bfgs_b, (CONVEX, SMOOTH, NO_L1)),
     "interior-point": Solver(
-        partial(_run_kinked, method=by_interior_point), (KINKED, FEW_AT_A_TIME)
+        partial(by_active_rows, method=by_interior_point), (KINKED, FEW_AT_A_TIME)
     ),
     "augmented-lagrangian": Solver(
-        partial(_run_kinked, method=by_augmented_lagrangian), (KINKED, FEW_AT_A_TIME)
+        partial(by_active_rows, method=augmented_lagrangian), (KINKED, FEW_AT_A_TIME)
     ),
     "augmented-lagrangian-cg": Solver(augmented_lagrangian_cg, (KINKED, NO_L1)),
     "majorised-newton": Solver(_run_majorised, (NOT_CONVEX, SMOOTH)),

@@ -19,6 +19,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -27,13 +28,14 @@ from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import shrink
+from robustreg.solvers.facts import step_rule_for
 from robustreg.solvers.kinked.without_search import (
     TIED_SHARE,
     constant_fit,
     without_loss,
 )
-from robustreg.solvers.newton import StepRule, allowed_gap, newton
-from robustreg.solvers.results import Result, Start
+from robustreg.solvers.newton import allowed_gap, newton
+from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.sampling import sample
 
 # ``exact(objective, start)`` minimises an objective of few rows.
@@ -67,30 +69,30 @@ SAME = 1e-9
 TINY = float(np.sqrt(np.finfo(float).tiny))
 
 
-def reduced(
-    objective: Objective, start: Start, step_rule: StepRule, exact: Exact, tol: float
+def by_active_rows(
+    objective: Objective, start: Start, tol: float, max_iter: int, *, method: Run
 ) -> Result:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
 
-    ``tol`` is the tolerance of ``exact``. A start with slopes is the fit of a like
-    problem.
+    A start with slopes is the fit of a like problem.
 
     Returns
     -------
     Result
-        As ``exact`` returns it, for all rows.
+        As ``method`` returns it, for all rows.
     """
+    exact = partial(method, tol=tol, max_iter=max_iter)
     if start.slopes is not None:
         return _from_like(objective, start, start.slopes, exact, tol)
     done = without_loss(objective, start.params, start.residual_in(objective))
     done = done or constant_fit(objective, tol)
     if done is None and _is_small(objective):
-        done = _as_it_is(objective, start.params, step_rule, exact)
+        done = _as_it_is(objective, start.params, exact)
     if done is not None:
         return done
-    point, error = near_kinked(objective, start.params, step_rule, exact)
+    point, error = near_kinked(objective, start.params, exact)
     least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
-    return _by_active_rows(objective, point, error, least, exact)
+    return _in_rounds(objective, point, error, least, exact)
 
 
 def _from_like(
@@ -122,10 +124,10 @@ def _from_like(
             return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)
     error = max(_sparsity(objective, residual) * share, objective.noise)
     least = LEAST_ROWS_PER_PARAM * objective.n_params
-    return _by_active_rows(objective, point, error, least, exact)
+    return _in_rounds(objective, point, error, least, exact)
 
 
-def _by_active_rows(
+def _in_rounds(
     objective: Objective, point: Point, error: float, least: int, exact: Exact
 ) -> Result:
     """Minimise on the rows near the kink, all others held on their side."""
@@ -173,9 +175,7 @@ def _of_all_rows(
     )
 
 
-def _as_it_is(
-    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
-) -> Result:
+def _as_it_is(objective: Objective, start: Array, exact: Exact) -> Result:
     """Minimise on all rows, from the fit of a smooth loss as wide as half of them.
 
     Under an l1 penalty on more columns than rows that costs more than it saves. Nor
@@ -186,7 +186,9 @@ def _as_it_is(
         none[-1] = start[-1]
         near = Start(none)
     else:
-        near = shrink(objective, start, step_rule, objective.rows.n_rows // 2)
+        near = shrink(
+            objective, start, step_rule_for(objective), objective.rows.n_rows // 2
+        )
     residual = near.residual_in(objective)
     as_it_is = without_loss(objective, near.params, residual)
     if as_it_is is not None:
@@ -195,7 +197,7 @@ def _as_it_is(
 
 
 def near_kinked(
-    objective: Objective, start: Array, step_rule: StepRule, exact: Exact
+    objective: Objective, start: Array, exact: Exact
 ) -> tuple[Point, float]:
     """Return a point near the optimum and by about how much its predictions are off.
 
@@ -204,15 +206,14 @@ def near_kinked(
     some = _samples_of_samples(objective)
     few = some.pop()
     if _is_small(few):
-        point = _as_it_is(few, start, step_rule, exact).point
+        point = _as_it_is(few, start, exact).point
         error = few.typical_residual(point) / few.rows.n_rows
     else:
-        wide = _of_wide_losses(few, start, step_rule)
-        point, error = _smooth_fit(few, *wide, step_rule)
+        point, error = _smooth_fit(few, *_of_wide_losses(few, start))
     while some:
         near = _of_sample(few, point, error)
         few = some.pop()
-        point, error = _smooth_fit(few, *near, step_rule)
+        point, error = _smooth_fit(few, *near)
     return point, error
 
 
@@ -229,7 +230,7 @@ def _samples_of_samples(objective: Objective) -> list[Objective]:
 
 
 def _smooth_fit(
-    objective: Objective, params: Array, width: float, unit: float, step_rule: StepRule
+    objective: Objective, params: Array, width: float, unit: float
 ) -> tuple[Point, float]:
     """Return the fit of a smooth loss of some half-width, and by how much it is off.
 
@@ -249,7 +250,7 @@ def _smooth_fit(
     fit = newton(
         stage,
         Start(params),
-        step_rule=step_rule,
+        step_rule=step_rule_for(objective),
         tol=0.0,
         max_iter=STAGE_ITERATIONS,
         gtol=STAGE_GTOL,
@@ -277,12 +278,10 @@ def _of_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, 
     return point.params, WIDTH * float(error), unit
 
 
-def _of_wide_losses(
-    objective: Objective, start: Array, step_rule: StepRule
-) -> tuple[Array, float, float]:
+def _of_wide_losses(objective: Objective, start: Array) -> tuple[Array, float, float]:
     """Return what `_of_sample` does, of a smooth loss with few rows in its middle."""
     inside = ROWS_INSIDE * objective.n_params
-    near = shrink(objective, start, step_rule, inside)
+    near = shrink(objective, start, step_rule_for(objective), inside)
     residual = near.residual_in(objective)
     size = np.abs(residual[objective.weight > 0])
     width = float(np.partition(size, inside)[inside])

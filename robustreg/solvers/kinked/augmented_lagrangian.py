@@ -22,7 +22,8 @@ from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.solvers.continuation import shrink
-from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.facts import step_rule_for
+from robustreg.solvers.newton import allowed_gap, newton
 from robustreg.solvers.results import NO_DECREASE, Result, Start
 
 # The envelope ends with about this many rows per param in its quadratic middle.
@@ -46,12 +47,7 @@ TINY = float(np.finfo(float).tiny)
 
 
 def augmented_lagrangian(
-    objective: Objective,
-    start: Start,
-    *,
-    step_rule: StepRule,
-    tol: float,
-    max_iter: int,
+    objective: Objective, start: Start, tol: float, max_iter: int
 ) -> Result:
     """Minimise an objective with a piecewise linear loss.
 
@@ -60,9 +56,7 @@ def augmented_lagrangian(
     objective : Objective
         Its loss is piecewise linear.
     start : Start
-        Where to start.
-    step_rule : StepRule
-        The step rule of the smooth problems.
+        Where to start. Widths are found from there.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
@@ -74,6 +68,7 @@ def augmented_lagrangian(
         With ``slopes``.
     """
     low, high = objective.loss.facts.slopes
+    step_rule = step_rule_for(objective)
     inside = ROWS_INSIDE * objective.n_params
     near = shrink(objective, start.params, step_rule, inside)
     width, last = near.error, near.model

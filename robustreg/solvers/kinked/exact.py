@@ -1,0 +1,33 @@
+"""Two ways to minimise a piecewise linear objective of few rows exactly."""
+
+from __future__ import annotations
+
+from robustreg.objective import Objective
+from robustreg.solvers.facts import facts_of
+from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
+from robustreg.solvers.kinked.interior_point import interior_point
+from robustreg.solvers.kinked.without_search import without_loss
+from robustreg.solvers.results import Result, Run, Start
+
+
+def by_interior_point(
+    objective: Objective, start: Start, tol: float, max_iter: int
+) -> Result:
+    """Minimise by the interior-point method, and if it stalls by the other one.
+
+    With rows that are held, a failure says that too few others bound the objective.
+    """
+    result = interior_point(objective, start, tol, max_iter)
+    if result.success or objective.linear.any():
+        return result
+    exact = without_loss(objective, result.params, result.point.residual)
+    if exact is not None:
+        return exact
+    other = augmented_lagrangian(objective, start, tol, max_iter)
+    return other if other.gap < result.gap else result
+
+
+def exact_method(objective: Objective) -> Run:
+    """Return the better of the two for an objective."""
+    few = facts_of(objective).few_at_a_time
+    return by_interior_point if few else augmented_lagrangian
