@@ -288,3 +288,16 @@ def test_a_second_step_of_columns_far_from_0(seed):
     model = MMRegressor(fit_intercept=False, random_state=0)
     coef = back @ model.fit(apart, y).coef_
     np.testing.assert_allclose(model.fit(X, y).coef_, coef, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["l2", "huber", "log_cosh", "l1", "quantile"])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_that_nearly_depend_are_fitted_exactly_by_more_columns(loss, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(5, 8)) + 10.0 ** rng.integers(0, 9, size=8)
+    y = 101.5 + rng.normal(size=5)
+    params = {"penalty": None, "scale": 1.0, "fit_intercept": False}
+    model = RobustRegressor(loss, **params).fit(X, y)
+    coef = model.coef_.astype(np.longdouble)
+    terms = np.abs(X) @ np.abs(coef) + np.abs(y)
+    assert (np.abs(y - X @ coef) <= 2 * np.finfo(float).eps * terms).all()

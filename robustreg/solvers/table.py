@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import final
 
+import numpy as np
+
 from robustreg.certificate import duality_gap
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
@@ -17,6 +19,7 @@ from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.exact import by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
+from robustreg.solvers.kinked.without_search import rounding_of_terms
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
 from robustreg.solvers.newton import StepRule, allowed_gap, newton
@@ -26,7 +29,7 @@ from robustreg.solvers.row_space import row_space
 from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
-from robustreg.solvers.ties import canonical
+from robustreg.solvers.ties import canonical, interpolated
 
 # The share of the tolerance that a reduced problem is solved to.
 SHARE_OF_REDUCED = 0.1
@@ -113,6 +116,8 @@ def solve(
     if solver == "auto" and _is_lost(result, objective, max_iter):
         result = _rescued(objective, result, tol, max_iter)
     few = facts_of(objective).few_params
+    if few and not result.success:
+        result = _interpolating(objective, result, tol)
     if result.success and not result.unique and few:
         return _canonical(objective, result, tol)
     return result
@@ -142,6 +147,8 @@ def _canonical(objective: Objective, result: Result, tol: float) -> Result:
     if point.value > result.value + allowed + objective.exact_value:
         return result
     gap = result.gap + max(point.value - result.value, 0.0)
+    # No objective is below 0, unless rows are held on their linear side.
+    gap = gap if objective.linear.any() else min(gap, point.value)
     return replace(result, point=point, gap=gap)
 
 
@@ -159,6 +166,24 @@ def _rescued(objective: Objective, result: Result, tol: float, max_iter: int) ->
             other = SOLVERS[name].run(objective, Start(result.params), tol, max_iter)
             result = other if other.gap < result.gap else result
     return result
+
+
+def _interpolating(objective: Objective, result: Result, tol: float) -> Result:
+    """Return the fit of every row if the solver came near one: slopes of 0 certify it.
+
+    Where rows all but depend on each other no step by its gradient comes nearer.
+    """
+    point = interpolated(objective, result.point)
+    if point is None:
+        return result
+    slopes = np.zeros_like(objective.target)
+    allowed = allowed_gap(objective, point, tol, slopes)
+    success = point.value <= max(allowed, rounding_of_terms(objective, point))
+    # That of a loss that is not convex is nan.
+    gap = min(result.gap, point.value)
+    return replace(
+        result, point=point, gap=gap, success=success, slopes=slopes, rcond=None
+    )
 
 
 def _suitable(facts: Facts) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import linprog
 
-from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi
+from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi, least_norm_fit
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 
@@ -55,6 +55,34 @@ def canonical(
     allowed : float
         The gap at which a fit counts as optimal.
     """
+    point = _among_optimal(objective, point, slopes, solve, allowed)
+    exact = interpolated(objective, point)
+    return point if exact is None else exact
+
+
+def interpolated(objective: Objective, point: Point) -> Point | None:
+    """Return a fit of every row without what nearly dependent rows left of residuals.
+
+    None if it is none, or if coefficients are fewer than rows or penalised. The change
+    has least norm, as the fit has.
+    """
+    few = objective.rows.n_rows <= objective.n_params and not objective.linear.any()
+    free = not (objective.l1.any() or objective.l2.any())
+    if not (few and free and point.value <= objective.exact_value):
+        return None
+    if point.value == 0:
+        return point
+    design = objective.rows.few(np.arange(objective.rows.n_rows))
+    rcond = EPS * max(design.shape)
+    change = least_norm_fit(design, point.residual.astype(np.float64), rcond)[0]
+    nearer = objective.evaluate(point.params + change)
+    return nearer if nearer.value < point.value else point
+
+
+def _among_optimal(
+    objective: Objective, point: Point, slopes: Array, solve: Solve, allowed: float
+) -> Point:
+    """Return the one of the optimal fits that the rules name."""
     if not np.isfinite(objective.loss.facts.linear_beyond):
         return _moved(objective, point, _least_norm(objective, point.params))
     point = _moved(objective, point, _snapped(objective, point))

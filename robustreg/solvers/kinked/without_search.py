@@ -69,12 +69,16 @@ def without_loss(objective: Objective, start: Array, residual: Array) -> Result 
         return None
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
     gap = duality_gap(objective, point, slopes)
-    # Predictions round by their terms, which may be larger than they are.
-    error = 4 * EPS * float(np.abs(point.params).sum())
-    rounding = float(objective.loss.value(np.array([error, -error])).max())
+    rounding = rounding_of_terms(objective, point)
     if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
         return None
     return Result(point, gap, 1, True, slopes=slopes)
+
+
+def rounding_of_terms(objective: Objective, point: Point) -> float:
+    """Return what predictions cost that round by terms which are larger than they."""
+    error = 4 * EPS * float(np.abs(point.params).sum())
+    return float(objective.loss.value(np.array([error, -error])).max())
 
 
 def _quantile(objective: Objective) -> float:
