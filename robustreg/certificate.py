@@ -34,6 +34,7 @@ from robustreg.linalg import (
 )
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.tolerance import residual_error, typical_residual
 
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
 # of its terms are feasible in floating point.
@@ -162,7 +163,7 @@ def local_gap(
         if left > MAY_GROW * square:
             return np.inf
         square = left
-    rounding = float(c @ objective.residual_error(point, rows) ** 2)
+    rounding = float(c @ residual_error(objective, point, rows) ** 2)
     return 0.5 * (np.sqrt(square) + np.sqrt(rounding)) ** 2 / (KEPT * share)
 
 
@@ -292,7 +293,7 @@ def _fenchel_young(
     conjugate = objective.penalty.conjugate(limited[:-1])
     penalty = objective.penalty.value(coef) + float((conjugate - pairing).sum())
     rows = float(objective.weight @ _row_gaps(objective, point, slopes))
-    return rows + max(penalty, 0.0) + missed * objective.typical_residual(point)
+    return rows + max(penalty, 0.0) + missed * typical_residual(objective, point)
 
 
 def _row_gaps(objective: Objective, point: Point, slopes: Array) -> Array:

@@ -37,14 +37,8 @@ RESIDUAL_ERROR = 4 * EPS
 NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
 MOST_REPRESENTATIVES = 2**12
-# A residual is known to a small multiple of its rounding error.
-RESOLVED = 16.0
 # Less curvature is none: squares and reciprocals of this much are still numbers.
 FAINTEST = float(np.sqrt(TINY))
-# A violation of so many typical errors of a slope is their sum.
-FEW_ERRORS = 4.0
-# Residuals count up to so many times their median, which 0.7 % exceed at the Gaussian.
-CLIPPED_AT = 4.0
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,7 @@ class Objective:
         linear = self.linear[index]
         return Objective(rows, self.target, self.weight, self.loss, penalty, linear)
 
-    def hold(self, point: Point, active: Index) -> Objective:
+    def linearise(self, point: Point, active: Index) -> Objective:
         """Return the objective with all other rows replaced by their tangents.
 
         The same function, up to a constant, wherever those rows of a piecewise
@@ -229,7 +223,7 @@ class Objective:
 
         The point's objective is another one if that is a lower precision.
         """
-        rows = self.rows.rough()
+        rows = self.rows.in_data_precision()
         if rows is self.rows:
             return self.evaluate(params)
         self.rows.passes += 1
@@ -332,61 +326,6 @@ class Objective:
         at_zero = np.maximum(np.abs(point.gradient) - self.l1, 0.0)
         away = np.abs(point.gradient + self.l1 * np.sign(point.params))
         return np.where((point.params == 0) & (self.l1 > 0), at_zero, away)
-
-    def stationarity(self, point: Point) -> float:
-        """Return the largest violation relative to the terms that it sums.
-
-        Of rounding size it counts as 0, if some row's curvature makes errors of slopes.
-        """
-        noise = np.abs(self.loss.gradient(self.noise * np.array([1.0, -1.0]))).max()
-        largest = float(self.violation(point).max())
-        hidden = largest <= FEW_ERRORS * noise
-        if hidden and (largest == 0 or self.curvature(point).any()):
-            return 0.0
-        terms = float(self.weight @ np.abs(self.loss.gradient(point.residual)))
-        return largest / terms if terms > 0 else float("inf")
-
-    def yardstick(self, point: Point) -> float:
-        """Return the value that ``tol`` is relative to, deaf to outliers.
-
-        The value with residuals clipped at a few times their median: a gap that is
-        small beside an outlier's loss can still be large beside everybody else's.
-        """
-        typical = self.typical_residual(point)
-        if typical <= NOISE_LEVELS * self.noise or not self.loss.facts.bounded_slope:
-            return point.value
-        rows, weight = self.representatives
-        most = CLIPPED_AT * typical
-        clipped = np.clip(point.residual[rows], -most, most)
-        value = float(weight @ self.loss.value(clipped))
-        return value + self.penalty.value(point.params[:-1])
-
-    def resolution(self, point: Point, slopes: Array | None = None) -> float:
-        """Return the rounding error that the gap has from the residuals.
-
-        Only rows whose slope, the loss's own if None are given, has room on both sides
-        count: in the tails the loss and its conjugate cancel exactly.
-        """
-        low, high = self.loss.facts.slopes
-        rows, weight = self.representatives
-        if slopes is None:
-            slope = self.loss.gradient(point.residual[rows])
-        else:
-            slope = slopes[rows]
-        room = (slope > low) & (slope < high)
-        error = self.loss.value(RESOLVED * self.residual_error(point, rows))
-        return float((weight * room) @ error)
-
-    def typical_residual(self, point: Point) -> float:
-        """Return how large residuals are: deaf to outliers where the loss is."""
-        if self.loss.facts.bounded_slope:
-            return middle_of(np.abs(point.residual[self.representatives[0]]))
-        return float(self.weight @ np.abs(point.residual))
-
-    def residual_error(self, point: Point, rows: Index) -> Array:
-        """Return the rounding errors of some residuals."""
-        size = np.abs(self.target[rows]) + np.abs(point.residual[rows])
-        return np.asarray(RESIDUAL_ERROR * size)
 
 
 def _for_params(penalty: ElasticNet) -> tuple[Array, Array]:

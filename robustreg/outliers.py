@@ -12,9 +12,9 @@ from robustreg.rows import Standard
 from robustreg.scale import (
     MAD_FACTOR,
     RESOLUTION,
+    least_distance,
     mad,
     median_of_each,
-    resolution,
 )
 
 Array = NDArray[Any]
@@ -33,22 +33,22 @@ def measured_scale(residual: Array, unit: float, y: Array, weight: Array) -> flo
     At least what counts as 0 beside y, so that an exact fit has a scale, too.
     """
     measured = mad(residual, weight, 0) * unit
-    # What the resolution cannot exceed is cheaper than itself.
-    most = _most_resolution(y.min(), y.max())
-    return measured if measured > most else max(measured, resolution(y, weight))
+    # What it cannot exceed is cheaper than itself.
+    most = _most_distance(y.min(), y.max())
+    return measured if measured > most else max(measured, least_distance(y, weight))
 
 
 def measured_scales(residual: Array, unit: Array, y: Array, weight: Array) -> Array:
     """Return the `measured_scale` of each of k targets, from arrays of shape (k, n)."""
     measured = MAD_FACTOR * median_of_each(np.abs(residual), weight) * unit
-    most = _most_resolution(y.min(axis=1), y.max(axis=1))
+    most = _most_distance(y.min(axis=1), y.max(axis=1))
     for i in np.flatnonzero(~(measured > most)):
-        measured[i] = max(measured[i], resolution(y[i], weight))
+        measured[i] = max(measured[i], least_distance(y[i], weight))
     return measured
 
 
-def _most_resolution(low: Any, high: Any) -> Any:
-    """Return what the resolution of targets between two values cannot exceed."""
+def _most_distance(low: Any, high: Any) -> Any:
+    """Return what it cannot exceed for targets between two values."""
     size = np.maximum(high, -low)
     return np.maximum(RESOLUTION * (high - low), CANCELLED * size)
 

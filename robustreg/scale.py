@@ -289,11 +289,11 @@ def scale_floor(y: Array, weight: Array) -> float:
     A ten-billionth of the spread of y, but no less than the rounding errors of a
     typical y; 1 if y is 0 throughout.
     """
-    floor = resolution(y, weight)
+    floor = least_distance(y, weight)
     return floor if floor > 0 else 1.0
 
 
-def resolution(y: Array, weight: Array) -> float:
+def least_distance(y: Array, weight: Array) -> float:
     """Return the distance below which values of y are told apart by rounding only.
 
     0 if y is 0 throughout.

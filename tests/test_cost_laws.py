@@ -112,7 +112,7 @@ def test_a_local_gap_by_a_sample_bears_that_other_rows_have_no_curvature():
     objective = objective_of(make_loss("smooth_l1"), 4000, penalty=None)
     index = sample(objective, 1000).index
     # All others lie far off, as many above as below the same predictions.
-    X = objective.rows.few(np.arange(4000))
+    X = objective.rows.dense(np.arange(4000))
     others = np.setdiff1d(np.arange(4000), index)
     X[others] = 0.0, 0.0, 0.0, 0.0, 1.0
     objective.rows = FormedRows(X, objective.rows.standard)
@@ -145,8 +145,8 @@ def test_a_sample_stands_for_all_rows(size):
         assert 0 < drawn.share <= 1
         assert (truth >= drawn.share * few * (1 - 1e-12)).all()
         np.testing.assert_array_equal(
-            drawn.objective.rows.few(np.arange(few.size)),
-            objective.rows.few(drawn.index),
+            drawn.objective.rows.dense(np.arange(few.size)),
+            objective.rows.dense(drawn.index),
         )
     assert sample(objective, n // 2) is None
 
@@ -221,8 +221,8 @@ def test_formed_rows_are_dense_rows(dtype, intercept):
         "norms": lambda rows: rows.norms(),
         "diagonal": lambda rows: rows.gram_diagonal(weight),
         "root": lambda rows: rows.root(weight, columns).T @ rows.root(weight, columns),
-        "design": lambda rows: rows.design()[0],
-        "few": lambda rows: rows.few(index),
+        "design": lambda rows: rows.entries()[0],
+        "few": lambda rows: rows.dense(index),
         "take": lambda rows: rows.take(index).predict(params),
         "extended": lambda rows: rows.extended().predict(params).astype(float),
         "blocks": lambda rows: rows.map_reduce(

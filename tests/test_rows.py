@@ -265,7 +265,7 @@ def test_design(case, fit_intercept):
     make, X = case
     rows = make(fit_intercept)
     expected, size = explicit(rows, X)
-    matrix, offset = rows.design()
+    matrix, offset = rows.entries()
     matrix = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
     assert_close(matrix - np.append(offset, 0.0), expected, size)
 
@@ -379,7 +379,7 @@ def test_nothing_writes_to_the_data(data, name, container):
     rows = make_rows(X, c, True)
     columns, params = np.arange(rows.n_params), np.ones(rows.n_params)
     rows.predict(params), rows.adjoint(c), rows.gram(c, columns), rows.root(c, columns)
-    rows.design(), rows.take(columns).predict(params)
+    rows.entries(), rows.take(columns).predict(params)
     rows.map_reduce(lambda place, block: (block.predict(params).sum(),))
     for part, old in zip(parts_of(X), before, strict=True):
         np.testing.assert_array_equal(part, old, strict=True)

@@ -67,7 +67,7 @@ def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
         index, share = order, weight[order]
     else:
         index, share = _sample(rows, weight, order, most // 2)
-    design = rows.few(index)
+    design = rows.dense(index)
     matrix = _equalised(design, share, rows.standard.constant > 0)
     near = design @ matrix
     halves = central_halves(design[:, :-1], share)
@@ -90,7 +90,7 @@ def _sample(rows: Rows, weight: Array, order: Index, size: int) -> tuple[Index, 
     drawn, share = representatives(weight[order], size)
     index, n_varying = order[drawn], int(np.count_nonzero(rows.varies))
     for _ in range(n_varying):
-        missing = _null_directions(rows.few(index)[:, rows.varies])
+        missing = _null_directions(rows.dense(index)[:, rows.varies])
         if not missing.shape[1]:
             break
         probe = np.zeros(rows.n_params)

@@ -24,6 +24,7 @@ from robustreg.rows import Array
 from robustreg.scale import FixedPoint
 from robustreg.solvers.majorised import SOUND
 from robustreg.solvers.orthogonal import Basis
+from robustreg.tolerance import stationarity
 
 __all__ = [
     "Fit",
@@ -178,7 +179,7 @@ def _stationarity(point: Point) -> float:
         return float("nan")
     if point.value <= objective.exact_value:
         return 0.0
-    return float(objective.stationarity(point))
+    return float(stationarity(objective, point))
 
 
 def _residual_scale(

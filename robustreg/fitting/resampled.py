@@ -128,7 +128,7 @@ class Resampling:
     def _design(self) -> Array:
         """The columns of the design that vary."""
         rows = self._problem.rows
-        return rows.few(np.arange(rows.n_rows))[:, self._columns]
+        return rows.dense(np.arange(rows.n_rows))[:, self._columns]
 
     @cached_property
     def _target(self) -> Array:

@@ -91,7 +91,7 @@ def _root_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Arr
         index = order[place]
         code = groups[index]
         starts = np.flatnonzero(np.append(True, code[1:] != code[:-1]))
-        design = fitted.rows.few(index)[:, fitted.columns]
+        design = fitted.rows.dense(index)[:, fitted.columns]
         sums = np.add.reduceat((design @ half) * v[index, None], starts, axis=0)
         if code[0] == last:
             sums[0] += carry

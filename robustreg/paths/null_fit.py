@@ -25,9 +25,9 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
 from robustreg.solvers.majorised import START_TOL, convex_start
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Start
 from robustreg.solvers.table import solve
+from robustreg.tolerance import allowed_gap
 
 TINY = float(np.finfo(float).tiny)
 # Halvings from the largest distance between targets to the smallest.
@@ -164,7 +164,7 @@ def _least_slopes(objective: Objective, slopes: Array, free: Index) -> Array:
     rest = objective.adjoint(held)
     live = np.flatnonzero(objective.l1)
     unit, weight = objective.l1[live], objective.weight[free]
-    matrix, offset = objective.rows.take(free).design()
+    matrix, offset = objective.rows.take(free).entries()
     design = scipy.sparse.csr_array(matrix[:, live]).toarray() - offset[live]
     columns, base = design.T * (weight / unit[:, None]), rest[live] / unit
     size = float((np.abs(base) + np.abs(columns).sum(axis=1)).max(initial=0.0)) or 1.0

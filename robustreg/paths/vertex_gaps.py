@@ -53,7 +53,7 @@ def vertex_gaps(
     typical = np.partition(size, few.size // 2, axis=1)[:, few.size // 2]
     rows = np.maximum(value - residual * slopes, 0.0) @ weight
     gap = rows + missed.sum(axis=1) * typical
-    # No more than `Objective.yardstick`, which clips residuals.
+    # No more than `typical_value`, which clips residuals.
     clipped = np.minimum(value[:, few], 4 * typical[:, None] * min(-low, high))
-    yardstick = clipped @ share + (l1 * np.abs(params)).sum(axis=1)
-    return np.where(feasible & (gap <= tol * yardstick), gap, np.inf)
+    typical = clipped @ share + (l1 * np.abs(params)).sum(axis=1)
+    return np.where(feasible & (gap <= tol * typical), gap, np.inf)

@@ -102,7 +102,7 @@ class Vertex:
         self._rise = (high - low) * self._weight
         self._middle = (high + low) / 2 * self._weight
         self._fixed = np.flatnonzero(~objective.rows.varies)
-        self._design = objective.rows.few(np.arange(objective.rows.n_rows))
+        self._design = objective.rows.dense(np.arange(objective.rows.n_rows))
         residual = np.abs(self._target - self._design @ params)
         residual[self._weight == 0] = np.inf
         intercept = objective.rows.varies[-1:]

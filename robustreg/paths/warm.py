@@ -17,10 +17,10 @@ from robustreg.paths.vertices import Vertex, VertexFit
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
 from robustreg.solvers.majorised import START_TOL, convex_start
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.table import solve
+from robustreg.tolerance import allowed_gap, typical_residual
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
@@ -245,7 +245,7 @@ class _Switching:
         terms = float(objective.weight @ slopes) * np.sqrt(objective.n_params)
         self._goal = Goal(
             allowed_gap(objective, point, self._tol),
-            objective.typical_residual(point),
+            typical_residual(objective, point),
             FEASIBLE * EPS * terms,
         )
 

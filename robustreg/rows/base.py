@@ -296,14 +296,14 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def design(self) -> tuple[Any, Array]:
+    def entries(self) -> tuple[Any, Array]:
         """Return a matrix and ``offset``, design = ``matrix - constant offset.T``.
 
         For linear programs, which need the entries; sparse stays sparse.
         """
 
     @abstractmethod
-    def few(self, index: Index) -> Array:
+    def dense(self, index: Index) -> Array:
         """Return the design of a few rows, as a dense array."""
 
     @abstractmethod
@@ -318,7 +318,7 @@ class Rows(ABC):
         """Return some of the rows, copied."""
 
     @abstractmethod
-    def rough(self) -> Rows:
+    def in_data_precision(self) -> Rows:
         """Return the same rows with products in the precision of the data."""
 
     def map_reduce(

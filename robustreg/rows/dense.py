@@ -308,12 +308,12 @@ class DenseRows(Rows):
             result = result[: columns.size]
         return result
 
-    def design(self) -> tuple[Any, Array]:
+    def entries(self) -> tuple[Any, Array]:
         """Return the design itself, and no offset."""
         blocks = self._weighted_designs(np.ones(self.n_rows), np.arange(self.n_params))
         return np.vstack(list(blocks)), np.zeros(self.n_params - 1)
 
-    def few(self, index: Index) -> Array:
+    def dense(self, index: Index) -> Array:
         """Return the design of a few rows."""
         return _formed(self._X[index], self.standard)
 
@@ -321,7 +321,7 @@ class DenseRows(Rows):
         """Return the rows, upcast to long double block by block."""
         return DenseRows(self._X, self.standard, np.longdouble)
 
-    def rough(self) -> Rows:
+    def in_data_precision(self) -> Rows:
         """Return the rows of a float32 array without a conversion."""
         if self._X.dtype != np.float32 or self._centred:
             return self

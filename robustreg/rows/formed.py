@@ -114,11 +114,11 @@ class FormedRows(Rows):
             return np.zeros((0, columns.size))
         return np.asarray(scipy.linalg.qr(block, mode="r")[0][: columns.size])
 
-    def design(self) -> tuple[Any, Array]:
+    def entries(self) -> tuple[Any, Array]:
         """Return the design itself, and no offset."""
         return self._design, np.zeros(self.n_params - 1)
 
-    def few(self, index: Index) -> Array:
+    def dense(self, index: Index) -> Array:
         """Return the design of some rows."""
         return np.asarray(self._design[index])
 
@@ -132,7 +132,7 @@ class FormedRows(Rows):
         """Return some of the rows."""
         return FormedRows(gathered(self._design, index), self.standard)
 
-    def rough(self) -> Rows:
+    def in_data_precision(self) -> Rows:
         """Return the rows themselves."""
         return self
 

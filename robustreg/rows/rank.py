@@ -50,7 +50,7 @@ def _independent(rows: Rows, live: Index, columns: Index) -> bool:
     enough = max(ENOUGH_ROWS, ROWS_A_COLUMN * columns.size)
     if live.size > enough:
         live = live[strata(live.size, enough).astype(np.intp)]
-    design = rows.few(live)[:, columns]
+    design = rows.dense(live)[:, columns]
     factor = factorise(design.T @ design)
     pivots = factor.lower.diagonal() ** 2
     regular = factor.rcond > 0 and factor.scale.all()

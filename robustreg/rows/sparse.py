@@ -214,12 +214,12 @@ class SparseRows(Rows):
         size = max(FEWEST_AT_A_TIME, columns.size)
         for start in range(0, inside.size, size):
             rows = inside[start : start + size]
-            block = self.few(rows)[:, columns] * np.sqrt(c[rows])[:, None]
+            block = self.dense(rows)[:, columns] * np.sqrt(c[rows])[:, None]
             result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
             result = result[: columns.size]
         return result
 
-    def design(self) -> tuple[Any, Array]:
+    def entries(self) -> tuple[Any, Array]:
         """Return the scaled columns, not centred, and what centring takes off."""
         unit, constant = self._virtual.unit, self._virtual.constant
         edge = np.full((self.n_rows, 1), constant)
@@ -238,11 +238,11 @@ class SparseRows(Rows):
         taken.standard = self.standard
         return taken
 
-    def rough(self) -> Rows:
+    def in_data_precision(self) -> Rows:
         """Return the rows themselves."""
         return self
 
-    def few(self, index: Index) -> Array:
+    def dense(self, index: Index) -> Array:
         """Return the design of a few rows, dense."""
         design = np.empty((index.size, self.n_params))
         block = self._X[index].toarray() - self._virtual.shift

@@ -23,5 +23,5 @@ def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
     some = live[:: -(-live.size // MOST_ROWS)]
     # Squares of terms beyond 1e154 would overflow.
     with np.errstate(under="ignore"):
-        terms = norm(rows.few(some) * (params / largest), axis=1)
+        terms = norm(rows.dense(some) * (params / largest), axis=1)
     return largest * float(np.median(terms))

@@ -17,6 +17,7 @@ from robustreg.linalg import conjugate_gradients
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.newton import Step, StepRule
+from robustreg.tolerance import stationarity
 
 # Eisenstat and Walker's forcing term [1]_ stays between these.
 LOOSEST, TIGHTEST = 0.1, 1e-8
@@ -45,8 +46,8 @@ def krylov_step(
     unseen = bool(np.any(point.gradient[diagonal == 0]))
     gradient = np.where(diagonal > 0, point.gradient, 0.0)
     diagonal = np.where(diagonal > 0, diagonal, 1.0)
-    stationarity = max(objective.stationarity(point), SETTLED)
-    rtol = float(np.clip(max(stationarity, SETTLED / stationarity), TIGHTEST, LOOSEST))
+    violation = max(stationarity(objective, point), SETTLED)
+    rtol = float(np.clip(max(violation, SETTLED / violation), TIGHTEST, LOOSEST))
     direction = -conjugate_gradients(
         hessian.product,
         gradient,

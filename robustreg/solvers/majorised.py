@@ -31,8 +31,9 @@ from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, factorise
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
 from robustreg.solvers.continuation import width_of
-from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule, allowed_gap
+from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule
 from robustreg.solvers.results import Result, Start
+from robustreg.tolerance import allowed_gap, stationarity
 
 # The convex loss that starts one has a middle of this share of Huber's.
 MIDDLE = 0.25
@@ -110,14 +111,14 @@ def _stationary(
     objective: Objective, point: Point, step_rule: StepRule, tol: float, max_iter: int
 ) -> tuple[Result, bool]:
     """Go down to a stationary point; say if Newton's own step led to it, a minimum."""
-    left, promised = objective.stationarity(point), np.inf
+    left, promised = stationarity(objective, point), np.inf
     unique, is_minimum = False, False
     iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
     while left > tol and iteration < max_iter and not stalled:
         iteration += 1
         trial, step, level = lower(objective, point, step_rule, level)
         stalled, promised = trial is point, step.decrease
-        point, left = trial, objective.stationarity(trial)
+        point, left = trial, stationarity(objective, trial)
         unique = step.model is not None and not step.singular
         is_minimum = unique and SHARES[level] == 0
         level = max(level - 1, 0) if left <= NEAR else ALL

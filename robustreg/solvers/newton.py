@@ -24,6 +24,7 @@ from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.results import Result, Start
+from robustreg.tolerance import allowed_gap, stationarity
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def newton(
             break
         left = _left(objective, point, step, trial) if gtol is None else np.inf
         if gtol is not None:
-            success = length == 1.0 and objective.stationarity(trial) <= gtol
+            success = length == 1.0 and stationarity(objective, trial) <= gtol
         elif min(step.decrease, left) <= promise(point):
             allowed = allowed_gap(objective, trial, tol)
             if step.model is not None and left <= allowed:
@@ -227,14 +228,6 @@ def _left(objective: Objective, point: Point, step: Step, trial: Point) -> float
     return 0.5 * float(g @ step.model.factor.solve(g))
 
 
-def allowed_gap(
-    objective: Objective, point: Point, tol: float, slopes: Array | None = None
-) -> float:
-    """Return the gap at which a fit is done: relative, but not below rounding."""
-    rounding = objective.resolution(point, slopes)
-    return max(tol * objective.yardstick(point), rounding)
-
-
 def _certified(objective: Objective, point: Point, trial: Point) -> float:
     """Return the gap at the trial point, by the slopes that the model predicts there.
 
@@ -256,8 +249,8 @@ def _next_decrease(
     """
     if not step.decrease > 0:
         return np.inf
-    before = objective.stationarity(point)
-    ratio = objective.stationarity(trial) / before if before > 0 else 0.0
+    before = stationarity(objective, point)
+    ratio = stationarity(objective, trial) / before if before > 0 else 0.0
     return CAUTION * step.decrease * ratio**2
 
 

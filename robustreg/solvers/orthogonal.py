@@ -31,8 +31,8 @@ from robustreg.linalg import ABSENT, EPS, jacobi
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Result
+from robustreg.tolerance import allowed_gap
 
 # Data of more entries are left as they are, and of more columns, where to ask costs a
 # tenth of a fit.
@@ -126,7 +126,7 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
     enough = int(FEWEST_ROWS + ROWS_A_COLUMN * columns.size)
     if live.size > enough:
         live = live[strata(live.size, enough).astype(np.intp)]
-    design, norms = _directions(rows.few(live)[:, columns])
+    design, norms = _directions(rows.dense(live)[:, columns])
     design = design if live.size >= columns.size else design.T
     ridge = np.zeros(design.shape[1])
     if curvature.any():
@@ -161,7 +161,7 @@ def _directions(design: Array) -> tuple[Array, Array]:
 
 def _by_singular_values(rows: Rows, features: Index, curvature: Array) -> Basis:
     """Return the basis of the features over the root of the penalty's curvature."""
-    design, norms = _directions(rows.few(np.arange(rows.n_rows))[:, features])
+    design, norms = _directions(rows.dense(np.arange(rows.n_rows))[:, features])
     ridged = bool(curvature[features].all())
     unit = 1 / np.sqrt(curvature[features]) if ridged else np.ones(features.size)
     left, size, right = scipy.linalg.svd(
@@ -199,7 +199,7 @@ def certified(
     if objective.loss.facts.convex:
         gap = max(gap, duality_gap(objective, point, slopes))
         allowed = allowed_gap(objective, point, tol, slopes)
-        allowed = max(allowed, _resolution(objective, point, slopes))
+        allowed = max(allowed, _last_digits(objective, point, slopes))
         success = success and gap <= allowed
     smooth = np.isfinite(objective.loss.facts.largest_curvature)
     return Result(
@@ -213,7 +213,7 @@ def certified(
     )
 
 
-def _resolution(objective: Objective, point: Point, slopes: Array) -> float:
+def _last_digits(objective: Objective, point: Point, slopes: Array) -> float:
     """Return what the last digits of the params are worth.
 
     Where terms of a prediction cancel it has more rounding errors than its size says.
@@ -222,6 +222,6 @@ def _resolution(objective: Objective, point: Point, slopes: Array) -> float:
     rows, weight = objective.representatives
     room = (slopes[rows] > low) & (slopes[rows] < high)
     rows, weight = rows[room], weight[room]
-    terms = objective.rows.few(rows) * point.params
+    terms = objective.rows.dense(rows) * point.params
     error = LAST_DIGITS * EPS * np.linalg.norm(terms, axis=1)
     return float(weight @ objective.loss.value(error))

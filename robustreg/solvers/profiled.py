@@ -23,7 +23,6 @@ from scipy.optimize import brentq
 
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Result
 from robustreg.solvers.sampling import Preconditioner
 from robustreg.solvers.subsampled import (
@@ -34,6 +33,7 @@ from robustreg.solvers.subsampled import (
     corrected_step,
     decrement,
 )
+from robustreg.tolerance import allowed_gap
 
 # ``line(residual, change, reach)`` returns ``t -> scale of residual + t change``: exact
 # for scales between ``exp(-reach)`` and ``exp(reach)`` times that of the residual.

@@ -230,7 +230,7 @@ def _row_model(objective: Objective, point: Point, curvature: Array) -> _RowMode
     rows = np.flatnonzero(curvature)
     objective.rows.count_pass(curvature)
     root = np.sqrt(curvature[rows])
-    design = root[:, None] * objective.rows.few(rows)
+    design = root[:, None] * objective.rows.dense(rows)
     slopes = objective.loss.gradient(point.residual)
     # Of a parabola its target, without the rounding errors of the residual.
     least = slopes[rows] * (objective.weight[rows] / curvature[rows])

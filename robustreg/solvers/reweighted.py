@@ -30,6 +30,7 @@ from robustreg.rows import Array
 from robustreg.solvers.majorised import ALL, SHARES, lower
 from robustreg.solvers.newton import StepRule
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
+from robustreg.tolerance import stationarity
 
 # Newton's method is tried at a violation below this: from farther it ends in other
 # fixed points than reweighting more often.
@@ -150,7 +151,7 @@ class Reweighting:
             return None
         objective = self._objective_at(scale)
         point = objective.evaluate(params / scale, residual / scale)
-        violation = objective.stationarity(point)
+        violation = stationarity(objective, point)
         return _State(params, residual, scale, point, violation)
 
     def _change(self, direction: Array) -> Array:

@@ -26,9 +26,10 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.linalg import EPS, SMALLEST_RCOND
-from robustreg.objective import RESOLVED, Objective, Point
+from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Standard
+from robustreg.tolerance import RESOLVED, residual_error
 
 # So many columns at a time are made dense and centred.
 BLOCK_COLUMNS = 1024
@@ -63,7 +64,7 @@ class RowSpace:
         weight, loss = objective.weight, objective.loss
         own = loss.gradient(point.residual)
         every = np.arange(own.size)
-        error = RESOLVED * objective.residual_error(point, every)
+        error = RESOLVED * residual_error(objective, point, every)
         u = np.divide(self.inverse.T @ z, weight, where=weight > 0, out=own.copy())
         near = np.abs(u - own) <= error * loss.curvature(point.residual)
         return np.where(near, u, own)
@@ -106,7 +107,7 @@ class _Blocks:
     """The features over the root of the penalty's curvature, some columns at a time."""
 
     def __init__(self, objective: Objective) -> None:
-        design, self.offset = objective.rows.design()
+        design, self.offset = objective.rows.entries()
         self.sparse = objective.rows.stored is not None
         self.matrix = design[:, :-1].tocsc() if self.sparse else design[:, :-1]
         curvature = objective.l2[:-1]

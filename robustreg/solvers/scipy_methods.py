@@ -11,8 +11,8 @@ from scipy.optimize import OptimizeResult, linprog, minimize
 from robustreg.certificate import duality_gap
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Result, Start
+from robustreg.tolerance import allowed_gap
 
 # A fit that nears an exact one is restarted in smaller units.
 MOST_RESTARTS = 8
@@ -77,7 +77,7 @@ def linear_program(
     del start
     live = np.flatnonzero(objective.weight > 0)
     unit = float(objective.weight @ np.abs(objective.target)) or 1.0
-    design, offset = objective.rows.take(live).design()
+    design, offset = objective.rows.take(live).entries()
     share = objective.weight[live] / objective.weight[live].mean()
     matrix = scipy.sparse.csr_array(design).multiply(share[:, None]).T.tocsr()
     result = _dual_program(

@@ -26,9 +26,9 @@ from robustreg.certificate import local_gap
 from robustreg.linalg import SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, weighted_gram
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Result, Start
 from robustreg.solvers.sampling import Preconditioner, Sample
+from robustreg.tolerance import allowed_gap
 
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
 POOR = 0.1

@@ -22,7 +22,7 @@ from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.kinked.without_search import rounding_of_terms
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
-from robustreg.solvers.newton import StepRule, allowed_gap, newton
+from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.proximal import PROXIMAL
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.row_space import row_space
@@ -30,6 +30,7 @@ from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
 from robustreg.solvers.ties import canonical, interpolated
+from robustreg.tolerance import allowed_gap
 
 # The share of the tolerance that a reduced problem is solved to.
 SHARE_OF_REDUCED = 0.1

@@ -24,6 +24,7 @@ from scipy.optimize import linprog
 from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi, least_norm_fit
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.tolerance import typical_residual, typical_value
 
 # Slopes this close to an end count as the end; a direction with this share of the
 # largest singular value counts as none.
@@ -72,7 +73,7 @@ def interpolated(objective: Objective, point: Point) -> Point | None:
         return None
     if point.value == 0:
         return point
-    design = objective.rows.few(np.arange(objective.rows.n_rows))
+    design = objective.rows.dense(np.arange(objective.rows.n_rows))
     rcond = EPS * max(design.shape)
     change = least_norm_fit(design, point.residual.astype(np.float64), rcond)[0]
     nearer = objective.evaluate(point.params + change)
@@ -102,7 +103,7 @@ def _moved(objective: Objective, point: Point, params: Array) -> Point:
 def _snapped(objective: Objective, point: Point) -> Array:
     """Return params with coefficients of rounding size at their kink at 0."""
     size = np.abs(point.params)
-    tiny = NO_DIRECTION * max(size.max(), objective.typical_residual(point))
+    tiny = NO_DIRECTION * max(size.max(), typical_residual(objective, point))
     at_zero = (objective.l1 > 0) & (size > 0) & (size <= tiny)
     return np.where(at_zero, 0.0, point.params) if at_zero.any() else point.params
 
@@ -124,7 +125,7 @@ def _least_ridge(
     if square == 0:
         return point
     for share in RIDGES:
-        ridge = share * objective.yardstick(point) / square
+        ridge = share * typical_value(objective, point) / square
         ridged = objective.with_penalty(objective.penalty.ridged(ridge))
         trial = objective.evaluate(solve(ridged, point.params))
         trial = _moved(objective, trial, _snapped(objective, trial))

@@ -34,9 +34,10 @@ from robustreg.solvers.kinked.without_search import (
     constant_fit,
     without_loss,
 )
-from robustreg.solvers.newton import allowed_gap, newton
+from robustreg.solvers.newton import newton
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.sampling import sample
+from robustreg.tolerance import allowed_gap, typical_residual
 
 # ``exact(objective, start)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Start], Result]
@@ -135,7 +136,7 @@ def _in_rounds(
     n_rows, iterations = objective.rows.n_rows, 0
     for _ in range(MOST_ROUNDS):
         active = _nearest(objective, point, n_active)
-        held = objective.hold(point, active)
+        held = objective.linearise(point, active)
         result = exact(held, Start(point.params, error=error))
         iterations += result.n_iter
         residual = objective.residual(result.params)
@@ -207,7 +208,7 @@ def near_kinked(
     few = some.pop()
     if _is_small(few):
         point = _as_it_is(few, start, exact).point
-        error = few.typical_residual(point) / few.rows.n_rows
+        error = typical_residual(few, point) / few.rows.n_rows
     else:
         point, error = _smooth_fit(few, *_of_wide_losses(few, start))
     while some:

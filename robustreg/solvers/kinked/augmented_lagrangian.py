@@ -23,8 +23,9 @@ from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.solvers.continuation import shrink
 from robustreg.solvers.facts import step_rule_for
-from robustreg.solvers.newton import allowed_gap, newton
+from robustreg.solvers.newton import newton
 from robustreg.solvers.results import NO_DECREASE, Result, Start
+from robustreg.tolerance import allowed_gap, typical_value
 
 # The envelope ends with about this many rows per param in its quadratic middle.
 ROWS_INSIDE = 4
@@ -90,7 +91,7 @@ def augmented_lagrangian(
         inner = objective.with_loss(
             Envelope(low, high, beta), objective.target + beta * slopes
         )
-        relative = min(last_gap / max(objective.yardstick(point), TINY), 1.0)
+        relative = min(last_gap / max(typical_value(objective, point), TINY), 1.0)
         gtol = float(
             np.clip(min(INNER_SHARE * relative, 0.1 * gtol), TIGHTEST, LOOSEST)
         )

@@ -37,8 +37,9 @@ from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.newton import allowed_gap, newton
+from robustreg.solvers.newton import newton
 from robustreg.solvers.results import Result, Start
+from robustreg.tolerance import allowed_gap, typical_residual, typical_value
 
 # The width falls by this factor with each update of the multipliers. The first fits
 # may explain so much that it falls faster, but by no more than the second.
@@ -137,7 +138,7 @@ def augmented_lagrangian_cg(
         point = objective.evaluate(update.params)
         wrong = _take_sides(objective, point, slopes, near)
         gap = duality_gap(objective, point, slopes)
-        relative = min(gap / max(objective.yardstick(point), TINY), 1.0)
+        relative = min(gap / max(typical_value(objective, point), TINY), 1.0)
         if gap > best.gap and part is not objective:
             # What was held had to move: once more from the best, with all rows.
             point, slopes, near, part = best.point, best.slopes.copy(), every, objective
@@ -148,7 +149,11 @@ def augmented_lagrangian_cg(
         n_loose = np.count_nonzero(slopes != objective.loss.gradient(point.residual))
         if part is objective or wrong or near.size > TOO_MANY * n_loose:
             near = _near_rows(objective, point, slopes, wrong)
-            part = objective.hold(point, near) if near.size < every.size else objective
+            part = (
+                objective.linearise(point, near)
+                if near.size < every.size
+                else objective
+            )
         beta *= NARROWER
     done, trouble = best.gap <= allowed, "iteration limit"
     return Result(best.point, best.gap, iteration, done, trouble, slopes=best.slopes)
@@ -163,7 +168,7 @@ def _narrowest(objective: Objective) -> float:
 def _typical(objective: Objective, point: Point) -> float:
     """Return the width of the envelope that ends at a typical residual."""
     low, high = objective.loss.facts.slopes
-    return objective.typical_residual(point) / max(-low, high)
+    return typical_residual(objective, point) / max(-low, high)
 
 
 def _by_products(

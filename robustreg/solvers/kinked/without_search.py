@@ -19,8 +19,8 @@ from robustreg.linalg import EPS
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import Result
+from robustreg.tolerance import allowed_gap, typical_residual
 
 # Fewer rows than this share at one value seldom balance all others.
 TIED_SHARE = 0.2
@@ -65,7 +65,7 @@ def _held(objective: Objective, value: float, tol: float) -> Result | None:
 def without_loss(objective: Objective, start: Array, residual: Array) -> Result | None:
     """Return the start if it fits every row, to rounding, at no penalty."""
     point = Point(start, np.full_like(start, np.nan), residual, objective)
-    if objective.typical_residual(point) > NOISE_LEVELS * objective.noise:
+    if typical_residual(objective, point) > NOISE_LEVELS * objective.noise:
         return None
     point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
     gap = duality_gap(objective, point, slopes)

@@ -20,9 +20,10 @@ import numpy as np
 
 from robustreg.certificate import KEPT
 from robustreg.linalg import EPS
-from robustreg.objective import NOISE_LEVELS, RESOLVED, Model, Objective
+from robustreg.objective import NOISE_LEVELS, Model, Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import PROMISING, STEADY
+from robustreg.tolerance import RESOLVED
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Equations:
 
     def design(self, active: Index) -> Array:
         """Return the rows of some kinks."""
-        rows = self.objective.rows.few(active[active < self.n_rows])
+        rows = self.objective.rows.dense(active[active < self.n_rows])
         if not self.kinked.size:
             return rows
         l1 = np.zeros((active.size - rows.shape[0], self.every.size))

@@ -17,8 +17,8 @@ from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
-from robustreg.solvers.newton import allowed_gap
 from robustreg.solvers.results import NO_DECREASE, Result
+from robustreg.tolerance import allowed_gap
 
 # A coefficient that has a kink at 0 and this share of the largest is 0.
 ZERO = 1e-12
@@ -101,7 +101,7 @@ def _vertex_step(
     n_rows, dropped = equations.n_rows, equations.dropped(active)
     free = equations.varies.copy()
     free[dropped] = False
-    rows = equations.objective.rows.few(active[active < n_rows])
+    rows = equations.objective.rows.dense(active[active < n_rows])
     square = Square(rows[:, free])
     if not square.rcond > SMALLEST_RCOND:
         return None

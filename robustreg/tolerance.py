@@ -1,0 +1,97 @@
+"""How close to an optimum is close enough: what is typical, and rounding errors.
+
+A gap is measured against a value that outliers do not own, and against what rounding
+errors of the residuals are worth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robustreg.objective import (
+    NOISE_LEVELS,
+    RESIDUAL_ERROR,
+    Objective,
+    Point,
+    middle_of,
+)
+from robustreg.rows import Array, Index
+
+# A residual is known to a small multiple of its rounding error.
+RESOLVED = 16.0
+# A violation of so many typical errors of a slope is their sum.
+FEW_ERRORS = 4.0
+# Residuals count up to so many times their median, which 0.7 % exceed at the Gaussian.
+CLIPPED_AT = 4.0
+
+
+def allowed_gap(
+    objective: Objective, point: Point, tol: float, slopes: Array | None = None
+) -> float:
+    """Return the gap at which a fit is done: relative, but not below rounding."""
+    rounding = gap_error(objective, point, slopes)
+    return max(tol * typical_value(objective, point), rounding)
+
+
+def typical_value(objective: Objective, point: Point) -> float:
+    """Return the value that ``tol`` is relative to, deaf to outliers.
+
+    The value with residuals clipped at a few times their median: a gap that is
+    small beside an outlier's loss can still be large beside everybody else's.
+    """
+    deaf, typical = (
+        objective.loss.facts.bounded_slope,
+        typical_residual(objective, point),
+    )
+    if typical <= NOISE_LEVELS * objective.noise or not deaf:
+        return point.value
+    rows, weight = objective.representatives
+    most = CLIPPED_AT * typical
+    clipped = np.clip(point.residual[rows], -most, most)
+    value = float(weight @ objective.loss.value(clipped))
+    return value + objective.penalty.value(point.params[:-1])
+
+
+def gap_error(objective: Objective, point: Point, slopes: Array | None = None) -> float:
+    """Return the rounding error that the gap has from those of the residuals.
+
+    Only rows whose slope, the loss's own if None are given, has room on both sides
+    count: in the tails the loss and its conjugate cancel exactly.
+    """
+    low, high = objective.loss.facts.slopes
+    rows, weight = objective.representatives
+    if slopes is None:
+        slope = objective.loss.gradient(point.residual[rows])
+    else:
+        slope = slopes[rows]
+    room = (slope > low) & (slope < high)
+    error = objective.loss.value(RESOLVED * residual_error(objective, point, rows))
+    return float((weight * room) @ error)
+
+
+def stationarity(objective: Objective, point: Point) -> float:
+    """Return the largest violation relative to the terms that it sums.
+
+    Of rounding size it counts as 0, if some row's curvature makes errors of slopes.
+    """
+    errors = objective.noise * np.array([1.0, -1.0])
+    noise = np.abs(objective.loss.gradient(errors)).max()
+    largest = float(objective.violation(point).max())
+    hidden = largest <= FEW_ERRORS * noise
+    if hidden and (largest == 0 or objective.curvature(point).any()):
+        return 0.0
+    terms = float(objective.weight @ np.abs(objective.loss.gradient(point.residual)))
+    return largest / terms if terms > 0 else float("inf")
+
+
+def typical_residual(objective: Objective, point: Point) -> float:
+    """Return how large residuals are: deaf to outliers where the loss is."""
+    if objective.loss.facts.bounded_slope:
+        return middle_of(np.abs(point.residual[objective.representatives[0]]))
+    return float(objective.weight @ np.abs(point.residual))
+
+
+def residual_error(objective: Objective, point: Point, rows: Index) -> Array:
+    """Return the rounding errors of some residuals."""
+    size = np.abs(objective.target[rows]) + np.abs(point.residual[rows])
+    return np.asarray(RESIDUAL_ERROR * size)
