@@ -1,9 +1,11 @@
 """An elastic net far below the loss, of more columns than rows: exact, certified."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.solvers import proximal
@@ -142,3 +144,28 @@ def test_a_kinked_loss_reaches_outliers_that_it_can_fit(solver):
         model.fit(X, y)
         assert model.dual_gap_ < 1e-10 * np.abs(model.coef_).sum()
         np.testing.assert_allclose(model.predict(X[:1]), y[:1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_that_rounding_errors_stop_ends_there(monkeypatch, seed):
+    rng, solved = np.random.default_rng(seed), []
+    X = rng.normal(size=(4, 38)) + 10.0 ** rng.integers(0, 9, size=38)
+    y = 100 + rng.normal(size=4)
+    given, minimum = RowsQuadratic._given, RowsQuadratic.minimum
+
+    def counted(self, sign):
+        solved[-1] += 1
+        return given(self, sign)
+
+    def searched(self, start):
+        solved.append(0)
+        return minimum(self, start)
+
+    monkeypatch.setattr(RowsQuadratic, "_given", counted)
+    monkeypatch.setattr(RowsQuadratic, "minimum", searched)
+    params = {"alpha": 4e-9, "l1_ratio": 0.1, "scale": 1.0, "fit_intercept": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        L1Regressor(penalty="elasticnet", **params).fit(X, y)
+    # All 100 steps of a search that stays where it is would find the same.
+    assert solved and max(solved) <= 50

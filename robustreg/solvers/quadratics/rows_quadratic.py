@@ -90,7 +90,10 @@ class RowsQuadratic:
             if self._agrees(sign, slope, goal):
                 x = np.where(sign != 0, (slope - self.l1 * sign) / self.l2, 0.0)
                 return self._refined(sign, x, b, goal)
-            found = b, u + self._length(u, goal - u) * (goal - u)
+            moved = u + self._length(u, goal - u) * (goal - u)
+            if np.array_equal(moved, u):
+                return None
+            found = b, moved
         return None
 
     def _refined(
