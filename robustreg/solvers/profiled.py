@@ -6,7 +6,9 @@ follows, to first order along ``-H^-1 d gradient / d log(scale)``. A root search
 line, which costs no pass, tells the scale that residuals will have once it did.
 Programs that alternate between the two [1]_ make a fit for each scale instead.
 
-Cost: half a pass, and one for each two digits of the gap: four or five.
+Cost: half a pass, and one for each two digits of the gap: four or five. A whole
+fit of smooth L1 to 1,000,000 rows of 50 columns took seven passes, where fits at one
+scale after the other took nine; `tests/test_cost_updates.py` compares the two.
 
 References
 ----------
