@@ -139,7 +139,7 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     alone.fit(X, y, sample_weight=weight)
     assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-5)
     assert 0 <= model.dual_gap_ <= 1e-10
-    # One scale after the other, each with its own fit, leads there, too, in more passes.
+    # One scale after the other, each with its own fit, leads there in more passes.
     monkeypatch.setattr(estimated, "LINES", {})
     before = rows[0].passes
     slow = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
