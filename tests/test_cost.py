@@ -32,7 +32,7 @@ SMALL = (60, 5), (400, 5), (2000, 20)
 def spent(monkeypatch):
     """Return lists of all rows made, of sizes held and of rows in Gram matrices."""
     seen = {"rows": [], "held": [], "gram": []}
-    make, hold, gram = base.make_rows, Objective.hold, DenseRows.gram
+    make, hold, gram = base.make_rows, Objective.linearise, DenseRows.gram
 
     def keep(*args, **options):
         seen["rows"].append(make(*args, **options))
@@ -47,7 +47,7 @@ def spent(monkeypatch):
         return gram(self, c, columns)
 
     monkeypatch.setattr(base, "make_rows", keep)
-    monkeypatch.setattr(Objective, "hold", count_held)
+    monkeypatch.setattr(Objective, "linearise", count_held)
     monkeypatch.setattr(DenseRows, "gram", count_gram)
     return seen
 

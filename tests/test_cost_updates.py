@@ -211,13 +211,13 @@ def test_the_mad_between_two_distant_rows_is_not_known_along_a_line():
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9])
 def test_many_columns_hold_most_rows_at_their_side(quantile, monkeypatch):
-    held, hold = [], Objective.hold
+    held, hold = [], Objective.linearise
 
     def count_held(self, point, active):
         held.append(active.size)
         return hold(self, point, active)
 
-    monkeypatch.setattr(Objective, "hold", count_held)
+    monkeypatch.setattr(Objective, "linearise", count_held)
     X, y = data(8000, 150)
     model = L1Regressor(quantile=quantile).fit(X, y)
     assert model.dual_gap_ <= 1e-13
