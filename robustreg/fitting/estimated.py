@@ -249,6 +249,8 @@ class _Fits:
         """Return the scale of the residuals of the fit at a scale."""
         if not self._convex:
             self._scaled.restore(self._best)
+        # Where residuals of the fit before are rounding errors, a fit may be any.
+        scale = max(scale, self._scaled.rounding())
         self.tol = max(self._scaled.problem.tol, SCALE_SHARE * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else STEPS_OF_A_VALLEY
