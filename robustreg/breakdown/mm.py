@@ -1,4 +1,4 @@
-"""MM-estimates: an S-estimate, and an efficient fit in the valley that it lies in."""
+"""MM-estimates: an S-estimate, and an M-step into the valley that it lies in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.breakdown.ties import TIE
-from robustreg.fitting import Fit, Initial, Problem, fit_from
+from robustreg.fitting import Coefficients, Fit, Problem, fit_from
 from robustreg.rows import Array, representatives
 from robustreg.scale import MOST_SORTED, scale_floor, spread, weighted_median
 
@@ -24,15 +24,15 @@ def fit_mm(
 ) -> Fit:
     """Fit one target [1]_.
 
-    Of S-estimates that tie, the one whose second step is lowest is the first step.
+    Of S-estimates that tie, the one whose M-step comes lowest counts.
 
     Parameters
     ----------
     problem : Problem
-        With the loss of the second step. Its scale is the S-estimate's, whatever it
-        says, and its penalty is the second step's alone.
+        With the loss of the M-step. Its scale is the S-estimate's, whatever it
+        says, and its penalty is the M-step's alone.
     constant : float
-        Of Tukey's loss in the first step.
+        Of Tukey's loss in the S-estimate.
     breakdown : float
         Share of rows that may be wrong.
     n_subsets : int
@@ -50,7 +50,7 @@ def fit_mm(
     unit = max(spread(y, weight), floor)
     some, share = representatives(weight, MOST_SORTED)
     center = standard.constant * weighted_median(y[some], share)
-    first = s_estimate(
+    start = s_estimate(
         problem.rows,
         (y - center) / unit,
         weight,
@@ -60,13 +60,13 @@ def fit_mm(
         floor=floor / unit,
         rng=rng,
     )
-    _check_penalty(problem, first)
-    at_scale = replace(problem, scale=first.scale * unit)
-    shift = np.zeros_like(first.params)
+    _check_penalty(problem, start)
+    at_scale = replace(problem, scale=start.scale * unit)
+    shift = np.zeros_like(start.params)
     shift[-1] = center
     fits = [
-        _second_step(at_scale, params * unit, shift, first.collapsed)
-        for params in (first.params, *first.tied)
+        _m_step(at_scale, params * unit, shift, start.collapsed)
+        for params in (start.params, *start.tied)
     ]
     best = fits[0]
     for fit in fits[1:]:
@@ -75,20 +75,20 @@ def fit_mm(
     return best
 
 
-def _second_step(problem: Problem, params: Array, shift: Array, collapsed: bool) -> Fit:
+def _m_step(problem: Problem, params: Array, shift: Array, collapsed: bool) -> Fit:
     """Return the fit in the valley of the S-estimate with the params, less a shift."""
     scale, weight = float(problem.scale), problem.weight / problem.weight.sum()
     target = (problem.y - shift[-1]) / scale
     near = downhill(problem.rows, target, weight, problem.loss, params / scale)
     fit = fit_from(problem, near * scale + shift, collapsed)
     coef, intercept = problem.rows.standard.to_original(params + shift)
-    return replace(fit, initial=Initial(coef, float(intercept)))
+    return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 
-def _check_penalty(problem: Problem, first: SEstimate) -> None:
+def _check_penalty(problem: Problem, start: SEstimate) -> None:
     """Refuse a penalty in units of a scale that is 0."""
     penalised = problem.penalty.value(np.ones(problem.rows.n_params - 1)) > 0
-    if first.collapsed and penalised:
+    if start.collapsed and penalised:
         raise ValueError(
             "alpha > 0 penalises coefficients in units of the S-scale, and that is 0: "
             "more than half of the rows can be fitted exactly, as they always can with "

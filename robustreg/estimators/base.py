@@ -324,10 +324,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             self.weights_ = weights[0] if single else np.column_stack(weights)
         elif "weights_" in vars(self):
             del self.weights_
-        initial = [fit.initial for fit in fits if fit.initial is not None]
-        if initial:
-            coef = np.array([one.coef for one in initial])
-            intercept = np.array([one.intercept for one in initial])
+        starts = [fit.s_estimate for fit in fits if fit.s_estimate is not None]
+        if starts:
+            coef = np.array([start.coef for start in starts])
+            intercept = np.array([start.intercept for start in starts])
             self.s_coef_ = coef[0] if single else coef
             self.s_intercept_ = intercept[0] if single else intercept
 

@@ -21,12 +21,12 @@ from robustreg.validation import MM_CONSTRAINTS, check_mm_data, check_mm_params
 class MMRegressor(RobustLinearModel):
     """MM-regression: 50 % breakdown and 95 % efficiency.
 
-    With ``r = y - X @ c - b``, the scale s and a first fit are the S-estimate [1]_, the
-    fit with the smallest s that solves
+    With ``r = y - X @ c - b``, the S-estimate [1]_ is the fit with the smallest scale s
+    that solves
 
         sum_i w_i rho(r_i / s) = breakdown * (sum(w) - rank)
 
-    where rho is Tukey's loss, rising from 0 to 1. The second fit starts there and goes
+    where rho is Tukey's loss, rising from 0 to 1. The M-step starts there and goes
     down to the next local minimum, over c and b, of
 
         sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s)
@@ -55,8 +55,8 @@ class MMRegressor(RobustLinearModel):
         Where the subsets come from. Other than in scikit-learn's estimators the
         default is a number, so that a fit can be repeated; None draws new ones.
     penalty : {"l1", "l2", "elasticnet"} or None, default="l2"
-        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``, in the second
-        fit [3]_. The S-estimate is not penalised, and thus needs more rows than
+        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``, in the
+        M-step [3]_. The S-estimate is not penalised, and thus needs more rows than
         coefficients.
     alpha : float, default=0.0
         Strength of the penalty, at least 0.
@@ -65,12 +65,12 @@ class MMRegressor(RobustLinearModel):
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is never penalised.
     solver : str, default="auto"
-        Of the second fit: ``"majorised-newton"``, or ``"auto"``, which picks it.
+        Of the M-step: ``"majorised-newton"``, or ``"auto"``, which picks it.
     tol : float, default=1e-10
-        Positive. The second fit is done when the optimality condition is violated by at
+        Positive. The M-step is done when the optimality condition is violated by at
         most ``tol`` of its terms, or as little as rounding errors allow.
     max_iter : int, default=500
-        Largest number of iterations of the second fit, at least 1.
+        Largest number of iterations of the M-step, at least 1.
     outlier_threshold : float, default=3.0
         Positive: `outliers_` are the rows whose absolute residual exceeds so many
         ``residual_scale_``. It does not change the fit.
@@ -87,22 +87,22 @@ class MMRegressor(RobustLinearModel):
     s_coef_, s_intercept_ : ndarray or float
         The S-estimate, of the shapes of `coef_` and `intercept_`, in float64.
     beta_, s_beta_ : float
-        The constants of Tukey's loss for the second fit and for the S-estimate, by
+        The constants of Tukey's loss for the M-step and for the S-estimate, by
         default 4.685 and 1.548.
     weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        ``loss'(r) / r``, in [0, 1]: how much each row counts in the second fit.
+        ``loss'(r) / r``, in [0, 1]: how much each row counts in the M-step.
     residual_scale_ : float or ndarray of shape (n_targets,)
         `scale_`; positive and as small as rounding errors if that is 0.
     outliers_ : ndarray of bool of shape (n_samples,) or (n_samples, n_targets)
         Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``.
         Rows of weight 0 are flagged by the same rule.
     stationarity_ : float or ndarray of shape (n_targets,)
-        By which share of its terms the optimality condition of the second fit is
+        By which share of its terms the optimality condition of the M-step is
         violated.
     dual_gap_ : float or ndarray of shape (n_targets,)
         nan: the loss is not convex.
     n_iter_ : int
-        Iterations of the second fit, the largest of all targets.
+        Iterations of the M-step, the largest of all targets.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -139,7 +139,7 @@ class MMRegressor(RobustLinearModel):
 
     S-estimates may tie: where all rows of a small group with a dummy of its own are
     rejected but one, it may be any of them. Of those that tie, the first 64, the one
-    counts from which the second fit comes lowest.
+    counts from which the M-step comes lowest.
 
     If more than half of the rows lie on one plane, that plane is the fit, its scale is
     0, and a `ScaleCollapseWarning` says so.
@@ -213,7 +213,7 @@ class MMRegressor(RobustLinearModel):
         self.outlier_threshold = outlier_threshold
 
     def _checked_loss(self) -> Loss:
-        """Check the parameters and return the second fit's loss."""
+        """Check the parameters and return the M-step's loss."""
         self.s_beta_, self.beta_ = check_mm_params(self)
         return Tukey(self.beta_)
 

@@ -12,7 +12,7 @@ from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.precision import answer, answers
-from robustreg.fitting.problem import Fit, Initial, Problem
+from robustreg.fitting.problem import Coefficients, Fit, Problem
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.together import fit_together, number_together
@@ -27,8 +27,8 @@ from robustreg.solvers.orthogonal import Basis
 from robustreg.tolerance import stationarity
 
 __all__ = [
+    "Coefficients",
     "Fit",
-    "Initial",
     "Problem",
     "Resampling",
     "answers",

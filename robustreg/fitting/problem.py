@@ -59,8 +59,8 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Initial:
-    """The fit that a fit started from, in original units.
+class Coefficients:
+    """What a linear model predicts by, in original units.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ class Fit:
         found at which these agree; else 0.
     counted : float
         Mean robustness weight of the rows; 1 for a convex loss, which rejects none.
-    initial : Initial or None
-        The fit that it started from, where that is an estimate of its own.
+    s_estimate : Coefficients or None
+        The S-estimate that an MM-estimate started from; None for any other fit.
     """
 
     coef: Array
@@ -127,7 +127,7 @@ class Fit:
     message: str
     disagreement: float
     counted: float
-    initial: Initial | None = None
+    s_estimate: Coefficients | None = None
 
     def of_all(self, rows: Merged) -> Fit:
         """Return the fit of data whose equal rows were merged, for all of its rows."""

@@ -15,7 +15,7 @@ from robustreg.inference.columns import (
     refuse_dependent,
     refuse_few,
 )
-from robustreg.inference.fitted import First, Fitted, jumps_of
+from robustreg.inference.fitted import Fitted, SFitted, jumps_of
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
@@ -193,21 +193,21 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
         scale=scale,
         precision=float(np.finfo(estimator.coef_.dtype).eps),
         names=names_of(estimator),
-        first=_first(estimator, rows, y / scale) if is_mm(estimator) else None,
+        s_estimate=_s_fitted(estimator, rows, y / scale) if is_mm(estimator) else None,
     )
     _check_columns(fitted)
     _check_optimal(fitted, estimator.tol)
     return fitted
 
 
-def _first(estimator: Any, rows: Rows, target: Array) -> First:
-    """Return the S-estimate of an MM-estimate."""
+def _s_fitted(estimator: Any, rows: Rows, target: Array) -> SFitted:
+    """Return the S-estimate that an MM-estimate starts from."""
     scale = float(estimator.scale_)
     params = rows.standard.from_original(
         estimator.s_coef_ / scale, estimator.s_intercept_ / scale
     )
     residual = target - rows.predict(params)
-    return First(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
+    return SFitted(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
 
 
 def _check_scale(estimator: Any, floor: float) -> None:

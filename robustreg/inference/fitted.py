@@ -74,8 +74,8 @@ class Inverse:
 
 
 @dataclass(frozen=True)
-class First:
-    """The S-estimate that an MM-estimate starts from.
+class SFitted:
+    """The S-estimate that an MM-estimate starts from, on the same rows.
 
     Parameters
     ----------
@@ -114,8 +114,8 @@ class Fitted:
         Rounding error of the stored coefficients.
     names : list of str
         Names of the coefficients, the intercept's last if there is one.
-    first : First or None
-        Where an MM-estimate starts.
+    s_estimate : SFitted or None
+        Where an MM-estimate starts; None for any other fit.
     """
 
     rows: Rows
@@ -127,7 +127,7 @@ class Fitted:
     scale: float
     precision: float
     names: list[str]
-    first: First | None = None
+    s_estimate: SFitted | None = None
 
     @cached_property
     def columns(self) -> Index:

@@ -7,15 +7,15 @@ from typing import cast
 import numpy as np
 import scipy.linalg
 
-from robustreg.inference.fitted import First, Fitted, Inverse
+from robustreg.inference.fitted import Fitted, Inverse, SFitted
 from robustreg.rows import Array
 
 
 def avar1(fitted: Fitted) -> Array:
     """Return robustbase's covariance, for errors of any distribution [1]_.
 
-    The sandwich of the second step, with what the errors of the scale add. With psi
-    and psi' of the second step at ``u = r / s``, chi and chi' of the first at
+    The sandwich of the M-step, with what the errors of the scale add. With psi and
+    psi' of the M-step at ``u = r / s``, chi and chi' of the S-estimate at
     ``v = r0 / s``, B the inverse of ``X' diag(psi') X``, b the breakdown point and
     ``a = B X' (psi' u) / mean(chi' v)``, the covariance in units of the scale is
 
@@ -29,15 +29,15 @@ def avar1(fitted: Fitted) -> Array:
     .. [1] Croux, C., Dhaene, G., Hoorelbeke, D. (2003). Robust standard errors for
        robust estimators. Discussion paper 03.16, K. U. Leuven.
     """
-    first = cast(First, fitted.first)
+    start = cast(SFitted, fitted.s_estimate)
     bread, n = fitted.inverse(fitted.curvature), fitted.n_obs
-    chi, rise = _bounded(first)
+    chi, rise = _bounded(start)
     a = _solved(fitted, bread, fitted.curvature * fitted.residual)
-    a /= fitted.mean(rise * first.residual)
+    a /= fitted.mean(rise * start.residual)
     c = _solved(fitted, bread, fitted.slopes * chi) / n
     result = fitted.sandwich(bread, fitted.slopes**2)
     result -= np.outer(a, c) + np.outer(c, a)
-    result += np.outer(a, a) * fitted.mean(chi**2 - first.breakdown**2) / n
+    result += np.outer(a, a) * fitted.mean(chi**2 - start.breakdown**2) / n
     return _positive(result)
 
 
@@ -46,11 +46,10 @@ def _solved(fitted: Fitted, bread: Inverse, v: Array) -> Array:
     return np.asarray(bread.outer @ (bread.half.T @ fitted.adjoint(v)))
 
 
-def _bounded(first: First) -> tuple[Array, Array]:
-    """Return the first step's loss with supremum 1, and its derivative."""
-    most = first.loss.facts.largest_value
-    residual = first.residual
-    return first.loss.value(residual) / most, first.loss.gradient(residual) / most
+def _bounded(start: SFitted) -> tuple[Array, Array]:
+    """Return the S-estimate's loss with supremum 1, and its derivative."""
+    most, residual = start.loss.facts.largest_value, start.residual
+    return start.loss.value(residual) / most, start.loss.gradient(residual) / most
 
 
 def _positive(matrix: Array) -> Array:
