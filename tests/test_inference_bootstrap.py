@@ -318,7 +318,9 @@ def test_resamples_whose_scale_collapses_are_counted():
         model = RobustRegressor().fit(x, y_of)
         match = r"(\d+) of 30 resampled fits warned: the scale of \1 collapsed, and 0"
         with pytest.warns(RuntimeWarning, match=match):
-            coef_covariance(model, x, y_of, cov_type="bootstrap", n_bootstrap=30)
+            coef_covariance(
+                model, x, y_of, cov_type="bootstrap", n_bootstrap=30, random_state=0
+            )
 
 
 def few_and_wide(n, p):
