@@ -9,9 +9,9 @@ import numpy as np
 from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.breakdown.ties import TIE
-from robustreg.fitting import Coefficients, Fit, Problem, fit_from
-from robustreg.rows import Array, representatives
-from robustreg.scale import MOST_SORTED, scale_floor, spread, weighted_median
+from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
+from robustreg.rows import Array
+from robustreg.scale import scale_floor, spread
 
 
 def fit_mm(
@@ -45,27 +45,22 @@ def fit_mm(
     .. [1] Yohai, V. J. (1987). High breakdown-point and high efficiency robust
        estimates for regression. Annals of Statistics 15, 642-656.
     """
-    y, weight, standard = problem.y, problem.weight, problem.rows.standard
-    floor = scale_floor(y, weight)
-    unit = max(spread(y, weight), floor)
-    some, share = representatives(weight, MOST_SORTED)
-    center = standard.constant * weighted_median(y[some], share)
+    floor = scale_floor(problem.y, problem.weight)
+    units = units_of(problem, max(spread(problem.y, problem.weight), floor))
     start = s_estimate(
         problem.rows,
-        (y - center) / unit,
-        weight,
+        units.of_target(problem.y),
+        problem.weight,
         constant=constant,
         breakdown=breakdown,
         n_subsets=n_subsets,
-        floor=floor / unit,
+        floor=floor / units.scale,
         rng=rng,
     )
     _check_penalty(problem, start)
-    at_scale = replace(problem, scale=start.scale * unit)
-    shift = np.zeros_like(start.params)
-    shift[-1] = center
+    at_scale = replace(problem, scale=start.scale * units.scale)
     fits = [
-        _m_step(at_scale, params * unit, shift, start.collapsed)
+        _m_step(at_scale, params, units, start.collapsed)
         for params in (start.params, *start.tied)
     ]
     best = fits[0]
@@ -75,13 +70,18 @@ def fit_mm(
     return best
 
 
-def _m_step(problem: Problem, params: Array, shift: Array, collapsed: bool) -> Fit:
-    """Return the fit in the valley of the S-estimate with the params, less a shift."""
-    scale, weight = float(problem.scale), problem.weight / problem.weight.sum()
-    target = (problem.y - shift[-1]) / scale
-    near = downhill(problem.rows, target, weight, problem.loss, params / scale)
-    fit = fit_from(problem, near * scale + shift, collapsed)
-    coef, intercept = problem.rows.standard.to_original(params + shift)
+def _m_step(problem: Problem, params: Array, units: Units, collapsed: bool) -> Fit:
+    """Return the fit in the valley of the S-estimate with params in some units."""
+    own, weight = replace(units, scale=float(problem.scale)), problem.weight
+    near = downhill(
+        problem.rows,
+        own.of_target(problem.y),
+        weight / weight.sum(),
+        problem.loss,
+        params * units.scale / own.scale,
+    )
+    fit = fit_from(problem, own.to_original(near), collapsed)
+    coef, intercept = problem.rows.standard.to_original(units.to_original(params))
     return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators import messages
-from robustreg.fitting import Fit, Problem, with_absent, within_reach
+from robustreg.fitting import Fit, Problem, in_standard, with_absent, within_reach
 from robustreg.losses import Loss
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Rows, make_rows, merged, present, taken
@@ -101,13 +101,11 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             data, targets, weight = taken(live, every, every_target, weight)
             eps = float(np.finfo(data.dtype).eps)
             few = merged(data, targets, weight)
-            rows = rows_of(self, few.X, few.weight)
-            fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
-            solved = all(fit.success or fit.disagreement for fit in fits)
-            if not (rows.standard.exact or solved):
-                # A row that the sample missed may own a column's scale.
-                rows = rows_of(self, few.X, few.weight, exactly=True)
-                fits = self._fit_each(rows, few.targets, few.weight, loss, eps)
+            fits = in_standard(
+                lambda exactly: rows_of(self, few.X, few.weight, exactly),
+                lambda rows: self._fit_each(rows, few.targets, few.weight, loss, eps),
+                lambda fits: all(fit.success or fit.disagreement for fit in fits),
+            )
             fits = [
                 with_absent(
                     fit.of_all(few), loss, every, column, live, self.outlier_threshold

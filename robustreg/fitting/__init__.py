@@ -10,6 +10,7 @@ import numpy as np
 from robustreg.fitting.absent import with_absent
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import basis_of, in_basis, lifted
+from robustreg.fitting.coordinates import Units, in_standard, units_of
 from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Coefficients, Fit, Problem
@@ -31,11 +32,14 @@ __all__ = [
     "Fit",
     "Problem",
     "Resampling",
+    "Units",
     "answers",
     "fit_from",
     "fit_problem",
     "fit_targets",
+    "in_standard",
     "resampling",
+    "units_of",
     "with_absent",
     "within_reach",
 ]

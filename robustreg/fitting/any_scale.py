@@ -8,19 +8,13 @@ from typing import final
 
 import numpy as np
 
+from robustreg.fitting.coordinates import Units, units_of
 from robustreg.fitting.problem import Problem
 from robustreg.linalg import EPS
 from robustreg.losses import Loss
 from robustreg.objective import Model, Objective
-from robustreg.rows import Array, design_rank, representatives, typical_terms
-from robustreg.scale import (
-    COUNTED,
-    MOST_SORTED,
-    SCALES,
-    scale_floor,
-    spread,
-    weighted_median,
-)
+from robustreg.rows import Array, design_rank, typical_terms
+from robustreg.scale import COUNTED, SCALES, scale_floor, spread
 from robustreg.solvers import Result, Start, solve
 from robustreg.solvers.refinement import refine
 
@@ -46,13 +40,10 @@ class AnyScale:
         is_near: bool = False,
     ) -> None:
         self.problem = problem
-        some, share = representatives(problem.weight, MOST_SORTED)
-        constant = problem.rows.standard.constant
-        self._center = constant * weighted_median(problem.y[some], share)
+        self._units = units_of(problem)
         params = np.zeros(problem.rows.n_params)
         if start is not None:
-            params = start.copy()
-            params[-1] -= self._center
+            params = self._units.from_original(start)
         self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
         self._weight = problem.weight / problem.weight.sum()
         # What is known of the last fit is in units of its scale.
@@ -89,9 +80,12 @@ class AnyScale:
 
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
-        target = self.problem.y - self._center
-        target /= scale
+        target = self._at(scale).of_target(self.problem.y)
         return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
+
+    def _at(self, scale: float) -> Units:
+        """Return the units of a scale."""
+        return Units(self._units.center, scale)
 
     def fit(self, scale: float, tol: float, max_iter: int | None = None) -> Array:
         """Fit at a scale, from the last fit if any; return residuals in its units."""
@@ -109,7 +103,7 @@ class AnyScale:
         small = p.rows.n_rows * p.rows.n_params < MOST_ENTRIES
         delicate = rcond is not None and rcond < REFINED_RCOND
         if delicate and result.success and small:
-            exact = (p.y.astype(np.longdouble) - self._center) / scale
+            exact = self._at(scale).of_target(p.y.astype(np.longdouble))
             result = replace(result, point=refine(objective, result.point, exact))
         self._last, self.scale, self.start = result, scale, result.as_start()
 
@@ -125,8 +119,7 @@ class AnyScale:
 
     def start_at(self, other: AnyScale) -> None:
         """Start from the params of another fit."""
-        params = other.params().astype(np.float64)
-        params[-1] -= self._center
+        params = self._units.from_original(other.params().astype(np.float64))
         self.start_from(1.0, Start(params, is_near=True))
 
     def start_from(self, scale: float, start: Start) -> None:
@@ -146,9 +139,8 @@ class AnyScale:
         params = self.problem.rows.standard.from_original(
             coef.astype(np.float64), float(intercept)
         )
-        params[-1] -= self._center
         objective = self.objective(self.scale, self.problem.loss)
-        point = objective.evaluate(params / self.scale)
+        point = objective.evaluate(self._at(self.scale).from_original(params))
         gap = self.last.gap + max(point.value - self.last.value, 0.0)
         self._last = replace(self.last, point=point, gap=gap)
 
@@ -164,9 +156,7 @@ class AnyScale:
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""
-        params = self.centred_params()
-        params[-1] += self._center
-        return params
+        return self._at(self.scale).to_original(self.start.params)
 
     def centred_params(self) -> Array:
         """Return the params of the last fit around the centre, in units of y."""

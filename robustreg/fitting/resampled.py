@@ -16,10 +16,11 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.fitting.coordinates import units_of
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array
-from robustreg.scale import OF_EACH, spread, weighted_median
+from robustreg.scale import OF_EACH, spread
 from robustreg.solvers.many.newton import Measure, Smooth, many_newton
 from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
@@ -66,13 +67,12 @@ class Resampling:
         self, problem: Problem, coef: Array, intercept: float, scale: float
     ) -> None:
         self._problem, self._scale = problem, scale
-        self._center = problem.rows.standard.constant * weighted_median(
-            problem.y, problem.weight
+        self._units = units_of(problem)
+        params = self._units.from_original(
+            problem.rows.standard.from_original(
+                coef.astype(np.float64), float(intercept)
+            )
         )
-        params = problem.rows.standard.from_original(
-            coef.astype(np.float64), float(intercept)
-        )
-        params[-1] -= self._center
         self._columns = np.flatnonzero(problem.rows.varies)
         self._near = params[self._columns]
 
@@ -84,7 +84,7 @@ class Resampling:
         rows = self._problem.rows
         params = np.zeros((len(weights), rows.n_params))
         params[:, self._columns] = found.params
-        params[:, -1] += self._center
+        params = self._units.to_original(params)
         coef = np.zeros((len(weights), rows.n_params - 1))
         intercept = np.zeros(len(weights))
         for i in np.flatnonzero(found.done):
@@ -133,7 +133,7 @@ class Resampling:
     @cached_property
     def _target(self) -> Array:
         """The targets around their centre."""
-        return self._problem.y - self._center
+        return self._units.of_target(self._problem.y)
 
     @cached_property
     def _l2(self) -> Array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg.fitting import answers, within_reach
+from robustreg.fitting import Units, answers, in_standard, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.paths.null_fit import NullFit, null_fit
@@ -159,50 +160,53 @@ def robust_path(
         target = within_reach(target, weight, checked, float(scale))
         # Any centre will do: it saves digits. A sum of two targets may overflow.
         center = fit_intercept * 2 * float(np.median(target / 2))
-        centred, share = (target - center) / scale, weight / weight.sum()
+        units, share = Units(center, float(scale)), weight / weight.sum()
 
-        def penalties(rows: Rows, strengths: Array) -> list[ElasticNet]:
-            return [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
-
-        for exactly in (False, True):
-            rows = make_rows(data, weight, fit_intercept, exactly)
-            unit = penalties(rows, np.ones(1))[0]
-            objective = Objective(rows, centred, share, checked, unit)
+        def fitted(rows: Rows) -> _Walk:
+            unit = _penalty(rows, penalty, 1.0, l1_ratio)
+            objective = Objective(rows, units.of_target(target), share, checked, unit)
             null = null_fit(objective, tol, max_iter)
             strengths = _grid(objective, null, n_alphas, eps) if grid is None else grid
-            grid_penalties = penalties(rows, strengths)
-            fits = warm_fits(objective, null, grid_penalties, tol, max_iter)
-            # A row that the sample missed may own a column's scale.
-            if rows.standard.exact or all(fit.success for fit in fits):
-                break
-    _warn(fits, strengths, tol)
-    _warn_of_nothing(objective, null, fits, target, _told(loss, quantile))
-    objectives = [objective.with_penalty(one) for one in grid_penalties]
-    precision = float(np.finfo(data.dtype).eps)
-    return _as_path(strengths, fits, objectives, scale, center, precision)
+            each = [_penalty(rows, penalty, alpha, l1_ratio) for alpha in strengths]
+            fits = warm_fits(objective, null, each, tol, max_iter)
+            return _Walk(objective, null, strengths, each, fits)
+
+        walk = in_standard(
+            lambda exactly: make_rows(data, weight, fit_intercept, exactly),
+            fitted,
+            lambda walk: all(fit.success for fit in walk.fits),
+        )
+    _warn(walk.fits, walk.strengths, tol)
+    _warn_of_nothing(walk, target, _told(loss, quantile))
+    return _as_path(walk, units, float(np.finfo(data.dtype).eps))
 
 
-def _as_path(
-    strengths: Array,
-    fits: list[WarmFit],
-    objectives: list[Objective],
-    scale: float,
-    center: float,
-    eps: float,
-) -> RobustPath:
-    """Return a path in original units, each fit with its objective."""
-    standard = objectives[0].rows.standard
-    params = scale * np.array([fit.params for fit in fits])
-    params[:, -1] += center
-    coefs, intercepts = answers(standard, params, scale, eps)
-    gaps = np.array([fit.gap for fit in fits])
-    for i, (fit, objective) in enumerate(zip(fits, objectives, strict=True)):
+@dataclass(frozen=True)
+class _Walk:
+    """The fits of a grid, with what they were made of."""
+
+    objective: Objective
+    null: NullFit
+    strengths: Array
+    penalties: list[ElasticNet]
+    fits: list[WarmFit]
+
+
+def _as_path(walk: _Walk, units: Units, eps: float) -> RobustPath:
+    """Return a path in original units."""
+    standard = walk.objective.rows.standard
+    params = units.to_original(np.array([fit.params for fit in walk.fits]))
+    coefs, intercepts = answers(standard, params, units.scale, eps)
+    gaps = np.array([fit.gap for fit in walk.fits])
+    for i, (fit, penalty) in enumerate(zip(walk.fits, walk.penalties, strict=True)):
         if coefs[i].dtype != np.float64:
             exact = coefs[i].astype(np.float64), float(intercepts[i])
-            rounded = standard.from_original(*exact)
-            rounded[-1] -= center
-            gaps[i] += _lost(objective, fit.params, rounded / scale)
-    return RobustPath(strengths, np.column_stack(coefs), np.array(intercepts), gaps)
+            rounded = units.from_original(standard.from_original(*exact))
+            objective = walk.objective.with_penalty(penalty)
+            gaps[i] += _lost(objective, fit.params, rounded)
+    return RobustPath(
+        walk.strengths, np.column_stack(coefs), np.array(intercepts), gaps
+    )
 
 
 def _lost(objective: Objective, params: Array, rounded: Array) -> float:
@@ -236,16 +240,15 @@ def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Arr
     return grid
 
 
-def _warn_of_nothing(
-    objective: Objective, null: NullFit, fits: list[WarmFit], target: Array, told: str
-) -> None:
+def _warn_of_nothing(walk: _Walk, target: Array, told: str) -> None:
     """Say that the intercept alone is the fit of a y that is mostly one value."""
+    objective, null = walk.objective, walk.null
     enough, facts = _enough(objective), objective.loss.facts
     kinked = not np.isfinite(facts.largest_curvature)
     if not enough or null.own_strength > NOTHING * enough:
         return
     # A redescending loss may leave the valley of the convex fit that starts it.
-    coefs = np.array([fit.params[:-1] for fit in fits])
+    coefs = np.array([fit.params[:-1] for fit in walk.fits])
     left = not facts.convex and np.abs(coefs).max() <= objective.noise
     exact = np.abs(null.point.residual) <= objective.noise
     # Fewer leave their slopes too little room to balance every column.
