@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from robustreg import MMRegressor
@@ -18,6 +19,7 @@ from robustreg.breakdown.cloud import make_cloud
 from robustreg.breakdown.m_scale import m_scale, m_scales
 from robustreg.breakdown.polish import SCriterion, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
+from robustreg.breakdown.typical import near_rows
 from robustreg.losses import Tukey
 from robustreg.rows import FormedRows, make_rows
 
@@ -335,3 +337,18 @@ def test_a_row_that_alone_has_a_column_is_fitted_and_changes_nothing(seed, n, pa
     assert_allclose(model.coef_[:1], others.coef_, rtol=1e-9)
     assert model.intercept_ == pytest.approx(others.intercept_, abs=1e-9)
     assert model.scale_ == pytest.approx(others.scale_, rel=1e-12)
+
+
+def test_far_rows_are_the_same_in_every_container_and_for_repeated_rows():
+    rng = np.random.default_rng(3)
+    for density in (0.1, 0.5, 0.9, 1.0):
+        for offset in (0.0, 1e5):
+            X = rng.standard_t(1, (200, 4)) * (rng.random((200, 4)) < density) + offset
+            count = rng.integers(0, 4, 200)
+            near = near_rows(X, count.astype(float), 5.0)
+            assert 0 < near.sum() < 200
+            of_sparse = near_rows(csr_array(X), count.astype(float), 5.0)
+            assert_array_equal(of_sparse, near)
+            repeated = X.repeat(count, axis=0)
+            of_repeated = near_rows(repeated, np.ones(len(repeated)), 5.0)
+            assert_array_equal(of_repeated, near.repeat(count))

@@ -10,7 +10,7 @@ import scipy.sparse
 from robustreg.losses import SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
-from robustreg.rows import dense, make_rows, sparse
+from robustreg.rows import dense, make_rows
 
 EPS = np.finfo(float).eps
 N_ROWS = 700
@@ -466,23 +466,6 @@ def test_passes_count_the_share_of_rows(container):
     rows.gram(c, FEW[:2])
     rows.root(c, FEW[:2])
     assert rows.passes == 1.5
-
-
-def test_far_rows_are_the_same_in_every_container_and_for_repeated_rows():
-    rng = np.random.default_rng(3)
-    for density in (0.1, 0.5, 0.9, 1.0):
-        for offset in (0.0, 1e5):
-            X = rng.standard_t(1, (200, 4)) * (rng.random((200, 4)) < density) + offset
-            count = rng.integers(0, 4, 200)
-            near = dense.near_rows(X, count.astype(float), 5.0)
-            assert 0 < near.sum() < 200
-            of_sparse = sparse.near_rows(
-                scipy.sparse.csr_array(X), count.astype(float), 5.0
-            )
-            np.testing.assert_array_equal(of_sparse, near)
-            repeated = X.repeat(count, axis=0)
-            of_repeated = dense.near_rows(repeated, np.ones(len(repeated)), 5.0)
-            np.testing.assert_array_equal(of_repeated, near.repeat(count))
 
 
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])

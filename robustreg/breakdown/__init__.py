@@ -9,6 +9,7 @@ from robustreg.breakdown.constants import (
 )
 from robustreg.breakdown.mm import fit_mm
 from robustreg.breakdown.s_estimate import SEstimate, collapses, s_estimate
+from robustreg.breakdown.typical import typical_rows
 
 __all__ = [
     "SEstimate",
@@ -18,4 +19,5 @@ __all__ = [
     "s_estimate",
     "tukey_for_breakdown",
     "tukey_for_efficiency",
+    "typical_rows",
 ]

@@ -15,6 +15,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from robustreg.breakdown import typical_rows
 from robustreg.estimators import messages
 from robustreg.fitting import Fit, Problem, in_standard, with_absent, within_reach
 from robustreg.losses import Loss
@@ -40,8 +41,6 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 
     # Whether a fit starts from an S-estimate, which `s_coef_` is.
     starts_from_s: ClassVar[bool] = False
-    # Rows of X farther out do not count for the standardisation.
-    _farthest_counted: float = np.inf
     _doc_link_module = "robustreg"
     _doc_link_template = (
         "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
@@ -374,5 +373,5 @@ def rows_of(
     exactly : bool
         As for `make_rows`.
     """
-    far = model._farthest_counted
-    return make_rows(X, weight, model.fit_intercept, exactly, far)
+    make = typical_rows if model.starts_from_s else make_rows
+    return make(X, weight, model.fit_intercept, exactly)

@@ -179,8 +179,6 @@ class MMRegressor(RobustLinearModel):
     """
 
     _parameter_constraints: dict[str, list[Any]] = MM_CONSTRAINTS
-    _farthest_counted = 1e3
-
     starts_from_s = True
 
     def __init__(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+from numpy.typing import NDArray
 
 from robustreg.rows.base import (
     BLOCK_ENTRIES,
@@ -19,17 +20,25 @@ from robustreg.rows.base import (
     representatives,
     strata,
     stretches,
-    typical_standard,
 )
-from robustreg.rows.dense import DenseRows, dense_standard, sampled_standard
-from robustreg.rows.dense import near_rows as near_dense
+from robustreg.rows.dense import (
+    DenseRows,
+    dense_columns,
+    dense_standard,
+    dense_within,
+    sampled_standard,
+)
 from robustreg.rows.distinct import Merged, merged
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
 from robustreg.rows.present import present, taken
 from robustreg.rows.rank import design_rank
-from robustreg.rows.sparse import SparseRows, sparse_standard
-from robustreg.rows.sparse import near_rows as near_sparse
+from robustreg.rows.sparse import (
+    SparseRows,
+    sparse_columns,
+    sparse_standard,
+    sparse_within,
+)
 from robustreg.rows.terms import typical_terms
 
 __all__ = [
@@ -49,9 +58,14 @@ __all__ = [
     "design_rank",
     "make_rows",
     "merged",
+    "prepared",
     "present",
     "representatives",
+    "rows_in",
+    "rows_within",
+    "sampled_columns",
     "signed_gram",
+    "standard_of",
     "strata",
     "stretches",
     "taken",
@@ -66,11 +80,7 @@ INDEX_SIZE = np.dtype(np.int32).itemsize
 
 
 def make_rows(
-    X: Any,
-    weight: Array,
-    fit_intercept: bool,
-    exactly: bool = False,
-    farthest: float = np.inf,
+    X: Any, weight: Array, fit_intercept: bool, exactly: bool = False
 ) -> Rows:
     """Return the rows of an array or a sparse matrix, standardised by ``weight``.
 
@@ -86,23 +96,54 @@ def make_rows(
         Whether the design has a constant column.
     exactly : bool
         Whether to standardise by all rows even where a sample of many would do.
-    farthest : float
-        Rows with an entry that is so many times farther from the median of
-        its column than entries typically are do not count for the standardisation.
-        Beside an outlier of 1e16, others would have no digits left.
     """
+    X = prepared(X)
+    return rows_in(X, standard_of(X, weight, fit_intercept, exactly))
+
+
+def prepared(X: Any) -> Any:
+    """Return X as its rows will hold it: an array, or CSR without duplicates."""
+    if not scipy.sparse.issparse(X):
+        return X
+    if _is_full(X):
+        return X.toarray(order="C")
+    X = X.tocsr()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def standard_of(
+    X: Any, weight: Array, fit_intercept: bool, exactly: bool = False
+) -> Standard:
+    """Return the standardisation of a `prepared` X, as for `make_rows`."""
     if scipy.sparse.issparse(X):
-        if not _is_full(X):
-            return _sparse_rows(X.tocsr(), weight, fit_intercept, farthest)
-        X = X.toarray(order="C")
+        return sparse_standard(X, weight, fit_intercept)
     standard = None if exactly else sampled_standard(X, weight, fit_intercept)
-    if standard is None:
-        standard = dense_standard(X, weight, fit_intercept)
-    if np.isfinite(farthest):
-        near = near_dense(X, weight, farthest)
-        by = partial(dense_standard, X, fit_intercept=fit_intercept)
-        standard = typical_standard(standard, weight, near, by)
+    return standard or dense_standard(X, weight, fit_intercept)
+
+
+def rows_in(X: Any, standard: Standard) -> Rows:
+    """Return the rows of a `prepared` X in the coordinates of a standardisation."""
+    if scipy.sparse.issparse(X):
+        return SparseRows(X, standard)
     return dense_rows(X, standard)
+
+
+def sampled_columns(X: Any, weight: Array) -> tuple[Iterator[Array], Array]:
+    """Return columns of a `prepared` X, some at a time, and the weight of their rows.
+
+    Dense, and of a sample of many rows, that stands for all.
+    """
+    columns = sparse_columns if scipy.sparse.issparse(X) else dense_columns
+    return columns(X, weight)
+
+
+def rows_within(X: Any, low: Array, high: Array) -> NDArray[np.bool_]:
+    """Return which rows of a `prepared` X lie within bounds of the columns."""
+    within = sparse_within if scipy.sparse.issparse(X) else dense_within
+    return within(X, low, high)
 
 
 def dense_rows(X: Array, standard: Standard) -> Rows:
@@ -116,16 +157,3 @@ def _is_full(X: Any) -> bool:
     entries = X.shape[0] * X.shape[1]
     size = X.dtype.itemsize
     return entries > FORMED_ENTRIES and entries * size < X.nnz * (size + INDEX_SIZE)
-
-
-def _sparse_rows(X: Any, weight: Array, fit_intercept: bool, farthest: float) -> Rows:
-    """Return the rows of a CSR matrix."""
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    standard = sparse_standard(X, weight, fit_intercept)
-    if np.isfinite(farthest):
-        near = near_sparse(X, weight, farthest)
-        by = partial(sparse_standard, X, fit_intercept=fit_intercept)
-        standard = typical_standard(standard, weight, near, by)
-    return SparseRows(X, standard)

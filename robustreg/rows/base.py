@@ -106,63 +106,6 @@ def make_standard(
     return Standard(shift, unit, constant)
 
 
-def typical_range(
-    columns: Array, weight: Array, farthest: float
-) -> tuple[Array, Array]:
-    """Return bounds so many typical deviations from the median of each column.
-
-    Where most entries are equal, those that differ say what is typical.
-    """
-    middle = _medians(columns, np.broadcast_to(weight[:, None], columns.shape))
-    size = np.abs(columns - middle)
-    deviation = _medians(size, np.broadcast_to(weight[:, None], columns.shape))
-    if not deviation.all():
-        others = _medians(size, weight[:, None] * (size > 0))
-        deviation = np.where(deviation > 0, deviation, others)
-    reach = np.where(deviation > 0, farthest * deviation, np.inf)
-    return middle - reach, middle + reach
-
-
-def _medians(columns: Array, weight: Array) -> Array:
-    """Return the lower weighted median of each column, 0 for one without weight."""
-    order = np.argsort(columns, axis=0)
-    sums = np.cumsum(np.take_along_axis(weight, order, axis=0), axis=0)
-    half = (sums < (0.5 - TIE) * sums[-1:]).sum(axis=0)
-    place = np.minimum(half, len(columns) - 1)
-    found = np.take_along_axis(columns, order, axis=0)[place, np.arange(place.size)]
-    return np.where(sums[-1] > 0, found, 0.0)
-
-
-def typical_standard(
-    standard: Standard,
-    weight: Array,
-    near: NDArray[np.bool_],
-    by: Callable[[Array], Standard],
-) -> Standard:
-    """Return the standardisation by near rows only.
-
-    The one by all rows, as given, if none is far, if most are, or if a column varies
-    in far rows only.
-
-    Parameters
-    ----------
-    standard : Standard
-        By all rows.
-    weight : ndarray of shape (n_rows,)
-        Their weights.
-    near : ndarray of bool of shape (n_rows,)
-        Rows without a far entry.
-    by : callable
-        ``by(weight)`` returns the standardisation.
-    """
-    kept = weight * near
-    few = 2 * kept.sum() < weight.sum()
-    if few or np.count_nonzero(kept) == np.count_nonzero(weight):
-        return standard
-    by_near = by(kept)
-    return by_near if ((by_near.unit > 0) >= (standard.unit > 0)).all() else standard
-
-
 def strata(total: float, size: int) -> Array:
     """Return a random place in each of ``size`` equal stretches of ``[0, total)``."""
     places = (np.arange(size) + np.random.default_rng(0).random(size)) * (total / size)

@@ -23,7 +23,6 @@ from robustreg.rows.base import (
     representatives,
     strata,
     stretches,
-    typical_range,
 )
 from robustreg.rows.formed import FormedRows
 
@@ -100,12 +99,18 @@ def sampled_standard(
     return replace(standard, exact=False) if standard.unit.all() else None
 
 
-def near_rows(
-    X: NDArray[np.floating[Any]], weight: Array, farthest: float
-) -> NDArray[np.bool_]:
-    """Return which rows have no entry far from the median of its column."""
+def dense_columns(
+    X: NDArray[np.floating[Any]], weight: Array
+) -> tuple[Iterator[Array], Array]:
+    """Return all columns of rows that stand for all, and these rows' weight."""
     drawn, share = representatives(weight, SAMPLE_ROWS)
-    low, high = typical_range(X[drawn].astype(np.float64), share, farthest)
+    return iter([X[drawn].astype(np.float64)]), share
+
+
+def dense_within(
+    X: NDArray[np.floating[Any]], low: Array, high: Array
+) -> NDArray[np.bool_]:
+    """Return which rows have all their entries within the bounds of the columns."""
     result = np.empty(X.shape[0], np.bool_)
     for place in _places(*X.shape):
         block = X[place]

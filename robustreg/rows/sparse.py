@@ -20,7 +20,6 @@ from robustreg.rows.base import (
     Standard,
     make_standard,
     representatives,
-    typical_range,
 )
 
 # Rows of the sample, and entries of it at a time, that say what is typical: more rows
@@ -54,18 +53,25 @@ def _moments(X: Any, weight: Array, centred: bool) -> tuple[Array, Array, Array]
     return mean, spread, mean_square
 
 
-def near_rows(X: Any, weight: Array, farthest: float) -> NDArray[np.bool_]:
-    """Return which rows of a CSR matrix have no entry far from its column's median."""
+def sparse_columns(X: Any, weight: Array) -> tuple[Iterator[Array], Array]:
+    """Return a few columns after the other of rows that stand for all, densely.
+
+    And the weight of these rows.
+    """
     drawn, share = representatives(weight, TYPICAL_ROWS)
     some, step = X[drawn].tocsc(), max(1, CHUNK_ENTRIES // drawn.size)
-    ranges = [
-        typical_range(some[:, j : j + step].toarray(), share, farthest)
-        for j in range(0, X.shape[1], step)
-    ]
-    low, high = np.concatenate(ranges, axis=1)
+    places = range(0, X.shape[1], step)
+    return (some[:, j : j + step].toarray() for j in places), share
+
+
+def sparse_within(X: Any, low: Array, high: Array) -> NDArray[np.bool_]:
+    """Return which rows of a CSR matrix have all entries within their columns' bounds.
+
+    Those that are not stored, too.
+    """
     row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     far = (X.data < low[X.indices]) | (X.data > high[X.indices])
-    # Where 0 is far from the median, so is each entry that is not stored.
+    # Where 0 is out of bounds, so is each entry that is not stored.
     needed = (low > 0) | (high < 0)
     stored = np.bincount(row, needed[X.indices], X.shape[0])
     near = np.bincount(row, far, X.shape[0]) == 0
