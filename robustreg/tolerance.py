@@ -72,16 +72,27 @@ def gap_error(objective: Objective, point: Point, slopes: Array | None = None) -
 def stationarity(objective: Objective, point: Point) -> float:
     """Return the largest violation relative to the terms that it sums.
 
-    Of rounding size it counts as 0, if some row's curvature makes errors of slopes.
+    Of the size of rounding errors, which the rows' own curvature makes, it counts as 0.
     """
     errors = objective.noise * np.array([1.0, -1.0])
     noise = np.abs(objective.loss.gradient(errors)).max()
     largest = float(objective.violation(point).max())
     hidden = largest <= FEW_ERRORS * noise
-    if hidden and (largest == 0 or objective.curvature(point).any()):
+    if hidden and largest <= FEW_ERRORS * _slope_errors(objective, point):
         return 0.0
     terms = float(objective.weight @ np.abs(objective.loss.gradient(point.residual)))
     return largest / terms if terms > 0 else float("inf")
+
+
+def _slope_errors(objective: Objective, point: Point) -> float:
+    """Return what rounding errors of the residuals are worth in a gradient.
+
+    By the inequality of Cauchy and Schwarz, as columns have mean square 1.
+    """
+    every = np.arange(point.residual.size)
+    curvature = objective.loss.curvature(point.residual)
+    errors = curvature * residual_error(objective, point, every)
+    return float(np.sqrt(objective.weight @ errors**2))
 
 
 def typical_residual(objective: Objective, point: Point) -> float:

@@ -37,6 +37,9 @@ WORTHWHILE_IF_KINKED = 10
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
+# A scale that its fit agrees with to this share, of a loss that is not convex, is worth
+# more than none: the fit through half of the rows, which it has at any scale.
+NEARLY = 0.1
 # So many steps a fit on the way to the scale of a redescending loss may take.
 STEPS_OF_A_VALLEY = 30
 
@@ -73,6 +76,8 @@ def estimated_scale(
     found = find_fixed_point(
         fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
     )
+    if found.collapsed and not convex and fits.nearest is not None:
+        found = fits.nearest
     if found.collapsed:
         if scaled.scale != fits.floor or fits.tol > problem.tol:
             scaled.fit(fits.floor, problem.tol)
@@ -244,6 +249,8 @@ class _Fits:
         self._away = 1.0 if self.rough else 0.0
         self._scaled, self._name = scaled, name
         self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
+        # Where the scale all but agreed with its fit, if anywhere.
+        self.nearest: FixedPoint | None = None
 
     def measure_at(self, scale: float) -> float:
         """Return the scale of the residuals of the fit at a scale."""
@@ -264,6 +271,9 @@ class _Fits:
         # What has collapsed agrees with nothing, as the search sees it.
         if ratio * scale > self._scaled.floor and away <= self._least:
             self._least, self._best = away, self._scaled.kept()
+            if away <= NEARLY:
+                log_ratio = float(np.log(ratio))
+                self.nearest = FixedPoint(scale, False, False, disagreement=log_ratio)
         return ratio * scale
 
     def back_to_best(self) -> None:
