@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import MOST_DIRECT_PARAMS
+from robustreg.linalg import CANCELLED, MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.direct import DIRECT
@@ -144,8 +144,10 @@ def _canonical(objective: Objective, result: Result, tol: float) -> Result:
         return solver.run(like, Start(params), TIGHT_TOL, TIE_ITERATIONS).params
 
     point = canonical(objective, result.point, slopes, again, allowed)
-    # Slopes that are optimal to rounding only may mislead.
-    if point.value > result.value + allowed + objective.exact_value:
+    # Slopes that are optimal to rounding only may mislead. Values have no more digits
+    # than their largest terms.
+    allowed += objective.exact_value + CANCELLED * abs(result.value)
+    if point.value > result.value + allowed:
         return result
     gap = result.gap + max(point.value - result.value, 0.0)
     # No objective is below 0, unless rows are held on their linear side.
