@@ -297,10 +297,13 @@ def _fenchel_young(
 
 
 def _row_gaps(objective: Objective, point: Point, slopes: Array) -> Array:
-    """Return ``loss(r) + loss*(d) - r d``, 0 where d is the loss's own slope at r."""
+    """Return ``loss(r) + loss*(d) - r d``, 0 where d is the loss's own slope at r.
+
+    So it is for rows without weight, whose conjugate may be infinite.
+    """
     loss, r = objective.loss, point.residual
     low, high = loss.facts.slopes
     gaps = loss.value(r) + loss.conjugate(np.clip(slopes, low, high)) - r * slopes
     own = loss.gradient(r)
     same = np.abs(slopes - own) <= CANCELLED * np.abs(own)
-    return np.where(same, 0.0, np.maximum(gaps, 0.0))
+    return np.where(same | (objective.weight == 0), 0.0, np.maximum(gaps, 0.0))

@@ -111,6 +111,7 @@ class Case:
     def loss_parts(self, residual):
         """Return value, gradient and curvature at residuals in units of y."""
         t = residual / self.scale
+        assert self.loss in BASES, f"add {self.loss!r} to BASES, from its definition"
         value, gradient, curvature = BASES[self.loss](t, self.beta)
         tilt = np.where(t > 0, 2 * self.quantile, 2 * (1 - self.quantile))
         tilt = tilt / 2 if self.loss == "quantile" else tilt

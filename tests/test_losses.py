@@ -45,7 +45,7 @@ class Fair(Loss):
 
     @property
     def facts(self):
-        return LossFacts(1.0, slopes=(-self.beta, self.beta))
+        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
 
     def value(self, residual):
         t = np.abs(residual) / self.beta
@@ -278,6 +278,7 @@ def test_conjugate_is_finite_between_the_slopes_only(loss):
         # Fair's conjugate is infinite at the ends; how near depends on the method.
         closed = np.isfinite(loss.facts.linear_beyond)
         assert np.isfinite(loss.conjugate(ends)).all() or not closed
+        assert not np.isnan(loss.conjugate(ends)).any()
 
 
 @every_convex
@@ -320,6 +321,7 @@ def exact_redescending(name, r, beta):
         small = square / 2 - square**2 / 24
         value = value if t > Decimal("1e-10") else beta**2 * small
         return value, beta * sine, cosine if t < PI else zero
+    assert name == "tukey", f"add {name!r} to exact_redescending, in decimals"
     room = max(1 - square, zero)
     gone = min(square, one) * (3 - min(square, one) * (3 - min(square, one)))
     return beta**2 / 6 * gone, r * room**2, room * (1 - 5 * square)
@@ -371,7 +373,7 @@ def exact(name, r, beta):
         return r * r / (1 + root), r / root, 1 / root**3
     if not make_loss(name).facts.convex:
         return exact_redescending(name, r, beta)
-    assert name == "log_cosh"
+    assert name == "log_cosh", f"add {name!r} to exact, in decimals"
     if t < Decimal("1e-6"):
         return beta * t * t / 2 * (1 - t * t / 6), t - t**3 / 3, (1 - t * t) / beta
     decay = (-2 * t).exp() if t < 1000 else 0 * one

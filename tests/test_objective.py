@@ -1,13 +1,24 @@
 """The objective's derivatives, its passes over the rows, and the bound on its gap."""
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import scipy.sparse
 
 from robustreg.certificate import duality_gap
-from robustreg.losses import L1, L2, LOSSES, Huber, SmoothL1, Tukey, make_loss
+from robustreg.losses import (
+    L1,
+    L2,
+    LOSSES,
+    Huber,
+    Loss,
+    LossFacts,
+    SmoothL1,
+    Tukey,
+    make_loss,
+)
 from robustreg.objective import Objective, Point
 from robustreg.penalties import PENALTIES, ElasticNet, make_penalty
 from robustreg.rows import make_rows
@@ -38,6 +49,33 @@ def random_params(seed=1):
     params = np.random.default_rng(seed).normal(size=N_FEATURES + 1)
     params[1] = 0.0
     return params
+
+
+@dataclass(frozen=True)
+class Fair(Loss):
+    """A loss whose conjugate is infinite at the ends of its slopes."""
+
+    beta: float
+
+    @property
+    def facts(self):
+        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
+
+    def value(self, residual):
+        t = np.abs(residual) / self.beta
+        return self.beta**2 * (t - np.log1p(t))
+
+    def gradient(self, residual):
+        return residual / (1 + np.abs(residual) / self.beta)
+
+    def curvature(self, residual):
+        return (1 + np.abs(residual) / self.beta) ** -2
+
+    def conjugate(self, slope):
+        t = np.abs(slope) / self.beta
+        inside = np.where(t < 1, t, 0.0)
+        value = -(self.beta**2) * (np.log1p(-inside) + inside)
+        return np.where(t < 1, value, np.inf)
 
 
 LOSS_CASES = [
@@ -237,7 +275,7 @@ def guesses(objective, point, best, rng):
     return [best.optimal_slopes, own, 0 * own, own + 0.1 * noise, noise]
 
 
-@every_convex
+@pytest.mark.parametrize("loss", [*CONVEX, Fair(0.8)], ids=repr)
 @every_penalty
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_gap_is_an_upper_bound_anywhere(loss, penalty, fit_intercept):

@@ -78,7 +78,8 @@ class Loss(ABC):
 
     Examples
     --------
-    Fair's loss, usable as ``loss=Fair(1.4)`` in every estimator:
+    Fair's loss, usable as ``loss=Fair(1.4)`` in every estimator. Its value loses digits
+    where ``abs(r)`` is far below beta, which a loss in `LOSSES` must not:
 
     >>> from dataclasses import dataclass
     >>> import numpy as np
@@ -127,7 +128,11 @@ class Loss(ABC):
 
     @abstractmethod
     def conjugate(self, slope: Array) -> Array:
-        """Return ``sup_r slope * r - value(r)``; ``inf`` outside ``facts.slopes``."""
+        """Return ``sup_r slope * r - value(r)``; ``inf`` outside ``facts.slopes``.
+
+        At these ends it is the limit from within, finite or ``inf``: never nan, and no
+        warning of numpy's.
+        """
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,8 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
 
     Solves ``gradient(r) = slope`` elementwise by doubling and bisection, at most 120
     evaluations of the gradient. A slope that doubling does not reach gives ``inf``,
-    which is a bound in any case.
+    which is a bound in any case; at the ends of ``facts.slopes`` one that rounding
+    lets a residual reach gives the value there, though the limit be ``inf``.
 
     Parameters
     ----------
