@@ -37,7 +37,8 @@ RESIDUAL_ERROR = 4 * EPS
 NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
 MOST_REPRESENTATIVES = 2**12
-# Less curvature is none: squares and reciprocals of this much are still numbers.
+# Less curvature is none, and no width is smaller: squares and reciprocals of this much
+# are still numbers.
 FAINTEST = float(np.sqrt(TINY))
 
 

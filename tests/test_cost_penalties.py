@@ -224,7 +224,7 @@ def test_edges_are_followed_while_they_are_few(monkeypatch, walks):
     assert len(walks) == 39
     few = sum(walks)
     walks.clear()
-    monkeypatch.setattr(warm, "WORTH_EDGES", 1)
+    monkeypatch.setattr(warm, "MOST_EDGES", 1)
     coarse = robust_path(X, y, loss="l1", alphas=fine.alphas[::13])
     assert sum(walks) <= 25 * len(walks) < few
     assert len(walks) < 3

@@ -75,7 +75,7 @@ def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, we
     Y = make_targets(X, rng)
     if weighted:
         # In batches, of which the last is smaller.
-        monkeypatch.setattr(together, "MOST_RESIDUALS", 1)
+        monkeypatch.setattr(together, "STRETCH", 1)
         weight = rng.integers(0, 3, N_ROWS) * rng.uniform(0.5, 2, N_ROWS)
     model = RobustRegressor(**L2, alpha=alpha, fit_intercept=fit_intercept)
     singles = [RobustRegressor(**model.get_params()).fit(X, y, weight) for y in Y.T]
@@ -156,7 +156,7 @@ def test_the_scales_of_many_targets_cost_one_fit(monkeypatch, alone, scale):
 @pytest.mark.parametrize("name", ["plain", "far", "float32", "sparse"])
 def test_what_many_targets_cost(monkeypatch, alone, name, size, batches):
     """One Gram matrix and factor, a pass and a half for a step, no target by itself."""
-    monkeypatch.setattr(together, "MOST_RESIDUALS", size)
+    monkeypatch.setattr(together, "STRETCH", size)
     made, factors = [], []
     make, factor = base.make_rows, scipy.linalg.lapack.dpotrf
 

@@ -98,7 +98,7 @@ def test_more_iterations_are_advised_only_where_they_were_used_up(monkeypatch):
     with pytest.warns(ConvergenceWarning, match=r"iteration limit.*Raise max_iter"):
         model.fit(X, y)
     module = "robustreg.solvers.kinked.augmented_lagrangian"
-    monkeypatch.setattr(sys.modules[module], "MOST_STALLED", -1)
+    monkeypatch.setattr(sys.modules[module], "MOST_MISSES", -1)
     with pytest.warns(
         ConvergenceWarning, match=r"no further decrease.*kept\. Raise tol"
     ):

@@ -10,7 +10,7 @@ import numpy as np
 
 from robustreg.fitting.coordinates import Units, units_of
 from robustreg.fitting.problem import Problem
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, MOST_COPIED
 from robustreg.losses import Loss
 from robustreg.objective import Model, Objective
 from robustreg.rows import Array, design_rank, typical_terms
@@ -22,7 +22,6 @@ from robustreg.solvers.refinement import refine
 # its last digits refined, unless the data is so large that extended precision, without
 # BLAS, would cost more than the fit.
 REFINED_RCOND = 1e-4
-MOST_ENTRIES = 10**7
 # So many rounding errors of its terms a typical residual may have.
 NOISE = 4.0
 
@@ -100,7 +99,7 @@ class AnyScale:
     def take(self, scale: float, objective: Objective, result: Result) -> None:
         """Take a result for the last fit, refined where its Hessian asks for that."""
         p, rcond = self.problem, result.rcond
-        small = p.rows.n_rows * p.rows.n_params < MOST_ENTRIES
+        small = p.rows.n_rows * p.rows.n_params < MOST_COPIED
         delicate = rcond is not None and rcond < REFINED_RCOND
         if delicate and result.success and small:
             exact = self._at(scale).of_target(p.y.astype(np.longdouble))

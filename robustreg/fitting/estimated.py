@@ -24,13 +24,16 @@ from robustreg.scale import (
 from robustreg.solvers import Start, chosen, near_start
 from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.majorised import convex_start
+from robustreg.solvers.newton import INNER_ITERATIONS
 from robustreg.solvers.profiled import profiled_newton
 from robustreg.solvers.reweighted import Reweighting
 from robustreg.solvers.sampling import default_size, sample
+from robustreg.solvers.starting import ROUGH_TOL
 from robustreg.solvers.subsampled import preconditioner_at
 
-# A sample's scale and fit start those of all rows; they are only so close anyway.
-ROUGH_RTOL, ROUGH_TOL = 1e-3, 1e-8
+# A sample's scale starts that of all rows, which is no closer than to this anyway: the
+# scales of 5,000 rows differ by 1e-2.
+ROUGH_RTOL = 1e-3
 # A kinked fit of all rows costs little more than one of a sample, unless they are so
 # many times more.
 WORTHWHILE_IF_KINKED = 10
@@ -40,8 +43,6 @@ SCALE_SHARE = 1e-3
 # A scale that its fit agrees with to this share, of a loss that is not convex, is worth
 # more than none: the fit through half of the rows, which it has at any scale.
 NEARLY = 0.1
-# So many steps a fit on the way to the scale of a redescending loss may take.
-STEPS_OF_A_VALLEY = 30
 
 
 def estimated_scale(
@@ -260,7 +261,7 @@ class _Fits:
         scale = max(scale, self._scaled.rounding())
         self.tol = max(self._scaled.problem.tol, SCALE_SHARE * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
-        most = self._scaled.problem.max_iter if self._convex else STEPS_OF_A_VALLEY
+        most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
         residual = self._scaled.fit(scale, self.tol, most)
         ratio = self._scaled.measure(self._name, residual)
         away = abs(float(np.log(ratio))) if ratio > 0 else np.inf

@@ -19,14 +19,14 @@ from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
 from robustreg.rows import Array, design_rank, representatives, typical_terms
+from robustreg.rows.base import STRETCH
 from robustreg.scale import COUNTED, MOST_SORTED, SCALES, median_of_each
 from robustreg.solvers import chosen
 from robustreg.solvers.direct import hessian_model
 from robustreg.solvers.many.targets import ManyPoints, ManyTargets
 
-# So many residuals stay in cache with what is made of them, and so many targets share
-# what it costs to read the rows, however many these are.
-MOST_RESIDUALS, FEWEST_TARGETS = 2**15, 8
+# However many the rows are, this many targets share what it costs to read them.
+FEWEST_TARGETS = 8
 # A scale of more than this share of the target and of the fit's terms is no rounding
 # error.
 SURE = 1e-9
@@ -38,7 +38,7 @@ def number_together(problem: Problem) -> int:
     given = not isinstance(problem.scale, str) or _is_bare(problem)
     if not (constant and given) or problem.penalty.l1.any():
         return 1
-    return max(FEWEST_TARGETS, MOST_RESIDUALS // problem.rows.n_rows)
+    return max(FEWEST_TARGETS, STRETCH // problem.rows.n_rows)
 
 
 def _is_bare(problem: Problem) -> bool:

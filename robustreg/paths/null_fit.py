@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse
 from scipy.optimize import brentq, linprog
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, TINY
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
@@ -29,7 +29,6 @@ from robustreg.solvers.results import Start
 from robustreg.solvers.table import solve
 from robustreg.tolerance import allowed_gap
 
-TINY = float(np.finfo(float).tiny)
 # Halvings from the largest distance between targets to the smallest.
 MOST_HALVINGS = 1000
 # Tolerances of the linear program, which are absolute: it is posed in shares.

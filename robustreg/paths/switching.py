@@ -28,6 +28,7 @@ from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
+from robustreg.solvers.kinked.interior_point.working import LIKELY
 from robustreg.solvers.quadratics.quadratic import block_pivoting
 
 # Up to so many params the gradient of all is kept up to date; beyond, that of the
@@ -38,8 +39,6 @@ MOST_STEPS = 15
 PATIENCE = 5
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 EARLY = 1e-3
-# A param enters the working set where its slope reaches this share of its l1 part.
-NEAR = 0.9
 # A step of no more than this share of the last one over all rows may look at the rows
 # near a breakpoint alone, near enough for this many such steps.
 SHORT, STEPS_AHEAD = 0.2, 1.5
@@ -316,7 +315,7 @@ def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | N
     """
     l1 = np.append(penalty.l1, 0.0)
     l2 = np.append(penalty.l2, 0.0)
-    _enter_near(shared, NEAR * l1)
+    _enter_near(shared, LIKELY * l1)
     patience = PATIENCE
     for _ in range(MOST_STEPS):
         switched = shared.step(l1, l2)

@@ -25,13 +25,10 @@ from typing import final
 
 import numpy as np
 
-from robustreg.linalg import Square
+from robustreg.linalg import SMALLEST_RCOND, Square
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
-
-# Slopes this close to their bounds, in units of these, may hold other fits, too.
-MARGIN = 1e-7
-SMALLEST_RCOND = 1e-10
+from robustreg.solvers.results import AT_END
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,8 @@ class Vertex:
             over = np.maximum(held - self._high[rows], self._low[rows] - held)
             outside = np.abs(adjoint) - l1
             outside[used] = outside[self._fixed] = -np.inf
-            inside = (over < -MARGIN * self._rise[rows]).all()
-            if inside and (outside < -MARGIN * l1).all():
+            inside = (over < -AT_END * self._rise[rows]).all()
+            if inside and (outside < -AT_END * l1).all():
                 return VertexFit(corner.params, self._slopes(corner, held))
             if self.edges == most_edges:
                 break

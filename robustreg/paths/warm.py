@@ -16,7 +16,9 @@ from robustreg.paths.vertex_gaps import vertex_gaps
 from robustreg.paths.vertices import Vertex, VertexFit
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
+from robustreg.rows.base import STRETCH
 from robustreg.solvers.majorised import START_TOL, convex_start
+from robustreg.solvers.many.vertices import MOST_EDGES
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import sample
 from robustreg.solvers.table import solve
@@ -30,11 +32,6 @@ STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
 WORTHWHILE = 8
 # Edges are followed on designs of no more entries than this, until so many fits failed.
 MOST_ENTRIES, MOST_FAILURES = 2**18, 3
-# A fit by another solver costs about as much as so many edges, or as half as many as
-# there are params. Fits that take fewer leave the rest to later ones.
-WORTH_EDGES = 100
-# Fits of so many residuals in all are certified together, which stay in cache so.
-MOST_RESIDUALS = 2**15
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,8 @@ class _Corners:
         kinked = objective.loss.facts.piecewise_linear
         self._suits = kinked and entries <= MOST_ENTRIES
         self._vertex: Vertex | None = None
-        self._edges, self._each = 0, max(WORTH_EDGES, objective.n_params // 2)
+        # Fits that take fewer edges than they are worth leave the rest to later ones.
+        self._edges, self._each = 0, max(MOST_EDGES, objective.n_params // 2)
 
     def restart(self, fit: WarmFit) -> None:
         """Start at a fit that another solver found."""
@@ -168,7 +166,7 @@ class _Corners:
         """Return the fits for the next penalties, up to the first that is not found."""
         if self._vertex is None:
             return []
-        penalties = penalties[: max(1, MOST_RESIDUALS // self._objective.rows.n_rows)]
+        penalties = penalties[: max(1, STRETCH // self._objective.rows.n_rows)]
         found: list[VertexFit] = []
         for penalty in penalties:
             if np.any(penalty.l2):

@@ -26,6 +26,9 @@ from robustreg.solvers.results import Start
 SHRINK = 0.15
 STAGE_GTOL = 5e-2
 STAGE_ITERATIONS = 8
+# Where the narrowest middle is not the loss's own it holds this many rows per param: at
+# least 1, for the params to be determined, and the more the further off the fit is.
+ROWS_INSIDE = 4
 # The first stage has this share of the rows in its middle.
 FIRST_SHARE = 0.7
 

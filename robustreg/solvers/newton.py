@@ -82,6 +82,12 @@ class StepRule:
     is_inexact: bool = False
 
 
+# A fit on the way to another takes two or three steps, ten where many rows change
+# sides. One that takes more than this is left where it is.
+INNER_ITERATIONS = 30
+# How stationary a fit is that starts one of more rows, or of a narrower loss: it is off
+# by about this share of the spread of the data, and the two differ by more.
+START_GTOL = 1e-2
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
 # A step has gone far enough once the slope along it fell to this share.

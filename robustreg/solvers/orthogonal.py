@@ -27,16 +27,16 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import ABSENT, EPS, jacobi
+from robustreg.linalg import ABSENT, EPS, MOST_COPIED, jacobi
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
 from robustreg.solvers.results import Result
 from robustreg.tolerance import allowed_gap
 
-# Data of more entries are left as they are, and of more columns, where to ask costs a
-# tenth of a fit.
-MOST_ENTRIES, MOST_COLUMNS = 10**7, 400
+# Of more columns no singular values are asked for: they cost several times what a
+# factor of the Gram matrix does, and to ask for them costs a tenth of a fit.
+MOST_COLUMNS = 400
 # So many rows, and so many for each column, tell how the columns depend on each other.
 FEWEST_ROWS, ROWS_A_COLUMN = 50, 1.25
 # What is left of a column beside others is nothing if it is of so many rounding errors
@@ -106,7 +106,7 @@ def basis_for(rows: Rows, weight: Array, penalty: ElasticNet) -> Basis | None:
     features = np.flatnonzero(rows.varies[:-1])
     curvature = penalty.l2
     few = 1 < features.size <= MOST_COLUMNS
-    few = few and rows.n_rows * features.size <= MOST_ENTRIES
+    few = few and rows.n_rows * features.size <= MOST_COPIED
     # With fewer rows than columns a ridge has solvers of its own.
     served = rows.n_rows < rows.n_params and curvature.any()
     if not few or served or penalty.l1.any():

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.linalg import EPS, SMALLEST_RCOND, factorise
+from robustreg.linalg import EPS, FEW_ENTRIES, MOST_COPIED, SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.newton import Step, StepRule
-from robustreg.solvers.orthogonal import all_but_depend
+from robustreg.solvers.orthogonal import MOST_COLUMNS, all_but_depend
 from robustreg.solvers.quadratics.active_set import RootQuadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
@@ -30,12 +30,6 @@ SMALLEST_GROWTH = 10
 RIDGE = 1e-11
 # The penalty's own curvature does so above this share, which rounding leaves standing.
 DEFINITE = 1e-14
-# With more entries the rows that see curvature are not copied.
-MOST_ENTRIES = 10**7
-# A search without a Gram matrix decomposes the columns in use for each change of signs:
-# no more of them than this. With more entries only if columns all but depend on each
-# other, since those that do exactly a ridge tells apart.
-MOST_ROOT_COLUMNS, FEW_ENTRIES = 400, 10**5
 # An l1 part of which rounding errors of the gradient are this share is not seen well.
 UNSEEN = 1e-6
 
@@ -99,16 +93,20 @@ def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
         return False
     ridge = objective.l2[np.flatnonzero(objective.rows.varies[:-1])]
     faint = ridge.min() <= SMALLEST_RCOND * float(curvature.sum())
-    return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_ENTRIES)
+    return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_COPIED)
 
 
 def _is_lost(
     objective: Objective, hessian: Array, solution: Array, curvature: Array
 ) -> bool:
-    """Return whether the Gram matrix of the columns in use has too few digits."""
+    """Return whether the Gram matrix of the columns in use has too few digits.
+
+    Of many entries only if columns all but depend on each other: those that do exactly
+    a ridge tells apart.
+    """
     used = np.flatnonzero(solution)
     n_entries = np.count_nonzero(curvature) * objective.n_params
-    few = 0 < used.size <= MOST_ROOT_COLUMNS and n_entries <= MOST_ENTRIES
+    few = 0 < used.size <= MOST_COLUMNS and n_entries <= MOST_COPIED
     if not few or curvature.min(initial=0.0) < 0:
         return False
     if n_entries <= FEW_ENTRIES and _is_noise(objective, curvature):
@@ -160,7 +158,7 @@ def _step_by_root(
     """
     model = _row_model(objective, point, curvature)
     every = np.flatnonzero(objective.rows.varies)
-    if every.size <= MOST_ROOT_COLUMNS:
+    if every.size <= MOST_COLUMNS:
         start = np.zeros_like(point.params)
         start[columns] = solution
         columns, solution = every, start[every]

@@ -13,6 +13,12 @@ from robustreg.solvers.sampling import Preconditioner
 
 # What a solver says that ends before ``max_iter``, and to which no larger one matters.
 NO_DECREASE = "no further decrease"
+# Slopes this close to an end of their range, as a share of it, count as there: they may
+# hold other fits, too. Half of their digits, where slopes are solved for.
+AT_END = 1e-7
+# Params or residuals that grow by this factor are on their way to infinity: there is no
+# minimum. Fits that exist start within a few orders of magnitude of their end.
+DIVERGED = 1e6
 
 
 @final

@@ -7,20 +7,19 @@ import numpy as np
 from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.continuation import shrink, width_of
+from robustreg.solvers.continuation import ROWS_INSIDE, shrink, width_of
 from robustreg.solvers.kinked.active_rows import by_active_rows
-from robustreg.solvers.kinked.exact import exact_method
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, exact_method
+from robustreg.solvers.newton import INNER_ITERATIONS, START_GTOL, StepRule, newton
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import Preconditioner, default_size, sample
 
-# How stationary the fit of a sample is from which a fit of all rows starts.
-SAMPLE_GTOL = 1e-2
 # Inexact steps are so cheap at first that any start at which this share of the rows
 # sees the loss's curvature is near enough.
 SEEN = 0.1
-# So close is a kinked fit that starts a nearly kinked one, in so many updates.
-KINKED_TOL, KINKED_ITERATIONS = 1e-8, 50
+# The tolerance of a fit that starts one of other rows or of another loss: far below the
+# gap between the two, which goes with the square of their distance, about 1e-2.
+ROUGH_TOL = 1e-8
 
 
 def near_start(objective: Objective, start: Array, step_rule: StepRule) -> Start:
@@ -47,8 +46,8 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> Start
         Start(near.params, model=near.model),
         step_rule=step_rule,
         tol=0.0,
-        max_iter=30,
-        gtol=SAMPLE_GTOL,
+        max_iter=INNER_ITERATIONS,
+        gtol=START_GTOL,
     )
     # Without this fact the sample could not certify a fit.
     usable = fit.success and objective.loss.facts.unimodal
@@ -61,9 +60,8 @@ def _from_wide_losses(
     objective: Objective, start: Array, step_rule: StepRule, own: float
 ) -> Start:
     """Return the fit of the last of a sequence of narrowing losses, or of its limit."""
-    near = shrink(
-        objective, start, step_rule, 4 * objective.n_params if own == 0 else 1
-    )
+    inside = ROWS_INSIDE * objective.n_params if own == 0 else 1
+    near = shrink(objective, start, step_rule, inside)
     used = np.count_nonzero((objective.l1 == 0) | (near.params != 0))
     enough = min(used / max(objective.rows.n_rows, 1), 1.0)
     seen = _inside(near.residual_in(objective), own) >= enough
@@ -73,7 +71,7 @@ def _from_wide_losses(
     kinked = objective.with_loss(
         Pinball(*objective.loss.facts.slopes), objective.target
     )
-    options = (KINKED_TOL, KINKED_ITERATIONS)
+    options = (ROUGH_TOL, EXACT_ITERATIONS)
     method = exact_method(objective)
     fit = by_active_rows(kinked, Start(near.params), *options, method=method)
     return Start(fit.params)

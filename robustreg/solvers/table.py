@@ -10,14 +10,14 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import CANCELLED, MOST_DIRECT_PARAMS
+from robustreg.linalg import CANCELLED, FEW_ENTRIES, MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.facts import Facts, facts_of, step_rule_for
 from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
-from robustreg.solvers.kinked.exact import by_interior_point
+from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.kinked.without_search import rounding_of_terms
 from robustreg.solvers.krylov import KRYLOV
@@ -34,12 +34,9 @@ from robustreg.tolerance import allowed_gap
 
 # The share of the tolerance that a reduced problem is solved to.
 SHARE_OF_REDUCED = 0.1
-# A tie among optimal fits is broken by a fit that is solved this closely, in no more
-# than so many multiplier updates.
-TIGHT_TOL, TIE_ITERATIONS = 1e-12, 100
-# A fit that failed with a gap of this share of its objective is tried by another solver
-# if data has no more entries: of more the other one costs too much.
-LOST, MOST_RESCUED_ENTRIES = 0.1, 10**5
+# A tie among optimal fits is broken by a fit that is solved this closely: a hundred
+# times closer than the default tolerance, so that what is picked has its digits.
+TIGHT_TOL = 1e-12
 
 
 class UnsuitableSolverError(ValueError):
@@ -141,7 +138,7 @@ def _canonical(objective: Objective, result: Result, tol: float) -> Result:
 
     def again(like: Objective, params: Array) -> Array:
         solver = chosen(like, "auto")
-        return solver.run(like, Start(params), TIGHT_TOL, TIE_ITERATIONS).params
+        return solver.run(like, Start(params), TIGHT_TOL, EXACT_ITERATIONS).params
 
     point = canonical(objective, result.point, slopes, again, allowed)
     # Slopes that are optimal to rounding only may mislead. Values have no more digits
@@ -156,10 +153,14 @@ def _canonical(objective: Objective, result: Result, tol: float) -> Result:
 
 
 def _is_lost(result: Result, objective: Objective, max_iter: int) -> bool:
-    """Return whether a solver that had steps left knows nothing of the optimum."""
+    """Return whether a solver that had steps left knows nothing of the optimum.
+
+    Nothing is a gap of more than a tenth of the objective. Of many entries another
+    solver costs too much.
+    """
     stopped = not result.success and result.n_iter < max_iter
-    small = objective.rows.n_rows * objective.n_params <= MOST_RESCUED_ENTRIES
-    return bool(stopped and small and result.gap > LOST * abs(result.value))
+    small = objective.rows.n_rows * objective.n_params <= FEW_ENTRIES
+    return bool(stopped and small and result.gap > 0.1 * abs(result.value))
 
 
 def _rescued(objective: Objective, result: Result, tol: float, max_iter: int) -> Result:

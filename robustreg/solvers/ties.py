@@ -24,11 +24,10 @@ from scipy.optimize import linprog
 from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi, least_norm_fit
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
+from robustreg.solvers.results import AT_END
 from robustreg.tolerance import typical_residual, typical_value
 
-# Slopes this close to an end count as the end; a direction with this share of the
-# largest singular value counts as none.
-AT_END = 1e-7
+# A direction with this share of the largest singular value counts as none.
 NO_DIRECTION = 1e-10
 # Rows of smallest distance in the first linear program; more enter when they matter.
 FIRST_ROWS = 1000

@@ -25,16 +25,16 @@ import numpy as np
 
 from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
-from robustreg.objective import NOISE_LEVELS, Objective, Point, middle_of
+from robustreg.objective import FAINTEST, NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
-from robustreg.solvers.continuation import shrink
+from robustreg.solvers.continuation import ROWS_INSIDE, shrink
 from robustreg.solvers.facts import step_rule_for
 from robustreg.solvers.kinked.without_search import (
     TIED_SHARE,
     constant_fit,
     without_loss,
 )
-from robustreg.solvers.newton import newton
+from robustreg.solvers.newton import START_GTOL, newton
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.sampling import sample
 from robustreg.tolerance import allowed_gap, typical_residual
@@ -48,7 +48,7 @@ FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 16
 SAMPLE = 2.0
 # The smooth loss is curved over so many errors of the sample's fit.
 WIDTH = 2.0
-STAGE_GTOL, STAGE_ITERATIONS = 1e-2, 6
+STAGE_ITERATIONS = 6
 # So many errors of the smooth fit away, rows are taken to keep their side.
 BAND = 6.0
 # Too few may leave nothing that bounds the linear term of the others; a start at the
@@ -61,13 +61,9 @@ CROWDED = 2.0
 # The density of residuals at the kink is that of the first of these shares of them that
 # holds more than exact fits: ties do not say how far off a fit is.
 NEAREST_SHARES = (0.1, 0.2, 0.4, 0.8)
-# Narrowing losses end with so many rows per param in their middle.
-ROWS_INSIDE = 4
 # Slopes that miss the constraints of another problem by less than this share of their
 # range may be optimal for it.
 SAME = 1e-9
-# Of a width and a distance that are no smaller squares and reciprocals are numbers.
-TINY = float(np.sqrt(np.finfo(float).tiny))
 
 
 def by_active_rows(
@@ -239,7 +235,7 @@ def _smooth_fit(
     """
     n, p = objective.rows.n_rows, objective.n_params
     # A sample that is fitted exactly knows of no residual.
-    least = max(objective.noise, TINY)
+    least = max(objective.noise, FAINTEST)
     unit, width = max(unit, least), max(width, least)
     low, high = objective.loss.facts.slopes
     # The slope rises from low to high over equal distances on both sides of the kink
@@ -254,7 +250,7 @@ def _smooth_fit(
         step_rule=step_rule_for(objective),
         tol=0.0,
         max_iter=STAGE_ITERATIONS,
-        gtol=STAGE_GTOL,
+        gtol=START_GTOL,
     )
     # Noise of the slopes of rows within the width; its bias; what is left to do.
     left = np.sqrt(p * width * unit / (6 * n)) + width**2 / (6 * unit)
@@ -303,7 +299,7 @@ def _sparsity(objective: Objective, residual: Array) -> float:
         nearest = float(np.quantile(size, share))
         if nearest > exact:
             return 2 * nearest / share
-    return max(2 * float(size.max(initial=0.0)), objective.noise, TINY)
+    return max(2 * float(size.max(initial=0.0)), objective.noise, FAINTEST)
 
 
 def _is_crowded(point: Point, width: float, unit: float) -> bool:
@@ -331,7 +327,7 @@ def _spread(objective: Objective, residual: Array) -> float:
     """Return the typical residual, of those that are not 0 if most are."""
     size = np.abs(residual[objective.representatives[0]])
     above = size[size > objective.noise]
-    return middle_of(above) if above.size else max(objective.noise, TINY)
+    return middle_of(above) if above.size else max(objective.noise, FAINTEST)
 
 
 def _count_within(objective: Objective, point: Point, reach: float, least: int) -> int:

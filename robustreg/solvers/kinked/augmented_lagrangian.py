@@ -19,32 +19,24 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.certificate import duality_gap
+from robustreg.linalg import TINY
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective
-from robustreg.solvers.continuation import shrink
+from robustreg.solvers.continuation import ROWS_INSIDE, shrink
 from robustreg.solvers.facts import step_rule_for
-from robustreg.solvers.newton import newton
-from robustreg.solvers.results import NO_DECREASE, Result, Start
+from robustreg.solvers.newton import INNER_ITERATIONS, MOST_MISSES, newton
+from robustreg.solvers.results import DIVERGED, NO_DECREASE, Result, Start
 from robustreg.tolerance import allowed_gap, typical_value
 
-# The envelope ends with about this many rows per param in its quadratic middle.
-ROWS_INSIDE = 4
 # The envelope narrows by this factor unless the gap fell by the second.
 SHRINK = 0.2
 ENOUGH = 0.1
 # Inner problems are solved to this share of the relative gap, and ten times closer each
 # time, but no closer than the second figure and no looser than the third.
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
-INNER_ITERATIONS = 30
 # Once the gap is small enough, this many more end it: the last steps are exact.
 EXTRA_ITERATIONS = 5
 EXACT = 1e-4
-# So many updates that do not halve the gap end the search.
-MOST_STALLED = 12
-# Beside rows held on their side the others may not bound the fit: params that grow by
-# this factor have none.
-DIVERGED = 1e6
-TINY = float(np.finfo(float).tiny)
 
 
 def augmented_lagrangian(
@@ -80,6 +72,7 @@ def augmented_lagrangian(
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
+    # Beside rows held on their side the others may not bound the fit.
     far = np.inf
     if objective.linear.any():
         far = DIVERGED * max(float(np.abs(point.params).max()), 1.0)
@@ -112,7 +105,7 @@ def augmented_lagrangian(
         stalled = 0 if new_gap < 0.5 * gap else stalled + 1
         if new_gap < gap:
             best, best_slopes, gap = point, slopes, new_gap
-        if stalled > MOST_STALLED:
+        if stalled > MOST_MISSES:
             break
         success = gap <= allowed_gap(objective, best, tol, best_slopes)
         if success and gap <= allowed_gap(objective, best, EXACT * tol, best_slopes):

@@ -9,6 +9,10 @@ from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.kinked.without_search import without_loss
 from robustreg.solvers.results import Result, Run, Start
 
+# Either takes 10 to 20 updates or iterations. An exact fit on the way to another that
+# takes more than this is left where it is.
+EXACT_ITERATIONS = 100
+
 
 def by_interior_point(
     objective: Objective, start: Start, tol: float, max_iter: int

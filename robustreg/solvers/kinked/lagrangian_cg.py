@@ -32,12 +32,15 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import duality_gap
+from robustreg.linalg import TINY
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index, Rows
+from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST
+from robustreg.solvers.kinked.exact import EXACT_ITERATIONS
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.newton import newton
+from robustreg.solvers.newton import INNER_ITERATIONS, newton
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, typical_residual, typical_value
 
@@ -46,8 +49,7 @@ from robustreg.tolerance import allowed_gap, typical_residual, typical_value
 NARROWER, FASTEST = 0.5, 0.1
 # Inner problems are solved to this share of the relative gap and so much closer each
 # time, within limits.
-INNER_SHARE, CLOSER, TIGHTEST, LOOSEST = 0.3, 0.5, 1e-13, 2e-3
-INNER_ITERATIONS, INTERIOR_ITERATIONS = 30, 100
+INNER_SHARE, CLOSER, LOOSEST = 0.3, 0.5, 2e-3
 # So many times the rows inside the envelope are near the kink; all others are held.
 # When more than the second multiple is near, rows are held anew.
 NEAR, TOO_MANY = 2, 5
@@ -63,7 +65,6 @@ MOST_FACTORISED = 5000
 GROWS, DEAR = 1.2, 3.0
 # So many interior points that found no optimum leave the rest to products.
 MOST_FAILURES = 2
-TINY = float(np.finfo(float).tiny)
 
 
 @final
@@ -199,7 +200,7 @@ def _by_interior_point(
     before = objective.rows.passes
     width = beta * (high - low) / 2
     near = Start(start, error=width)
-    result = interior_point(objective, near, tol, INTERIOR_ITERATIONS)
+    result = interior_point(objective, near, tol, EXACT_ITERATIONS)
     passes = objective.rows.passes - before
     return _Update(result.params, result.optimal_slopes, passes, not result.success)
 

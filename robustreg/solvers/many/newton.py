@@ -21,15 +21,12 @@ from numpy.typing import NDArray
 
 from robustreg.losses import Loss
 from robustreg.rows import Array
-from robustreg.solvers.many.vertices import ManyFits
+from robustreg.solvers.many.vertices import REGULAR, ManyFits
+from robustreg.solvers.newton import INNER_ITERATIONS
 
 # A fit is done when a Newton step promises this share of the objective, and its scale
 # agrees with that of its residuals to this.
 PROMISE, SCALE_RTOL = 1e-20, 1e-12
-# Fits that take more steps than this go another way.
-MOST_STEPS = 30
-# A Hessian whose eigenvalues spread by more leaves open which fit is optimal.
-SMALLEST_RCOND = 1e-8
 # Residuals this close to a breakpoint, relatively, are at it.
 AT_BREAKPOINT = 1e-6
 # A step changes the logarithm of the scale by no more than this.
@@ -116,7 +113,7 @@ def many_newton(
     params = np.tile(near, (len(weights), 1))
     scales = np.full(len(weights), scale)
     done, left = np.zeros(len(weights), dtype=bool), np.arange(len(weights))
-    for _ in range(min(max_iter, MOST_STEPS) + 1):
+    for _ in range(min(max_iter, INNER_ITERATIONS) + 1):
         residual = problem.target - params[left] @ problem.design.T
         model = _model(problem, params[left], scales[left], shares[left], residual)
         step, log_step = model.step, np.zeros(left.size)
@@ -153,7 +150,7 @@ def _model(
     hessian[~np.isfinite(hessian).all(axis=(1, 2))] = 0.0
     turn = (curved * size) @ design - l2 * scaled
     eigenvalues, basis = np.linalg.eigh(hessian)
-    regular = eigenvalues[:, 0] > SMALLEST_RCOND * eigenvalues[:, -1]
+    regular = eigenvalues[:, 0] > REGULAR * eigenvalues[:, -1]
     safe = np.where(regular[:, None], eigenvalues, 1.0)
     along = _turned(basis.transpose(0, 2, 1), force)
     step = _turned(basis, along / safe)
@@ -197,7 +194,7 @@ def _only(
     )
     hessian = _grams(problem.design, shares * curved) + np.diag(problem.l2)
     eigenvalues = np.linalg.eigvalsh(hessian)
-    return np.asarray(eigenvalues[:, 0] > SMALLEST_RCOND * eigenvalues[:, -1])
+    return np.asarray(eigenvalues[:, 0] > REGULAR * eigenvalues[:, -1])
 
 
 def _grams(design: Array, c: Array) -> Array:

@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 
 from robustreg.linalg import Square
 from robustreg.rows import Array, Index
+from robustreg.solvers.results import AT_END
 
-# Slopes this close to their bounds, in units of these, may hold other fits, too.
-MARGIN = 1e-7
-SMALLEST_RCOND = 1e-8
+# A basis, or a Hessian, of smaller reciprocal condition number is left to methods that
+# refine: fits made here are not, and keep the digits of half of an answer at least.
+REGULAR = 1e-8
 # Inverses whose product with their matrix is this far from the identity have lost
 # digits that one step of refinement does not bring back.
 LARGEST_ERROR = 1e-6
-# After so many edges another method is the better one.
+# After this many edges another method is the better one, or after half as many as there
+# are params.
 MOST_EDGES = 100
 
 
@@ -91,12 +93,12 @@ def _vertex_near(design: Array, distance: Array) -> Index | None:
     left = design.copy()
     for row in np.argsort(distance, kind="stable").tolist():
         size = float(left[row] @ left[row])
-        if size > SMALLEST_RCOND * float(design[row] @ design[row]):
+        if size > REGULAR * float(design[row] @ design[row]):
             chosen.append(row)
             left -= np.outer(left @ left[row], left[row] / size)
         if len(chosen) == design.shape[1]:
             rows = np.array(chosen)
-            return rows if Square(design[rows]).rcond > SMALLEST_RCOND else None
+            return rows if Square(design[rows]).rcond > REGULAR else None
     return None
 
 
@@ -151,7 +153,7 @@ class _Walk:
         weight = np.take_along_axis(self._weights, self._basis, axis=1)
         self._over = np.maximum(pull - weight * high, weight * low - pull)
         self._above = pull > weight * high
-        room = MARGIN * (high - low) * weight
+        room = AT_END * (high - low) * weight
         optimal = np.all(self._over < -room, axis=1)
         if optimal.any():
             product = rows @ self._inverse

@@ -28,12 +28,11 @@ import scipy.linalg
 
 from robustreg.linalg import EPS
 from robustreg.rows import Array, Index
+from robustreg.solvers.quadratics import ROUNDING
 
 # Changes of signs: so many, and so many for each column, but no more than the cube of
 # the columns leaves of this.
 FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
-# Slopes beyond the l1 part by this many rounding errors of their terms are rounding.
-ROUNDING = 8.0
 # Singular values of this many rounding errors of the largest are those of dependent
 # columns, whose l1 parts agree to this share.
 DEPENDENT, AGREES = 4.0, 1e-10
@@ -206,7 +205,7 @@ class _Search:
         out = (self.sign == 0) & ~self.waiting & ~self.unseen
         beyond = np.where(out, np.abs(slope) - p.l1, 0.0) / np.where(size > 0, size, 1)
         worst = int(np.argmax(beyond))
-        if beyond[worst] <= ROUNDING * EPS:
+        if beyond[worst] <= ROUNDING:
             return False
         self.entered, self.sign[worst] = worst, np.sign(slope[worst])
         return True

@@ -24,10 +24,11 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.rows import Array
+from robustreg.solvers.quadratics import MOST_STEPS
 
 # The first ridge in units of the diagonal, and the factor by which each next is less.
 FIRST_RIDGE, LESS = 1e-2, 0.3
-MOST_PROBLEMS, MOST_STEPS = 20, 50
+MOST_PROBLEMS = 20
 # A problem is solved when the squared distance left, in the norm of the quadratic, is
 # this share of the squared distance from the last solution in that of the ridge.
 NEAR = 0.1

@@ -20,14 +20,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, solve_symmetric
+from robustreg.linalg import ABSENT, solve_symmetric
 from robustreg.rows import Array
+from robustreg.solvers.quadratics import ROUNDING
 from robustreg.solvers.quadratics.proximal_point import proximal_points
 
 # So often in a row the exchanges may fail to get fewer.
 PATIENCE = 3
-# Slopes beyond the l1 part by this many rounding errors of their terms are rounding.
-ROUNDING = 8.0
 
 
 def minimize_l1_quadratic(
@@ -83,7 +82,7 @@ def block_pivoting(
         # An entry is no larger than the root of the product of its diagonal's.
         size = root * (root[active] @ np.abs(solution)) + np.abs(linear) + l1
         leave = active[(l1[active] > 0) & (solution * sign[active] <= 0)]
-        over = (sign == 0) & (np.abs(slope) > l1 + ROUNDING * EPS * size)
+        over = (sign == 0) & (np.abs(slope) > l1 + ROUNDING * size)
         if np.any(over & ~live):
             return None
         enter = np.flatnonzero(over)
@@ -111,7 +110,7 @@ def _positive_solve(matrix: Array, right: Array) -> Array | None:
 
 def _well_posed(pivots: Array, diagonal: Array) -> bool:
     """Return whether no column all but depends on those before it."""
-    return bool(np.all(pivots**2 > 1e-12 * diagonal))
+    return bool(np.all(pivots**2 > ABSENT * diagonal))
 
 
 def _descent(hessian: Array, linear: Array, l1: Array, start: Array) -> Array:
@@ -128,7 +127,7 @@ def _descent(hessian: Array, linear: Array, l1: Array, start: Array) -> Array:
         slope = hessian @ x + linear
         violation = np.where((sign == 0) & live, np.abs(slope) - l1, 0.0)
         worst = violation.max(initial=0.0)
-        if worst <= 8 * EPS * scale.max(initial=0.0):
+        if worst <= ROUNDING * scale.max(initial=0.0):
             break
         enter = violation > 0.5 * worst
         sign = np.where(enter, -np.sign(slope), sign)

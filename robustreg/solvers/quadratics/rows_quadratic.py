@@ -27,15 +27,11 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import brentq
 
-from robustreg.linalg import EPS
 from robustreg.rows import Array
+from robustreg.solvers.quadratics import MOST_STEPS, ROUNDING
 
-# Newton steps, two or three of them from near signs.
-MOST_STEPS = 100
 # Steps are cut by this factor until the dual falls to their end, but no further.
 SHORTER, SHORTEST = 0.1, 1e-20
-# Slopes beyond the l1 part by this many rounding errors of their terms are rounding.
-ROUNDING = 8.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class RowsQuadratic:
         their signs are solved again, as long as that halves it.
         """
         zeros, least = np.zeros_like(x), np.inf
-        enough = ROUNDING * EPS * np.abs(self.target).max()
+        enough = ROUNDING * np.abs(self.target).max()
         best = x, b, u
         while True:
             missed = self.target - self.design @ x - b * self.free - u
@@ -131,7 +127,7 @@ class RowsQuadratic:
         size = self.norms * np.linalg.norm(u) + np.abs(self.shift) + self.l1
         beyond = np.where(sign != 0, self.l1 - sign * slope, np.abs(slope) - self.l1)
         free = (sign != 0) & (self.l1 == 0)
-        return bool((free | (beyond <= ROUNDING * EPS * size)).all())
+        return bool((free | (beyond <= ROUNDING * size)).all())
 
     def _length(self, u: Array, step: Array) -> float:
         """Return where the dual is least along a step: its slope rises."""

@@ -30,7 +30,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, TINY
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
@@ -41,7 +41,7 @@ from robustreg.solvers.kinked.interior_point.working import (
     first_params,
     too_many,
 )
-from robustreg.solvers.results import Result, Start
+from robustreg.solvers.results import DIVERGED, Result, Start
 
 # A step goes this share of the way to the boundary.
 TO_BOUNDARY = 0.9995
@@ -58,9 +58,6 @@ EXTRA_ITERATIONS, EXACT, CLOSE = 6, 1e-6, 1e-8
 # So many iterations in a row that do not halve the complementarity ask for care, and so
 # many end the search.
 FEW_STALLED, MOST_STALLED = 3, 30
-# Residuals that grow by this factor have no bound: the problem has no minimum.
-DIVERGED = 1e6
-TINY = float(np.finfo(float).tiny)
 # A slope has room up to its high end, and down to its low one.
 SIDES = np.array([[1.0], [-1.0]])
 

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.linalg import Factor, conjugate_gradients, factorise
+from robustreg.linalg import SINGULAR, Factor, conjugate_gradients, factorise
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
 
@@ -22,8 +22,6 @@ RIDGES = (1e-15, 1e-13, 1e-11)
 MANY_PARAMS = 64
 LIGHT, FEWEST_LIGHT = 1e-4, 0.2
 CLOSE, MOST_PRODUCTS = 1e-6, 20
-# A matrix of smaller reciprocal condition number has its rank from the ridge.
-DEPENDENT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,8 @@ class Equations:
         near = self._factor(np.where(light, 0.0, weight), diagonal)
         # A column that light rows alone hold, or hold apart, needs them.
         held = bool((near.scale > 0)[self.varies].all())
-        return near if held and near.rcond > DEPENDENT else None
+        # One of smaller condition number has its rank from the ridge.
+        return near if held and near.rcond > SINGULAR else None
 
     def _iterated(
         self, weight: Array, diagonal: Array, near: Factor, right: Array

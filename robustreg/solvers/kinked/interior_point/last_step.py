@@ -17,7 +17,7 @@ from robustreg.objective import middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
-from robustreg.solvers.results import NO_DECREASE, Result
+from robustreg.solvers.results import AT_END, NO_DECREASE, Result
 from robustreg.tolerance import allowed_gap
 
 # A coefficient that has a kink at 0 and this share of the largest is 0.
@@ -26,8 +26,6 @@ ZERO = 1e-12
 NOTHING = 1e-6
 # A slope this close to its end is that of a row off the kink, and tells how far off is.
 CLEARLY = 1e-2
-# A slope this close to its end, in units of half their distance, counts as there.
-AT_END = 1e-7
 
 
 def active_kinks(equations: Equations, state: State) -> Index:
@@ -55,7 +53,7 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     slopes[active] += turn
     slopes = np.clip(slopes, equations.low, equations.high)
     room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
-    regular = regular and bool((room > AT_END * half[active]).all())
+    regular = regular and bool((room > AT_END * 2 * half[active]).all())
     params[equations.dropped(active)] = 0.0
     kinked = params[equations.kinked]
     tiny = ZERO * max(float(np.abs(params).max()), objective.noise)

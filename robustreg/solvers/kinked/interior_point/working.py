@@ -24,11 +24,12 @@ FEW_KINKED = 64
 # The first ones are those that are not 0, and so many times as many others, of steepest
 # slope, but no fewer than the second figure.
 FIRST, FEWEST = 2, 32
-# Params enter once the slope of one of them reaches this share of its bound; then
-# those above the second do, no more at once than there are, or than the third.
-REACHED, NEAR, FEWEST_NEW = 0.95, 0.9, 20
-# Their own slopes start no closer to their ends than this share of them.
-WITHIN = 0.9
+# Params whose slope is above this share of its bound are likely to be used: they enter,
+# and their own slope starts no closer to its end.
+LIKELY = 0.9
+# They do once one of them reaches this share, no more at once than there are, or than
+# the second.
+REACHED, FEWEST_NEW = 0.95, 20
 # So many times as many as rows may be used, of which no more than rows are.
 MOST_PER_ROW = 3
 
@@ -66,7 +67,7 @@ def entering(equations: Equations, slopes: Array) -> Index:
         return np.zeros(0, np.intp)
     most = max(FEWEST_NEW, used.size)
     order = np.argsort(-steepness, kind="stable")[:most]
-    return order[steepness[order] > NEAR]
+    return order[steepness[order] > LIKELY]
 
 
 def too_many(equations: Equations, new: Index) -> bool:
@@ -85,7 +86,7 @@ def enlarged(equations: Equations, state: State, new: Index) -> tuple[Equations,
     place = equations.used[equations.kinked]
     slopes[place], parts[:, place] = state.slopes[n_rows:], state.parts[:, n_rows:]
     missing = whole.linear - equations.adjoint_of_rows(state.slopes)
-    limit = WITHIN * whole.l1
+    limit = LIKELY * whole.l1
     slopes[new] = np.clip(missing, -limit, limit)[new]
     parts[:, new] = typical / (whole.l1 - np.abs(slopes))[new]
     params = equations.widened(state.params)
