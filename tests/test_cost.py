@@ -4,6 +4,7 @@ Costs are passes over the rows, rows held near the kink, Gram matrices and steps
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from robustreg import (
 from robustreg.estimators import base
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
-from robustreg.solvers import sampling
+from robustreg.solvers import near_start, table
 from robustreg.solvers.kinked import active_rows, exact
+from robustreg.solvers.sampling import Sampling
+from robustreg.solvers.table import SOLVERS
 
 SMOOTH = ("smooth_l1", "huber", "pseudo_huber", "log_cosh")
 SMALL = (60, 5), (400, 5), (2000, 20)
@@ -52,10 +55,18 @@ def spent(monkeypatch):
     return seen
 
 
+def tell(monkeypatch, sampling):
+    """Let solvers have another policy of samples than theirs."""
+    smooth, kinked = partial(near_start, sampling=sampling), SOLVERS["interior-point"]
+    other = replace(kinked, run=partial(kinked.run, sampling=sampling))
+    monkeypatch.setattr(table, "near_start", smooth)
+    monkeypatch.setitem(SOLVERS, "interior-point", other)
+
+
 @pytest.fixture
 def unsampled(monkeypatch):
     """Return a function after whose call no sample is worth its cost."""
-    return lambda: monkeypatch.setattr(sampling, "WORTHWHILE", np.inf)
+    return lambda: tell(monkeypatch, Sampling(worthwhile=np.inf))
 
 
 def test_kinked_fits_at_other_scales_look_at_few_rows(spent):
@@ -234,7 +245,7 @@ def test_rows_that_change_sides_enter(monkeypatch):
         return wrong[-1]
 
     monkeypatch.setattr(active_rows, "_changed_sides", count)
-    monkeypatch.setattr(active_rows, "FEW_ROWS", 300)
+    tell(monkeypatch, Sampling(few=300))
     for error in (0.015, 0.018, 0.04):
 
         def off(objective, *args, error=error):

@@ -27,16 +27,16 @@ from robustreg.solvers.majorised import convex_start
 from robustreg.solvers.newton import INNER_ITERATIONS
 from robustreg.solvers.profiled import profiled_newton
 from robustreg.solvers.reweighted import Reweighting
-from robustreg.solvers.sampling import default_size, sample
+from robustreg.solvers.sampling import STARTING
 from robustreg.solvers.starting import ROUGH_TOL
 from robustreg.solvers.subsampled import preconditioner_at
 
 # A sample's scale starts that of all rows, which is no closer than to this anyway: the
 # scales of 5,000 rows differ by 1e-2.
 ROUGH_RTOL = 1e-3
-# A kinked fit of all rows costs little more than one of a sample, unless they are so
+# A kinked fit of all rows costs little more than one of a sample, unless rows are this
 # many times more.
-WORTHWHILE_IF_KINKED = 10
+SPARING = replace(STARTING, worthwhile=10.0)
 # A fit on the way to the scale may have a relative gap of this share of the square of
 # the relative distance that is left.
 SCALE_SHARE = 1e-3
@@ -119,7 +119,7 @@ def _near_convex(scaled: AnyScale, name: str) -> FixedPoint:
     """
     convex = convex_start(scaled.problem.loss)
     whole = scaled.objective(1.0, scaled.problem.loss)
-    many = sample(whole, default_size(whole)) is not None
+    many = STARTING.draw(whole) is not None
     if many or not facts_of(whole).few_params:
         other = scaled.with_loss(convex)
         found = estimated_scale(other, name, ROUGH_RTOL)
@@ -174,10 +174,8 @@ def _near_sample(scaled: AnyScale, name: str) -> FixedPoint | None:
     if not (facts.convex and facts.bounded_slope):
         return None
     whole = scaled.objective(1.0, scaled.problem.loss)
-    size = default_size(whole)
-    if facts.piecewise_linear and whole.rows.n_rows < WORTHWHILE_IF_KINKED * size:
-        return None
-    drawn = sample(whole, size)
+    sampling = SPARING if facts.piecewise_linear else STARTING
+    drawn = sampling.draw(whole)
     if drawn is None:
         return None
     few = AnyScale(scaled.problem.of_sample(drawn, ROUGH_TOL), scaled.params())

@@ -20,16 +20,15 @@ from robustreg.rows.base import STRETCH
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.many.vertices import MOST_EDGES
 from robustreg.solvers.results import Start
-from robustreg.solvers.sampling import sample
+from robustreg.solvers.sampling import Sampling
 from robustreg.solvers.table import solve
 from robustreg.tolerance import allowed_gap, typical_residual
 
 # How large residuals are is measured anew after so many fits.
 MEASURED_EVERY = 50
-# Every so manieth penalty is tried on a sample of so many rows, or so many per param.
-STRIDE, SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM = 10, 4000, 20
-# It is worth its cost if rows are so many times more.
-WORTHWHILE = 8
+# A sample tells which columns will enter: each that it misses costs a pass, which few
+# rows make up for where they are eight times more, at every tenth penalty.
+GUESSING, STRIDE = Sampling(least=4_000, share=0.0, worthwhile=8.0), 10
 # Edges are followed on designs of no more entries than this, until so many fits failed.
 MOST_ENTRIES, MOST_FAILURES = 2**18, 3
 
@@ -256,9 +255,7 @@ def _likely_features(
     A guess that saves a pass for each column that would enter by itself later.
     """
     used = list(np.flatnonzero(params[:-1]))
-    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_PARAM * objective.n_params)
-    many = objective.rows.n_rows >= WORTHWHILE * size
-    drawn = sample(objective, size) if many else None
+    drawn = GUESSING.draw(objective)
     if drawn is None:
         return np.array(used, np.intp)
     few = drawn.objective

@@ -12,7 +12,7 @@ from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, exact_method
 from robustreg.solvers.newton import INNER_ITERATIONS, START_GTOL, StepRule, newton
 from robustreg.solvers.results import Start
-from robustreg.solvers.sampling import Preconditioner, default_size, sample
+from robustreg.solvers.sampling import STARTING, Preconditioner, Sampling
 
 # Inexact steps are so cheap at first that any start at which this share of the rows
 # sees the loss's curvature is near enough.
@@ -22,7 +22,12 @@ SEEN = 0.1
 ROUGH_TOL = 1e-8
 
 
-def near_start(objective: Objective, start: Array, step_rule: StepRule) -> Start:
+def near_start(
+    objective: Objective,
+    start: Array,
+    step_rule: StepRule,
+    sampling: Sampling = STARTING,
+) -> Start:
     """Return a start near the optimum of a convex objective.
 
     The fit of a sample if rows are many, with its Hessian if that is of use; else, and
@@ -31,14 +36,14 @@ def near_start(objective: Objective, start: Array, step_rule: StepRule) -> Start
     own = width_of(objective.loss)
     if not np.isfinite(own):
         return Start(start)
-    drawn = sample(objective, default_size(objective))
+    drawn = sampling.draw(objective)
     if drawn is None and step_rule.is_inexact and own > 0:
         residual = objective.residual(start)
         if _inside(residual, own) >= SEEN:
             return Start(start)
     if drawn is None:
         return _from_wide_losses(objective, start, step_rule, own)
-    near = near_start(drawn.objective, start, step_rule)
+    near = near_start(drawn.objective, start, step_rule, sampling)
     if own == 0:
         return Start(near.params)
     fit = newton(

@@ -36,16 +36,12 @@ from robustreg.solvers.kinked.without_search import (
 )
 from robustreg.solvers.newton import START_GTOL, newton
 from robustreg.solvers.results import Result, Run, Start
-from robustreg.solvers.sampling import sample
+from robustreg.solvers.sampling import STARTING, Sampling
 from robustreg.tolerance import allowed_gap, typical_residual
 
 # ``exact(objective, start)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Start], Result]
 
-# So many rows, or so many per param, are solved as they are.
-FEW_ROWS, FEW_ROWS_PER_PARAM = 3000, 16
-# A sample of ``SAMPLE (p n^2)^(1/3)`` rows leaves about as much work as it is [1]_.
-SAMPLE = 2.0
 # The smooth loss is curved over so many errors of the sample's fit.
 WIDTH = 2.0
 STAGE_ITERATIONS = 6
@@ -67,7 +63,13 @@ SAME = 1e-9
 
 
 def by_active_rows(
-    objective: Objective, start: Start, tol: float, max_iter: int, *, method: Run
+    objective: Objective,
+    start: Start,
+    tol: float,
+    max_iter: int,
+    *,
+    method: Run,
+    sampling: Sampling = STARTING,
 ) -> Result:
     """Minimise a piecewise linear objective, on few rows at a time if there are many.
 
@@ -83,12 +85,12 @@ def by_active_rows(
         return _from_like(objective, start, start.slopes, exact, tol)
     done = without_loss(objective, start.params, start.residual_in(objective))
     done = done or constant_fit(objective, tol)
-    if done is None and _is_small(objective):
+    if done is None and sampling.has_few(objective):
         done = _as_it_is(objective, start.params, exact)
     if done is not None:
         return done
-    point, error = near_kinked(objective, start.params, exact)
-    least = max(FEW_ROWS, LEAST_ROWS_PER_PARAM * objective.n_params)
+    point, error = near_kinked(objective, start.params, exact, sampling)
+    least = max(sampling.few, LEAST_ROWS_PER_PARAM * objective.n_params)
     return _in_rounds(objective, point, error, least, exact)
 
 
@@ -194,15 +196,15 @@ def _as_it_is(objective: Objective, start: Array, exact: Exact) -> Result:
 
 
 def near_kinked(
-    objective: Objective, start: Array, exact: Exact
+    objective: Objective, start: Array, exact: Exact, sampling: Sampling
 ) -> tuple[Point, float]:
     """Return a point near the optimum and by about how much its predictions are off.
 
     From samples of samples, the smallest of them solved, or from wide losses.
     """
-    some = _samples_of_samples(objective)
+    some = _samples_of_samples(objective, sampling)
     few = some.pop()
-    if _is_small(few):
+    if sampling.has_few(few):
         point = _as_it_is(few, start, exact).point
         error = typical_residual(few, point) / few.rows.n_rows
     else:
@@ -214,12 +216,11 @@ def near_kinked(
     return point, error
 
 
-def _samples_of_samples(objective: Objective) -> list[Objective]:
+def _samples_of_samples(objective: Objective, sampling: Sampling) -> list[Objective]:
     """Return the objective, that of a sample of its rows, of a sample of those, ..."""
     some = [objective]
-    while not _is_small(some[-1]):
-        n, p = some[-1].rows.n_rows, objective.n_params
-        drawn = sample(some[-1], _sample_size(n, p))
+    while not sampling.has_few(some[-1]):
+        drawn = sampling.draw_kinked(some[-1])
         if drawn is None:
             break
         some.append(drawn.objective)
@@ -310,17 +311,6 @@ def _is_crowded(point: Point, width: float, unit: float) -> bool:
     rows, _ = point.objective.representatives
     inside = float(np.mean(np.abs(point.residual[rows]) <= width))
     return inside > CROWDED * 2 * width / unit and inside > TIED_SHARE
-
-
-def _is_small(objective: Objective) -> bool:
-    """Return whether rows with weight are so few that all are solved at once."""
-    few = max(FEW_ROWS, FEW_ROWS_PER_PARAM * objective.n_params)
-    return int(np.count_nonzero(objective.weight)) <= few
-
-
-def _sample_size(n: int, p: int) -> int:
-    """Return how many rows a sample has."""
-    return int(max(SAMPLE * (p * float(n) ** 2) ** (1 / 3), 20 * p))
 
 
 def _spread(objective: Objective, residual: Array) -> float:
