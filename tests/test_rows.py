@@ -281,6 +281,7 @@ def test_take(case, fit_intercept, count):
     params, columns = np.ones(rows.n_params), np.arange(rows.n_params)
     assert (taken.n_rows, taken.passes) == (count, 0)
     assert taken.standard is rows.standard
+    assert_close(rows.dense(index), design, size)
     assert_close(taken.predict(params), design @ params, size.sum(axis=1))
     assert_close(taken.adjoint(one), design.sum(axis=0), size.sum(axis=0))
     assert_close(taken.gram(one, columns), design.T @ design, size.T @ size)
@@ -466,6 +467,16 @@ def test_passes_count_the_share_of_rows(container):
     rows.gram(c, FEW[:2])
     rows.root(c, FEW[:2])
     assert rows.passes == 1.5
+    rows.gram_diagonal(c)
+    rows.cross(np.flatnonzero(c), c[c > 0], FEW[:2], c[c > 0])
+    assert rows.passes == 2
+    # What these cost is for the caller to count.
+    rows.predict(np.ones(rows.n_params))
+    rows.adjoint(c)
+    rows.predict_each(np.ones((2, rows.n_params)))
+    rows.adjoint_each(np.vstack([c, c]))
+    rows.norms(), rows.entries(), rows.dense(FEW[:2])
+    assert rows.passes == 2
 
 
 @pytest.mark.parametrize("container", [np.asarray, scipy.sparse.csr_array])

@@ -1,4 +1,4 @@
-"""Where the data lives: the only home of intercept and sparse branches."""
+"""Where the data lives: an array or a sparse matrix, with or without an intercept."""
 
 from __future__ import annotations
 

@@ -168,8 +168,11 @@ class Rows(ABC):
         Number of columns plus one for the intercept.
     passes : float
         Passes over the rows made so far, a fraction for a pass over some of them.
+        `gram`, `gram_diagonal`, `cross`, `root` and `map_reduce` add theirs; of all
+        other products the caller does, who knows which are made in one pass.
     stored : ndarray of shape (n_columns,) or None
-        How many values each column of a sparse matrix stores; None if dense.
+        How many values each column of a sparse matrix stores, and the matrix of
+        `entries` is sparse, too; None if dense.
     """
 
     standard: Standard
@@ -221,7 +224,10 @@ class Rows(ABC):
 
     @abstractmethod
     def columns(self, index: Index) -> Rows:
-        """Return the design on some of the params, the last one last, copied."""
+        """Return the design on some of the params, the last one last, copied.
+
+        Its ``standard`` need not lead back to the original columns.
+        """
 
     @abstractmethod
     def norms(self) -> Array:
@@ -240,14 +246,14 @@ class Rows(ABC):
 
     @abstractmethod
     def entries(self) -> tuple[Any, Array]:
-        """Return a matrix and ``offset``, design = ``matrix - constant offset.T``.
+        """Return matrix and offset: the design is ``matrix - np.append(offset, 0)``.
 
         For linear programs, which need the entries; sparse stays sparse.
         """
 
     @abstractmethod
     def dense(self, index: Index) -> Array:
-        """Return the design of a few rows, as a dense array."""
+        """Return the design of a few rows, for an index as of `take`, as an array."""
 
     @abstractmethod
     def extended(self) -> Rows:
@@ -258,7 +264,7 @@ class Rows(ABC):
 
     @abstractmethod
     def take(self, index: Index) -> Rows:
-        """Return some of the rows, copied."""
+        """Return some of the rows, in any order and with repetitions, copied."""
 
     @abstractmethod
     def in_data_precision(self) -> Rows:
