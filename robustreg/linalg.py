@@ -20,11 +20,11 @@ CANCELLED = 16 * EPS
 # Of more unknowns no matrix of all pairs is made: it takes 32 MB, and grows as the
 # square.
 MOST_DIRECT_PARAMS = 2000
-# Of data with more entries no dense copy is made, and nothing in extended precision,
-# which has no BLAS: 80 MB, and seconds.
+# Of data with more entries no dense copy is made, 80 MB, and nothing in extended
+# precision, which without BLAS costs more than the fit.
 MOST_COPIED = 10**7
-# With no more entries than this a way that costs a hundred times the usual one takes
-# less than a second: it is taken where the usual one has lost its digits.
+# With no more entries than this a way that costs many times as much as the usual one is
+# taken wherever that has lost its digits.
 FEW_ENTRIES = 10**5
 # Below this reciprocal condition number a scaled Gram matrix has too few digits.
 SMALLEST_RCOND = 1e-9

@@ -31,7 +31,8 @@ from robustreg.rows import (
     stretches,
 )
 
-# A residual's rounding error, as a share of the target's size and its own.
+# A residual's rounding error, as a share of the target's size and its own, or of the
+# terms of its prediction.
 RESIDUAL_ERROR = 4 * EPS
 # Residuals of this many rounding errors are those of an exact fit.
 NOISE_LEVELS = 1e3

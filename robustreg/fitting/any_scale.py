@@ -10,9 +10,9 @@ import numpy as np
 
 from robustreg.fitting.coordinates import Units, units_of
 from robustreg.fitting.problem import Problem
-from robustreg.linalg import EPS, MOST_COPIED
+from robustreg.linalg import MOST_COPIED
 from robustreg.losses import Loss
-from robustreg.objective import Model, Objective
+from robustreg.objective import RESIDUAL_ERROR, Model, Objective
 from robustreg.rows import Array, design_rank, typical_terms
 from robustreg.scale import COUNTED, SCALES, scale_floor, spread
 from robustreg.solvers import Result, Start, solve
@@ -22,8 +22,6 @@ from robustreg.solvers.refinement import refine
 # its last digits refined, unless the data is so large that extended precision, without
 # BLAS, would cost more than the fit.
 REFINED_RCOND = 1e-4
-# So many rounding errors of its terms a typical residual may have.
-NOISE = 4.0
 
 
 @final
@@ -151,7 +149,7 @@ class AnyScale:
         terms = typical_terms(
             self.problem.rows, self.problem.weight, self.centred_params()
         )
-        return NOISE * EPS * terms
+        return RESIDUAL_ERROR * terms
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""

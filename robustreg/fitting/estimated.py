@@ -37,9 +37,6 @@ ROUGH_RTOL = 1e-3
 # A kinked fit of all rows costs little more than one of a sample, unless rows are this
 # many times more.
 SPARING = replace(STARTING, worthwhile=10.0)
-# A fit on the way to the scale may have a relative gap of this share of the square of
-# the relative distance that is left.
-SCALE_SHARE = 1e-3
 # A scale that its fit agrees with to this share, of a loss that is not convex, is worth
 # more than none: the fit through half of the rows, which it has at any scale.
 NEARLY = 0.1
@@ -257,7 +254,8 @@ class _Fits:
             self._scaled.restore(self._best)
         # Where residuals of the fit before are rounding errors, a fit may be any.
         scale = max(scale, self._scaled.rounding())
-        self.tol = max(self._scaled.problem.tol, SCALE_SHARE * self._away**2)
+        # A gap goes with the square of a distance: the fit is closer than the scale.
+        self.tol = max(self._scaled.problem.tol, 1e-3 * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
         residual = self._scaled.fit(scale, self.tol, most)

@@ -11,8 +11,6 @@ from robustreg.rows import Array, Standard
 
 # Numbers that change by more when they are rounded have left the range of a precision.
 ROUNDED = 1e-6
-# A column that moves predictions by less than this share of the scale is of no account.
-OF_NO_ACCOUNT = 1e-10
 
 
 def answer(
@@ -61,7 +59,8 @@ def answers(
 
 def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
     """Refuse coefficients that are no floating point numbers."""
-    vanished = (coef == 0) & (np.abs(effect) > OF_NO_ACCOUNT)
+    # A column that moves predictions by less is of no account.
+    vanished = (coef == 0) & (np.abs(effect) > 1e-10)
     lost = np.unique(np.nonzero(vanished | ~np.isfinite(coef))[1])
     if lost.size or not np.isfinite(intercept).all():
         raise ValueError(

@@ -8,7 +8,7 @@ from robustreg.losses import Loss
 from robustreg.rows import Array
 from robustreg.scale import spread, weighted_median
 
-# So many units away from the median of y, or so little, squares and their sums are
+# At this many units from the median of y, or at one over it, squares and their sums are
 # floating point numbers still, with room for leverage and for the curvature of a loss.
 REACH = 1e140
 # Beyond these, differences of targets and coefficients may be no numbers, or have lost

@@ -24,11 +24,6 @@ from robustreg.scale import OF_EACH, spread
 from robustreg.solvers.many.newton import Measure, Smooth, many_newton
 from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
-# Of more rows times params, or of more params, the arithmetic outweighs the rest.
-MOST_ENTRIES, MOST_PARAMS = 2**16, 30
-# Scales below this share of the spread of y may have collapsed.
-MAY_COLLAPSE = 1e-6
-
 
 @dataclass(frozen=True)
 class Resampled:
@@ -122,7 +117,7 @@ class Resampling:
         if self._measure is None:
             return 0.0
         typical = spread(self._problem.y, self._problem.weight)
-        return MAY_COLLAPSE * typical if typical > 0 else np.inf
+        return 1e-6 * typical if typical > 0 else np.inf
 
     @cached_property
     def _design(self) -> Array:
@@ -148,7 +143,8 @@ def resampling(
 ) -> Resampling | None:
     """Return how fits are found together, None if one by one; as `Resampling`."""
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
-    few = rows.n_params <= MOST_PARAMS and rows.n_rows * rows.n_params <= MOST_ENTRIES
+    # Of more the arithmetic outweighs what a fit costs in Python.
+    few = rows.n_params <= 30 and rows.n_rows * rows.n_params <= 2**16
     curved = bool(penalty.l2.any())
     smooth = bool(np.isfinite(facts.largest_curvature))
     suits = facts.convex and (smooth or (facts.piecewise_linear and not curved))

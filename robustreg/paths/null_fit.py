@@ -26,13 +26,9 @@ from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Index, Standard
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.results import Start
+from robustreg.solvers.scipy_methods import LP_TOLERANCES
 from robustreg.solvers.table import solve
 from robustreg.tolerance import allowed_gap
-
-# Halvings from the largest distance between targets to the smallest.
-MOST_HALVINGS = 1000
-# Tolerances of the linear program, which are absolute: it is posed in shares.
-LP_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,8 @@ def _root(objective: Objective) -> float:
     if low == high:
         return low
     tolerances = {"xtol": objective.noise + TINY, "rtol": 4 * EPS}
-    return float(brentq(slope, low, high, **tolerances, maxiter=MOST_HALVINGS))
+    # Halvings from the largest distance between targets to the smallest.
+    return float(brentq(slope, low, high, **tolerances, maxiter=1000))
 
 
 def _without_columns(objective: Objective) -> Objective:
@@ -178,9 +175,6 @@ def _least_slopes(objective: Objective, slopes: Array, free: Index) -> Array:
         b_eq=[-rest[-1] / weight.sum()],
         bounds=[objective.loss.facts.slopes] * free.size + [(0.0, None)],
         method="highs",
-        options={
-            "primal_feasibility_tolerance": LP_TOLERANCE,
-            "dual_feasibility_tolerance": LP_TOLERANCE,
-        },
+        options=LP_TOLERANCES,
     )
     return slopes[free] if result.x is None else np.asarray(result.x[:-1])

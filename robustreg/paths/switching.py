@@ -31,21 +31,15 @@ from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.kinked.interior_point.working import LIKELY
 from robustreg.solvers.quadratics.quadratic import block_pivoting
 
-# Up to so many params the gradient of all is kept up to date; beyond, that of the
-# working set, and the others' takes a pass.
+# Of no more params than this the gradient is kept up to date, at p k for each row that
+# switches; of more only that of the working set, and the others' takes a pass.
 MOST_WATCHED = 1000
-MOST_STEPS = 15
-# So many steps without a switch may still reduce what rounding left.
-PATIENCE = 5
-# Where rows still switched, a fit is good if its gap is this share of what is allowed.
-EARLY = 1e-3
-# A step of no more than this share of the last one over all rows may look at the rows
-# near a breakpoint alone, near enough for this many such steps.
+# A step of no more than the first share of the last one over all rows may look at the
+# rows near a breakpoint alone: those that steps of this length and half as much again
+# can make switch.
 SHORT, STEPS_AHEAD = 0.2, 1.5
-# Below so many rows, or if more than this share is near, looking at all is as cheap.
+# Of fewer rows, or if more than this share is near, to look at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
-# Rows whose norm is more than so many medians are looked at one by one.
-USUAL = 1.5
 
 
 @dataclass(frozen=True)
@@ -217,7 +211,8 @@ class SwitchingFit:
             return None
         if self._norms is None:
             self._norms = self._narrow.norms()
-            self._usual = USUAL * float(np.median(self._norms))
+            # Longer rows are looked at one by one.
+            self._usual = 1.5 * float(np.median(self._norms))
             self._far_out = self._norms > self._usual
         # One width for all but rows far out; then each candidate's own.
         near, width = self._far_out.copy(), reach * self._usual
@@ -316,13 +311,15 @@ def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | N
     l1 = np.append(penalty.l1, 0.0)
     l2 = np.append(penalty.l2, 0.0)
     _enter_near(shared, LIKELY * l1)
-    patience = PATIENCE
-    for _ in range(MOST_STEPS):
+    # Of the steps a few without a switch may reduce what rounding left.
+    patience = 5
+    for _ in range(15):
         switched = shared.step(l1, l2)
         if switched is None or patience == 0:
             return None
         gap = _gap(shared, l1, l2, goal, shared.working)
-        if switched and gap > EARLY * goal.allowed:
+        # Where rows still switched, a fit is good only if its gap is far below.
+        if switched and gap > 1e-3 * goal.allowed:
             continue
         # A step without a switch is exact but for rounding, which another one reduces.
         patience -= switched == 0

@@ -15,7 +15,7 @@ from robustreg.paths.switching import Goal, SwitchingFit, fit_next
 from robustreg.paths.vertex_gaps import vertex_gaps
 from robustreg.paths.vertices import Vertex, VertexFit
 from robustreg.penalties import ElasticNet
-from robustreg.rows import Array, Index
+from robustreg.rows import FORMED_ENTRIES, Array, Index
 from robustreg.rows.base import STRETCH
 from robustreg.solvers.majorised import START_TOL, convex_start
 from robustreg.solvers.many.vertices import MOST_EDGES
@@ -24,13 +24,9 @@ from robustreg.solvers.sampling import Sampling
 from robustreg.solvers.table import solve
 from robustreg.tolerance import allowed_gap, typical_residual
 
-# How large residuals are is measured anew after so many fits.
-MEASURED_EVERY = 50
-# A sample tells which columns will enter: each that it misses costs a pass, which few
-# rows make up for where they are eight times more, at every tenth penalty.
+# A sample tells which columns will enter, each of which costs a pass if it is missed:
+# that pays even for few rows, of not many more, and at every tenth penalty is enough.
 GUESSING, STRIDE = Sampling(least=4_000, share=0.0, worthwhile=8.0), 10
-# Edges are followed on designs of no more entries than this, until so many fits failed.
-MOST_ENTRIES, MOST_FAILURES = 2**18, 3
 
 
 @dataclass(frozen=True)
@@ -151,14 +147,15 @@ class _Corners:
         self._objective, self._tol, self._failures = objective, tol, 0
         entries = objective.rows.n_rows * objective.n_params
         kinked = objective.loss.facts.piecewise_linear
-        self._suits = kinked and entries <= MOST_ENTRIES
+        # An edge costs a pass over the design, which stays in cache if it is small.
+        self._suits = kinked and entries <= FORMED_ENTRIES
         self._vertex: Vertex | None = None
         # Fits that take fewer edges than they are worth leave the rest to later ones.
         self._edges, self._each = 0, max(MOST_EDGES, objective.n_params // 2)
 
     def restart(self, fit: WarmFit) -> None:
-        """Start at a fit that another solver found."""
-        if self._suits and fit.success and self._failures < MOST_FAILURES:
+        """Start at a fit that another solver found, unless edges have led nowhere."""
+        if self._suits and fit.success and self._failures < 3:
             self._vertex = Vertex(self._objective, fit.params)
 
     def fits(self, penalties: list[ElasticNet]) -> list[WarmFit]:
@@ -225,7 +222,8 @@ class _Switching:
 
     def fit(self, penalty: ElasticNet) -> WarmFit | None:
         """Return the fit for the next penalty, None if it is not found."""
-        if self._since % MEASURED_EVERY == 0:
+        # How large residuals are changes little from one penalty to the next.
+        if self._since % 50 == 0:
             self._measure(penalty)
         self._since += 1
         gap = fit_next(self._shared, penalty, self._goal)

@@ -22,15 +22,14 @@ from robustreg.rows import Array
 from robustreg.solvers.newton import StepRule, newton
 from robustreg.solvers.results import Start
 
-# Each stage narrows the middle by this factor, solved to this relative gradient.
+# Each stage narrows the middle by this factor: a smaller one takes fewer stages, but
+# more steps for each.
 SHRINK = 0.15
-STAGE_GTOL = 5e-2
-STAGE_ITERATIONS = 8
+# It is solved to this relative gradient in a few steps, or left to the next.
+STAGE_GTOL, STAGE_ITERATIONS = 5e-2, 8
 # Where the narrowest middle is not the loss's own it holds this many rows per param: at
 # least 1, for the params to be determined, and the more the further off the fit is.
 ROWS_INSIDE = 4
-# The first stage has this share of the rows in its middle.
-FIRST_SHARE = 0.7
 
 
 def width_of(loss: Loss) -> float:
@@ -62,7 +61,8 @@ def shrink(
     residual = near.residual_in(objective)
     while True:
         size = np.abs(residual[objective.weight > 0])
-        upper = int(FIRST_SHARE * (size.size - 1))
+        # The first stage has most of the rows in its middle.
+        upper = int(0.7 * (size.size - 1))
         typical = float(np.partition(size, upper)[upper])
         k = min(n_inside, size.size) - 1
         least = max(width_of(objective.loss), float(np.partition(size, k)[k]))

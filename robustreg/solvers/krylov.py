@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.linalg
 
+from robustreg.certificate import MOST_PRODUCTS
 from robustreg.hessian import HessianOperator
 from robustreg.linalg import conjugate_gradients
 from robustreg.objective import Model, Objective, Point
@@ -23,11 +24,9 @@ from robustreg.tolerance import stationarity
 LOOSEST, TIGHTEST = 0.1, 1e-8
 # A system is solved no closer than to a stationarity of the square root of this.
 SETTLED = 1e-11
-MAX_PRODUCTS = 500
-# The dense block of the preconditioner, and the rows for each of its columns that
-# estimate its correlations. A solve that is looser than the last figure needs no block.
+# The dense block of the preconditioner, whose factor costs no more than a few products,
+# and the rows for each of its columns that estimate its correlations, to an eighth.
 BLOCK_COLUMNS, ROWS_PER_COLUMN = 300, 64
-LOOSE = 0.01
 
 
 def krylov_step(
@@ -53,8 +52,9 @@ def krylov_step(
         gradient,
         diagonal,
         rtol,
-        MAX_PRODUCTS,
-        preconditioner(hessian, diagonal) if rtol <= LOOSE else None,
+        MOST_PRODUCTS,
+        # A looser solve takes too few products to pay for the block.
+        preconditioner(hessian, diagonal) if rtol <= 0.01 else None,
     )
     decrease = -0.5 * float(point.gradient @ direction)
     # Without convexity the first direction may already go over a ridge.

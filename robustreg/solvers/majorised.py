@@ -35,9 +35,8 @@ from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, stationarity
 
-# The convex loss that starts one has a middle of this share of Huber's.
-MIDDLE = 0.25
-# So close is the convex fit that starts one.
+# The tolerance of the convex fit that starts one: it shows in which valley, and three
+# digits of the way to it.
 START_TOL = 1e-6
 # Newton's own curvature is tried at a stationarity below this: from farther its steps
 # leave the valley.
@@ -46,7 +45,6 @@ NEAR = 0.05
 HONEST = 0.1
 # Rounding errors that leave a larger violation than this leave no fit.
 SOUND = 1e-3
-MOST_HALVINGS = 40
 # Shares of the parabolas' curvature in a step's, the rest Newton's own. From one to the
 # next a step gets about three times as short, which few halvings of it would do better.
 SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -62,7 +60,8 @@ def convex_start(loss: Loss) -> Loss:
     which costs less.
     """
     low, high = loss.facts.slopes
-    return Envelope(low, high, MIDDLE / loss.facts.largest_curvature)
+    # A quarter of the middle of Huber's.
+    return Envelope(low, high, 0.25 / loss.facts.largest_curvature)
 
 
 def majorised_newton(
@@ -192,7 +191,8 @@ def _shortened(objective: Objective, point: Point, step: Step) -> tuple[Point, S
     which no parabola touches from above.
     """
     length = 1.0
-    for _ in range(MOST_HALVINGS):
+    # To steps that change no digit.
+    for _ in range(40):
         trial = objective.evaluate(point.params + length * step.direction)
         if _is_lower(objective, point, trial, step, 0.0):
             return trial, step

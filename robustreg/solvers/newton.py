@@ -82,11 +82,11 @@ class StepRule:
     is_inexact: bool = False
 
 
-# A fit on the way to another takes two or three steps, ten where many rows change
-# sides. One that takes more than this is left where it is.
+# A fit on the way to another starts near its end, and takes few steps. One that takes
+# more than this is left where it is: what it lacks the next one makes up for.
 INNER_ITERATIONS = 30
-# How stationary a fit is that starts one of more rows, or of a narrower loss: it is off
-# by about this share of the spread of the data, and the two differ by more.
+# How stationary a fit is that starts one of more rows, or of a narrower loss: the
+# gradient of 5,000 rows differs from that of all by as much.
 START_GTOL = 1e-2
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
@@ -96,16 +96,14 @@ STEEP = 0.5
 STEADY = 0.03
 # A gap is worth its certificate once the model's decrease is this share of the value.
 PROMISING = 1e-3
-# So many certificates that did not halve the gap: rounding bounds it.
+# Certificates in all, or updates of multipliers in a row, that did not halve the gap:
+# after more than these it is rounding errors that bound it.
 MOST_MISSES = 12
-# After so many steps, as many in a row that neither lower the value nor promise less
+# After this many steps, as many in a row that neither lower the value nor promise less
 # than all before go in circles: rounding errors of the slopes lead them.
 MOST_IDLE = 50
-LONGEST = 2.0**60
 # A longer step is that of curvature too faint to tell from none.
 LONGEST_STEP = 1e100
-# A decrease that is only estimated counts this many times.
-CAUTION = 1e6
 
 
 @final
@@ -257,7 +255,8 @@ def _next_decrease(
         return np.inf
     before = stationarity(objective, point)
     ratio = stationarity(objective, trial) / before if before > 0 else 0.0
-    return CAUTION * step.decrease * ratio**2
+    # With caution: what is only estimated may be too small by orders of magnitude.
+    return 1e6 * step.decrease * ratio**2
 
 
 def model_step(
@@ -323,7 +322,7 @@ def _lengthened(
     if slope(1.0) >= 0:
         return trial, 1.0
     far = 2.0
-    while slope(far) < 0 and far < LONGEST:
+    while slope(far) < 0 and far < 2.0**60:
         far *= 2.0
     length = brentq(slope, 0.5 * far, far, rtol=1e-3) if slope(far) > 0 else far
     return objective.evaluate(point.params + length * direction), 1.0

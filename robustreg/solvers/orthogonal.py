@@ -28,7 +28,7 @@ import scipy.linalg
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import ABSENT, EPS, MOST_COPIED, jacobi
-from robustreg.objective import Objective, Point
+from robustreg.objective import RESIDUAL_ERROR, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
 from robustreg.solvers.results import Result
@@ -37,16 +37,6 @@ from robustreg.tolerance import allowed_gap
 # Of more columns no singular values are asked for: they cost several times what a
 # factor of the Gram matrix does, and to ask for them costs a tenth of a fit.
 MOST_COLUMNS = 400
-# So many rows, and so many for each column, tell how the columns depend on each other.
-FEWEST_ROWS, ROWS_A_COLUMN = 50, 1.25
-# What is left of a column beside others is nothing if it is of so many rounding errors
-# of its entries, and has no digits in a Gram matrix if its square is `ABSENT`.
-# More than the last figure a certificate sees, whatever made it.
-ROUNDING, SEEN = 64.0, 1e-11
-# Each of these divides errors by what nearly dependent columns leave of the digits.
-CORRECTIONS = 2
-# A prediction carries so many rounding errors of its terms.
-LAST_DIGITS = 4.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,8 @@ class Basis:
         The factorisation is that of a design which rounding errors moved.
         """
         prediction = self.rows.predict(z)
-        for _ in range(CORRECTIONS):
+        # Each divides errors by what nearly dependent columns leave of the digits.
+        for _ in range(2):
             missed = prediction - rows.predict(params)
             change = self.rows.adjoint(missed / self.norms**2)[:-1] * self.level**2
             params = params + np.append(self.lift @ change, 0.0)
@@ -123,7 +114,8 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
     are fewer than columns they are asked whether they depend on each other.
     """
     live, columns = np.flatnonzero(weight), np.flatnonzero(rows.varies)
-    enough = int(FEWEST_ROWS + ROWS_A_COLUMN * columns.size)
+    # A few more rows than columns tell how these depend on each other.
+    enough = int(50 + 1.25 * columns.size)
     if live.size > enough:
         live = live[strata(live.size, enough).astype(np.intp)]
     design, norms = _directions(rows.dense(live)[:, columns])
@@ -146,10 +138,11 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
 def _nothing(rows: Rows) -> float:
     """Return what rounding errors leave of a column that is the sum of others.
 
-    Entries of a column far from its mean carry those of its offset.
+    Entries of a column far from its mean carry those of its offset. What is larger than
+    the last figure a certificate sees, whatever made it.
     """
     offset = np.abs(rows.standard.shift) * rows.standard.unit
-    return min(ROUNDING * EPS * float(1 + offset.max(initial=0.0)), SEEN)
+    return min(64 * EPS * float(1 + offset.max(initial=0.0)), 1e-11)
 
 
 def _directions(design: Array) -> tuple[Array, Array]:
@@ -223,5 +216,5 @@ def _last_digits(objective: Objective, point: Point, slopes: Array) -> float:
     room = (slopes[rows] > low) & (slopes[rows] < high)
     rows, weight = rows[room], weight[room]
     terms = objective.rows.dense(rows) * point.params
-    error = LAST_DIGITS * EPS * np.linalg.norm(terms, axis=1)
+    error = RESIDUAL_ERROR * np.linalg.norm(terms, axis=1)
     return float(weight @ objective.loss.value(error))

@@ -41,12 +41,12 @@ from robustreg.tolerance import allowed_gap
 # for scales between ``exp(-reach)`` and ``exp(reach)`` times that of the residual.
 Line = Callable[[Array, Array, float], Callable[[float], float]]
 
-# How far the logarithm of the scale is looked for first and at most; then so many times
-# the last change, but at least the last figure.
+# How far the logarithm of the scale is looked for at first, and at most: the scale of a
+# sample is off by about 0.01, and one that is off by much more is no guide.
 FIRST_REACH, LONGEST_REACH = 0.02, 0.5
+# Later it is looked for within this multiple of the last change, but within the second
+# figure at least: a longer reach leaves more rows that may come near the median.
 AHEAD, SHORTEST_REACH = 8.0, 1e-3
-# A root is as close as rounding errors of the scale.
-XTOL = 1e-15
 
 
 def profiled_newton(
@@ -149,7 +149,8 @@ def root_between(
 ) -> float | None:
     """Return the root between two ends, None if the function is not known there."""
     try:
-        return float(brentq(excess, low, high, xtol=XTOL))
+        # To rounding errors of the scale.
+        return float(brentq(excess, low, high, xtol=1e-15))
     except ValueError:
         return None
 

@@ -24,14 +24,10 @@ from robustreg.solvers.quadratics.active_set import RootQuadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
 
-# Violators that may enter at once: as many as the support has, and at least these.
-SMALLEST_GROWTH = 10
 # A ridge of this share of the diagonal makes the model of duplicate columns definite.
 RIDGE = 1e-11
 # The penalty's own curvature does so above this share, which rounding leaves standing.
 DEFINITE = 1e-14
-# An l1 part of which rounding errors of the gradient are this share is not seen well.
-UNSEEN = 1e-6
 
 
 def proximal_step(
@@ -123,7 +119,7 @@ def _is_noise(objective: Objective, curvature: Array) -> bool:
     rows = curvature > 0
     steepest = float((curvature[rows] / objective.weight[rows]).max(initial=0.0))
     error = EPS * steepest * float(np.abs(objective.target[rows]).max(initial=0.0))
-    return bool(error > UNSEEN * objective.l1[objective.l1 > 0].min(initial=np.inf))
+    return bool(error > 1e-6 * objective.l1[objective.l1 > 0].min(initial=np.inf))
 
 
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:
@@ -252,6 +248,7 @@ def working_set(objective: Objective, point: Point, n_curved: int) -> Index:
     n_inside = np.count_nonzero(inside)
     ridged = objective.l2.any()
     most = n_inside if ridged else min(n_inside, n_curved - n_inside)
-    growth = max(SMALLEST_GROWTH, most)
+    # A small support would grow by a few params a step.
+    growth = max(10, most)
     order = np.argsort(-violation[outside], kind="stable")[:growth]
     return np.sort(np.append(np.flatnonzero(inside), outside[order]))

@@ -17,8 +17,6 @@ from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.direct import root_step
 
-MOST_STEPS = 10
-
 
 def refine(objective: Objective, point: Point, target: Array) -> Point:
     """Return the optimum of a smooth objective, refined.
@@ -41,7 +39,8 @@ def refine(objective: Objective, point: Point, target: Array) -> Point:
     columns = np.arange(objective.n_params)
     root = objective.hessian_root(objective.curvature(point), columns)
     best, size = extended.evaluate(point.params.astype(np.longdouble)), np.inf
-    for _ in range(MOST_STEPS):
+    # Each leaves a tenth of what was left, or is the last.
+    for _ in range(10):
         step = root_step(root, best.gradient.astype(np.float64))
         if step.singular or not step.decrease < 0.1 * size:
             break

@@ -14,7 +14,8 @@ from robustreg.solvers.sampling import Preconditioner
 # What a solver says that ends before ``max_iter``, and to which no larger one matters.
 NO_DECREASE = "no further decrease"
 # Slopes this close to an end of their range, as a share of it, count as there: they may
-# hold other fits, too. Half of their digits, where slopes are solved for.
+# hold other fits, too. Far above their rounding errors, and far below the room that
+# slopes of rows at the kink have but for coincidence.
 AT_END = 1e-7
 # Params or residuals that grow by this factor are on their way to infinity: there is no
 # minimum. Fits that exist start within a few orders of magnitude of their end.
@@ -156,4 +157,4 @@ class Run(Protocol):
     def __call__(
         self, objective: Objective, start: Start, tol: float, max_iter: int
     ) -> Result:
-        """Return the minimum, to a tolerance or after so many iterations."""
+        """Return the minimum, to a tolerance or after ``max_iter`` iterations."""

@@ -44,7 +44,8 @@ FEWEST = SHARES.index(0.1)
 # How far the logarithm of the scale is looked for, from near: where the Hessian is all
 # but singular, the line leads far away.
 REACHES = (1e-8, 1e-6, 1e-4, 0.01, 0.2)
-# So many steps in a row that do not halve the violation end it, and so many in all.
+# Steps in a row that do not halve the violation, and steps in all, that end it: on a
+# plateau many gain little, and each costs a pass and a half.
 MOST_STALLED, MOST_STEPS = 60, 300
 
 

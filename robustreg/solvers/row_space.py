@@ -31,7 +31,8 @@ from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, DenseRows, Standard
 from robustreg.tolerance import RESOLVED, residual_error
 
-# So many columns at a time are made dense and centred.
+# Columns that are made dense and centred at a time: enough for the speed of a matrix
+# product, and few beside what there may be.
 BLOCK_COLUMNS = 1024
 
 

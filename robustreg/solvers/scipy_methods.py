@@ -14,8 +14,12 @@ from robustreg.rows import Array
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap
 
-# A fit that nears an exact one is restarted in smaller units.
-MOST_RESTARTS = 8
+# Of linear programs posed in shares: the tolerances are absolute, and HiGHS takes none
+# that are closer.
+LP_TOLERANCES = {
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-10,
+}
 
 
 def l_bfgs_b(objective: Objective, start: Start, tol: float, max_iter: int) -> Result:
@@ -28,7 +32,8 @@ def l_bfgs_b(objective: Objective, start: Start, tol: float, max_iter: int) -> R
        1190-1208.
     """
     params, iterations, last = start.params, 0, np.inf
-    for _ in range(MOST_RESTARTS):
+    # A fit that nears an exact one is restarted in smaller units while that helps.
+    for _ in range(8):
         # Its tolerances are absolute: the value is brought to 1 and ftol switched off.
         unit = objective.evaluate(params).value or 1.0
         if unit > 0.9 * last:
@@ -121,11 +126,7 @@ def _dual_program(
         b_eq=np.zeros(fixed.size) if fixed.size else None,
         bounds=slopes,
         method="highs",
-        options={
-            "maxiter": max_iter,
-            "primal_feasibility_tolerance": 1e-10,
-            "dual_feasibility_tolerance": 1e-10,
-        },
+        options={"maxiter": max_iter, **LP_TOLERANCES},
     )
     if result.x is not None:
         params = np.zeros(limit.size)

@@ -14,11 +14,8 @@ from robustreg.solvers.newton import INNER_ITERATIONS, START_GTOL, StepRule, new
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import STARTING, Preconditioner, Sampling
 
-# Inexact steps are so cheap at first that any start at which this share of the rows
-# sees the loss's curvature is near enough.
-SEEN = 0.1
 # The tolerance of a fit that starts one of other rows or of another loss: far below the
-# gap between the two, which goes with the square of their distance, about 1e-2.
+# gap between the two, so that it costs them no step.
 ROUGH_TOL = 1e-8
 
 
@@ -39,7 +36,9 @@ def near_start(
     drawn = sampling.draw(objective)
     if drawn is None and step_rule.is_inexact and own > 0:
         residual = objective.residual(start)
-        if _inside(residual, own) >= SEEN:
+        # Inexact steps are cheap at first: if a tenth of the rows see the loss's
+        # curvature, the start is near enough.
+        if _inside(residual, own) >= 0.1:
             return Start(start)
     if drawn is None:
         return _from_wide_losses(objective, start, step_rule, own)

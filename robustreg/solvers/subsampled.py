@@ -32,9 +32,8 @@ from robustreg.tolerance import allowed_gap
 
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
 POOR = 0.1
+# Each that is not poor gains a digit at least: this many gain all.
 MOST_PASSES = 10
-# A gradient in single precision is near enough for the first steps.
-ROUGH_PASSES = 2
 
 
 # Steps and the changes of the gradient on them.
@@ -77,7 +76,8 @@ def subsampled_newton(
     """
     model = preconditioner.model
     if start.residual is None:
-        point, rough = objective.evaluate_roughly(start.params), ROUGH_PASSES
+        # A gradient in single precision is near enough for the first two steps.
+        point, rough = objective.evaluate_roughly(start.params), 2
     else:
         point, rough = objective.evaluate(start.params, start.residual), 0
     left, passes, success, gap = decrement(model, point), 1, False, np.inf

@@ -29,8 +29,6 @@ from robustreg.tolerance import typical_residual, typical_value
 
 # A direction with this share of the largest singular value counts as none.
 NO_DIRECTION = 1e-10
-# Rows of smallest distance in the first linear program; more enter when they matter.
-FIRST_ROWS = 1000
 # Ridges that pick the least norm, as shares of the objective, the first that is exact.
 RIDGES = (1e-3, 1e-5, 1e-7)
 
@@ -266,7 +264,8 @@ def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
     moved = np.abs(change).max(axis=1) > NO_DIRECTION * np.abs(change).max()
     rows = np.flatnonzero(moved)
     order = rows[np.argsort(distance[rows], kind="stable")]
-    chosen = order[:FIRST_ROWS]
+    # More enter when they matter.
+    chosen = order[:1000]
     unit = max(float(np.median(np.abs(distance[rows]))), float(EPS))
     steepness = float(np.abs(change).max())
     for _ in range(50):
@@ -285,7 +284,8 @@ def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
         now = distance[rows] + change[rows] @ step
         short = np.setdiff1d(rows[now < reached - 1e-9 * unit], chosen)
         if not short.size:
-            binding = chosen[np.abs(result.ineqlin.marginals) > AT_END]
+            # Shares, beyond the program's own tolerance.
+            binding = chosen[np.abs(result.ineqlin.marginals) > 1e-7]
             return step, binding
         chosen = np.append(chosen, short)
     return np.zeros(change.shape[1]), chosen

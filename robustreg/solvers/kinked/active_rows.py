@@ -27,9 +27,10 @@ from robustreg.certificate import duality_gap
 from robustreg.losses import Envelope
 from robustreg.objective import FAINTEST, NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
-from robustreg.solvers.continuation import ROWS_INSIDE, shrink
+from robustreg.solvers.continuation import ROWS_INSIDE, STAGE_ITERATIONS, shrink
 from robustreg.solvers.facts import step_rule_for
 from robustreg.solvers.kinked.without_search import (
+    AT_KINK,
     TIED_SHARE,
     constant_fit,
     without_loss,
@@ -42,24 +43,12 @@ from robustreg.tolerance import allowed_gap, typical_residual
 # ``exact(objective, start)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Start], Result]
 
-# The smooth loss is curved over so many errors of the sample's fit.
-WIDTH = 2.0
-STAGE_ITERATIONS = 6
-# So many errors of the smooth fit away, rows are taken to keep their side.
+# Rows this many errors of the smooth fit away from the kink are taken to keep their
+# side. Fewer errors leave fewer rows to solve for, but cost another round more often.
 BAND = 6.0
 # Too few may leave nothing that bounds the linear term of the others; a start at the
 # fit of a like problem knows which rows do.
 LEAST_ROWS_PER_PARAM = 6
-MOST_ROUNDS = 20
-# So many times as many rows near the kink as their density farther off would have there
-# are tied.
-CROWDED = 2.0
-# The density of residuals at the kink is that of the first of these shares of them that
-# holds more than exact fits: ties do not say how far off a fit is.
-NEAREST_SHARES = (0.1, 0.2, 0.4, 0.8)
-# Slopes that miss the constraints of another problem by less than this share of their
-# range may be optimal for it.
-SAME = 1e-9
 
 
 def by_active_rows(
@@ -117,7 +106,7 @@ def _from_like(
     share = float(np.linalg.norm(missed)) / (high - low)
     # Under an l2 part params are only as close as the root of the gap. At another scale
     # slopes certify the same fit without one: all terms change by one factor.
-    if share <= SAME and not wanted.any():
+    if share <= 1e-9 and not wanted.any():
         gap = duality_gap(objective, point, slopes)
         if gap <= allowed_gap(objective, point, tol, slopes):
             return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)
@@ -132,7 +121,8 @@ def _in_rounds(
     """Minimise on the rows near the kink, all others held on their side."""
     n_active = _count_within(objective, point, BAND * error, least)
     n_rows, iterations = objective.rows.n_rows, 0
-    for _ in range(MOST_ROUNDS):
+    # Each at least doubles the rows, until they are all.
+    for _ in range(20):
         active = _nearest(objective, point, n_active)
         held = objective.linearise(point, active)
         result = exact(held, Start(point.params, error=error))
@@ -273,7 +263,8 @@ def _of_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, 
     low, high = few.loss.facts.slopes
     spread = unit * np.sqrt(-low * high) / (high - low)
     error = max(spread * np.sqrt(few.n_params / few.rows.n_rows), off)
-    return point.params, WIDTH * float(error), unit
+    # Two errors wide: most rows that are at the kink in the end are within.
+    return point.params, 2 * float(error), unit
 
 
 def _of_wide_losses(objective: Objective, start: Array) -> tuple[Array, float, float]:
@@ -296,7 +287,8 @@ def _sparsity(objective: Objective, residual: Array) -> float:
     """
     rows, _ = objective.representatives
     size, exact = np.abs(residual[rows]), NOISE_LEVELS * objective.noise
-    for share in NEAREST_SHARES:
+    # Of the first share that holds more than exact fits, which do not say how far off.
+    for share in (0.1, 0.2, 0.4, 0.8):
         nearest = float(np.quantile(size, share))
         if nearest > exact:
             return 2 * nearest / share
@@ -310,7 +302,8 @@ def _is_crowded(point: Point, width: float, unit: float) -> bool:
     """
     rows, _ = point.objective.representatives
     inside = float(np.mean(np.abs(point.residual[rows]) <= width))
-    return inside > CROWDED * 2 * width / unit and inside > TIED_SHARE
+    # Twice as many as the density farther off would have within the width.
+    return inside > 2 * (2 * width / unit) and inside > TIED_SHARE
 
 
 def _spread(objective: Objective, residual: Array) -> float:
@@ -339,7 +332,7 @@ def _changed_sides(
 ) -> int:
     """Return how many of the held rows are now on the other side of the kink."""
     # At the kink, to rounding, both sides agree.
-    changed = ((before > 0) != (after > 0)) & (np.abs(after) > 4 * objective.noise)
-    changed &= objective.weight > 0
+    changed = ((before > 0) != (after > 0)) & (objective.weight > 0)
+    changed &= np.abs(after) > AT_KINK * objective.noise
     changed[active] = False
     return int(np.count_nonzero(changed))

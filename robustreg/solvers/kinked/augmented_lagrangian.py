@@ -29,14 +29,13 @@ from robustreg.solvers.results import DIVERGED, NO_DECREASE, Result, Start
 from robustreg.tolerance import allowed_gap, typical_value
 
 # The envelope narrows by this factor unless the gap fell by the second.
-SHRINK = 0.2
-ENOUGH = 0.1
+SHRINK, ENOUGH = 0.2, 0.1
 # Inner problems are solved to this share of the relative gap, and ten times closer each
 # time, but no closer than the second figure and no looser than the third.
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
-# Once the gap is small enough, this many more end it: the last steps are exact.
-EXTRA_ITERATIONS = 5
-EXACT = 1e-4
+# Once the gap is small enough this many more updates end it, unless it is within this
+# share of the tolerance: the last steps are exact.
+EXTRA_ITERATIONS, EXACT = 5, 1e-4
 
 
 def augmented_lagrangian(

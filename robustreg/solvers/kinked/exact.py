@@ -9,8 +9,8 @@ from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.kinked.without_search import without_loss
 from robustreg.solvers.results import Result, Run, Start
 
-# Either takes 10 to 20 updates or iterations. An exact fit on the way to another that
-# takes more than this is left where it is.
+# Interior points take 10 to 30 iterations. An exact fit on the way to another that has
+# taken this many, or this many updates of multipliers, is left where it is.
 EXACT_ITERATIONS = 100
 
 

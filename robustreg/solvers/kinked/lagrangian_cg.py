@@ -44,26 +44,25 @@ from robustreg.solvers.newton import INNER_ITERATIONS, newton
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, typical_residual, typical_value
 
-# The width falls by this factor with each update of the multipliers. The first fits
-# may explain so much that it falls faster, but by no more than the second.
+# The width falls by the first factor with each update of the multipliers. While fits
+# explain more and more it falls with the residuals, but no faster than by the second.
 NARROWER, FASTEST = 0.5, 0.1
-# Inner problems are solved to this share of the relative gap and so much closer each
-# time, within limits.
+# Inner problems are solved to the first share of the relative gap, and to no more than
+# the second of the last one's tolerance, within limits.
 INNER_SHARE, CLOSER, LOOSEST = 0.3, 0.5, 2e-3
-# So many times the rows inside the envelope are near the kink; all others are held.
-# When more than the second multiple is near, rows are held anew.
+# Twice the rows inside the envelope are near the kink; all others are held. When more
+# than the second multiple is near, rows are held anew.
 NEAR, TOO_MANY = 2, 5
-# One row in so many is near in any case.
-LEAST = 50
-# A floating point operation of a product, bound by memory, takes as long as so many of
-# a factorisation, bound by arithmetic.
+# The time of a floating point operation of a product, bound by memory, in those of a
+# factorisation, bound by arithmetic.
 BOUND_BY_MEMORY = 16
 # The normal matrix has no more columns than this, unless the design is larger than it.
 MOST_FACTORISED = 5000
-# An update that takes so many times the passes of the one before is followed by others
-# that take still more; one that does not may cost so many factorisations.
+# An update that takes more than the first multiple of the passes of the one before is
+# followed by others that take still more, and may cost one factorisation; one that does
+# not may cost the second figure.
 GROWS, DEAR = 1.2, 3.0
-# So many interior points that found no optimum leave the rest to products.
+# After two interior points that found no optimum, products do the rest.
 MOST_FAILURES = 2
 
 
@@ -226,5 +225,6 @@ def _near_rows(objective: Objective, point: Point, slopes: Array, wrong: int) ->
     size[objective.weight == 0] = np.inf
     n_rows = size.size
     count = NEAR * int(np.count_nonzero(size == 0)) + TOO_MANY * wrong
-    count = min(max(count, n_rows // LEAST, 1), n_rows)
+    # Fewer rows than 2 % cost nothing beside the passes over all.
+    count = min(max(count, n_rows // 50, 1), n_rows)
     return np.sort(np.argpartition(size, count - 1)[:count])

@@ -15,8 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import EPS
-from robustreg.objective import NOISE_LEVELS, Objective, Point
+from robustreg.objective import NOISE_LEVELS, RESIDUAL_ERROR, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.solvers.results import Result
@@ -24,9 +23,7 @@ from robustreg.tolerance import allowed_gap, typical_residual
 
 # Fewer rows than this share at one value seldom balance all others.
 TIED_SHARE = 0.2
-# Where this share is at one value the intercept alone is likely to be optimal.
-MOSTLY_TIED = 0.99
-# A residual of so many rounding errors is at the kink.
+# A residual of no more than this many rounding errors is at the kink.
 AT_KINK = 4
 
 
@@ -43,7 +40,7 @@ def constant_fit(objective: Objective, tol: float) -> Result | None:
         return None
     # What ties do not hold in a sample they seldom hold in all rows, unless all but a
     # few events are tied, of which a sample has one too many.
-    few = share @ tied < MOSTLY_TIED * share.sum()
+    few = share @ tied < 0.99 * share.sum()
     sampled = few and rows.size < objective.target.size
     if sampled and _held(objective.take(rows, share), value, tol) is None:
         return None
@@ -77,7 +74,7 @@ def without_loss(objective: Objective, start: Array, residual: Array) -> Result 
 
 def rounding_of_terms(objective: Objective, point: Point) -> float:
     """Return what predictions cost that round by terms which are larger than they."""
-    error = 4 * EPS * float(np.abs(point.params).sum())
+    error = RESIDUAL_ERROR * float(np.abs(point.params).sum())
     return float(objective.loss.value(np.array([error, -error])).max())
 
 

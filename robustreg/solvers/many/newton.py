@@ -19,21 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.certificate import AT_TAIL
 from robustreg.losses import Loss
 from robustreg.rows import Array
 from robustreg.solvers.many.vertices import REGULAR, ManyFits
 from robustreg.solvers.newton import INNER_ITERATIONS
 
-# A fit is done when a Newton step promises this share of the objective, and its scale
-# agrees with that of its residuals to this.
+# A fit is done when a Newton step promises this share of the objective, the square of
+# ten digits of the params, and its scale agrees with that of its residuals to this.
 PROMISE, SCALE_RTOL = 1e-20, 1e-12
-# Residuals this close to a breakpoint, relatively, are at it.
-AT_BREAKPOINT = 1e-6
-# A step changes the logarithm of the scale by no more than this.
-LONGEST = 0.7
-# Where the measured scale answers a change of the assumed one by nearly as much, or
-# more, Newton's method does not apply, and the measured scale is the next one.
-LEAST_SLOPE = 0.05
 
 # ``measure(residual, weights)`` returns the scale of each fit's residuals and its
 # gradient by these.
@@ -173,10 +167,13 @@ def _scale_step(
     pull = pull / found[:, None]
     excess = np.log(found / scale)
     slope = 1 - np.sum(pull * model.turn, axis=1)
-    steep = slope > LEAST_SLOPE
+    # Where the measured scale answers a change of the assumed one by nearly as much, or
+    # more, Newton's method does not apply, and the measured scale is the next one.
+    steep = slope > 0.05
     wanted = excess - np.where(steep, np.sum(pull * model.step, axis=1), 0.0)
     step = wanted / np.where(steep, slope, 1.0)
-    return excess, np.clip(step, -LONGEST, LONGEST)
+    # By a factor of two at most.
+    return excess, np.clip(step, -0.7, 0.7)
 
 
 def _only(
@@ -187,7 +184,7 @@ def _only(
     A row where the curvature begins or ends may hold a fit from one side only.
     """
     size = residual / scale[:, None]
-    near = AT_BREAKPOINT * np.abs(size)
+    near = AT_TAIL * np.abs(size)
     curved = np.minimum(
         _each(problem.loss.curvature, size - near),
         _each(problem.loss.curvature, size + near),

@@ -19,8 +19,7 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import KEPT
-from robustreg.linalg import EPS
-from robustreg.objective import NOISE_LEVELS, Model, Objective
+from robustreg.objective import NOISE_LEVELS, RESIDUAL_ERROR, Model, Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import PROMISING, STEADY
 from robustreg.tolerance import RESOLVED
@@ -80,7 +79,7 @@ class ManyTargets:
         self._pull = objective.weight * self._steepness
         some = np.abs(targets[:, objective.representatives[0]])
         # As `Objective.noise` has it.
-        self._noise = 4 * EPS * _middles_of_positive(some)
+        self._noise = RESIDUAL_ERROR * _middles_of_positive(some)
 
     def fit(self, max_iter: int) -> ManyPoints:
         """Return the minima, by at most two steps."""
@@ -155,7 +154,7 @@ class ManyTargets:
         """Return the sums of squares of the residuals' rounding errors."""
         size = np.abs(residual)
         size += np.abs(self._targets)
-        size *= 4 * EPS
+        size *= RESIDUAL_ERROR
         size *= size
         return np.asarray(size @ self._pull)
 

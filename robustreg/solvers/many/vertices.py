@@ -26,11 +26,8 @@ from robustreg.rows import Array, Index
 from robustreg.solvers.results import AT_END
 
 # A basis, or a Hessian, of smaller reciprocal condition number is left to methods that
-# refine: fits made here are not, and keep the digits of half of an answer at least.
+# refine what they find: errors made here, EPS over it, are 2e-8 at most.
 REGULAR = 1e-8
-# Inverses whose product with their matrix is this far from the identity have lost
-# digits that one step of refinement does not bring back.
-LARGEST_ERROR = 1e-6
 # After this many edges another method is the better one, or after half as many as there
 # are params.
 MOST_EDGES = 100
@@ -158,7 +155,8 @@ class _Walk:
         if optimal.any():
             product = rows @ self._inverse
             error = np.abs(product - np.eye(params.shape[1])).max(axis=(1, 2))
-            optimal &= error < LARGEST_ERROR
+            # Of others one step of refinement does not bring back the digits.
+            optimal &= error < 1e-6
         return optimal, params[optimal]
 
     def cross(self) -> NDArray[np.bool_]:

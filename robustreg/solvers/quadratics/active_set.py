@@ -30,14 +30,9 @@ from robustreg.linalg import EPS
 from robustreg.rows import Array, Index
 from robustreg.solvers.quadratics import ROUNDING
 
-# Changes of signs: so many, and so many for each column, but no more than the cube of
-# the columns leaves of this.
+# No more changes of signs than the first number and the second for each column, and no
+# more than cost the third in operations, the cube of the columns in use each: seconds.
 FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
-# Singular values of this many rounding errors of the largest are those of dependent
-# columns, whose l1 parts agree to this share.
-DEPENDENT, AGREES = 4.0, 1e-10
-# A move of less than this share of the largest coefficient changes nothing.
-MOVED = 1e-12
 
 
 @final
@@ -147,12 +142,13 @@ class _Search:
         unit = 1 / np.sqrt((root**2).sum(axis=0))
         pull = (p.shift - p.l1 * self.sign)[used] * unit
         left, size, right = scipy.linalg.svd(root * unit, full_matrices=False)
-        kept = size > DEPENDENT * EPS * max(root.shape) * size[0]
+        # Others are rounding errors of dependent columns, whose l1 parts agree.
+        kept = size > 4 * EPS * max(root.shape) * size[0]
         # Not as what the others leave of it, where small entries would cancel.
         apart = right[~kept].T @ (right[~kept] @ pull)
         left, size, right = left[:, kept], size[kept], right[kept]
         inner = right @ pull
-        if np.abs(apart).max() > AGREES * np.abs(pull).max():
+        if np.abs(apart).max() > 1e-10 * np.abs(pull).max():
             return unit * apart, None
         image = left.T @ target
         goal = unit * (right.T @ ((image + inner / size) / size))
@@ -179,8 +175,8 @@ class _Search:
     def _move(self, used: Index, change: Array) -> None:
         """Change the coefficients in use."""
         self.x[used] += change
-        far = np.abs(change).max(initial=0.0) > MOVED * np.abs(self.x).max(initial=0.0)
-        if far:
+        largest = np.abs(self.x).max(initial=0.0)
+        if np.abs(change).max(initial=0.0) > 1e-12 * largest:
             self.waiting[:] = False
 
     def _drop(self, gone: Index) -> None:

@@ -28,12 +28,6 @@ from robustreg.solvers.quadratics import MOST_STEPS
 
 # The first ridge in units of the diagonal, and the factor by which each next is less.
 FIRST_RIDGE, LESS = 1e-2, 0.3
-MOST_PROBLEMS = 20
-# A problem is solved when the squared distance left, in the norm of the quadratic, is
-# this share of the squared distance from the last solution in that of the ridge.
-NEAR = 0.1
-# The share of the promised decrease that a step must bring, and its shortest length.
-ARMIJO, SHORTEST = 1e-4, 2.0**-20
 
 
 def proximal_points(
@@ -56,7 +50,8 @@ def proximal_points(
         return
     center, guess = start, start
     ridge = FIRST_RIDGE * hessian.diagonal()
-    for _ in range(MOST_PROBLEMS):
+    # At the last one the ridge is rounding errors of the diagonal.
+    for _ in range(20):
         found = _Problem(hessian, linear, l1, center, ridge).solve(guess)
         if found is None:
             return
@@ -86,7 +81,9 @@ class _Problem:
             x = self._primal(image)
             left, moved = u - x, x - self.center
             slope = image - self.hessian @ x
-            if left @ slope <= NEAR * (self.ridge @ moved**2):
+            # The distance left, in the norm of the quadratic, is short beside that from
+            # the last solution in the norm of the ridge.
+            if left @ slope <= 0.1 * (self.ridge @ moved**2):
                 return x, u
             step = self._newton(x, left, slope)
             if step is None:
@@ -127,9 +124,10 @@ class _Problem:
             return t * linear + 0.5 * t**2 * square + self._conjugate(moved) - base
 
         base, length = self._conjugate(image), 1.0
-        while fall(length) > ARMIJO * length * slope:
+        # Armijo's rule: any share of the promised decrease will do.
+        while fall(length) > 1e-4 * length * slope:
             length *= 0.5
-            if length < SHORTEST:
+            if length < 2.0**-20:
                 return 0.0
         return length
 

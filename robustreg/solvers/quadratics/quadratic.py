@@ -25,7 +25,7 @@ from robustreg.rows import Array
 from robustreg.solvers.quadratics import ROUNDING
 from robustreg.solvers.quadratics.proximal_point import proximal_points
 
-# So often in a row the exchanges may fail to get fewer.
+# Exchanges in a row that may fail to get fewer, as [1]_ has it.
 PATIENCE = 3
 
 

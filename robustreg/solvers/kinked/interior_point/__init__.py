@@ -43,20 +43,15 @@ from robustreg.solvers.kinked.interior_point.working import (
 )
 from robustreg.solvers.results import DIVERGED, Result, Start
 
-# A step goes this share of the way to the boundary.
-TO_BOUNDARY = 0.9995
 # The complementarity, relative to the objective, from which the last step is tried,
 # and the factor by which it must have fallen before the next try.
 NEARLY, AGAIN = 1e-5, 1e-2
-# So near it is tried even if the active kinks are not as many as there are params.
-CERTAIN = 1e-9
 # Under a curved penalty params are only as close as the root of the gap, until the
-# kinks are the right ones: a fit that has converged goes on for so many iterations,
-# unless its gap is within this share of the tolerance. Not where one answer is not
-# promised: if params are many, or the tolerance is looser than the last number.
-EXTRA_ITERATIONS, EXACT, CLOSE = 6, 1e-6, 1e-8
-# So many iterations in a row that do not halve the complementarity ask for care, and so
-# many end the search.
+# kinks are the right ones: a fit that has converged goes on for this many iterations,
+# unless its gap is within this share of the tolerance.
+EXTRA_ITERATIONS, EXACT = 6, 1e-6
+# After a few iterations in a row that do not halve the complementarity, steps are made
+# with care; after ten times as many the search is over.
 FEW_STALLED, MOST_STALLED = 3, 30
 # A slope has room up to its high end, and down to its low one.
 SIDES = np.array([[1.0], [-1.0]])
@@ -90,7 +85,8 @@ def interior_point(
     best: Result | None = None
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
     few = objective.n_params <= MOST_DIRECT_PARAMS
-    promised = few and tol <= CLOSE and objective.l2.any()
+    # One answer is promised where params are few and the tolerance is close.
+    promised = few and tol <= 1e-8 and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
     iteration = 0
     first = scale = _size(equations, state)
@@ -138,7 +134,8 @@ def _tried(
 ) -> Result | None:
     """Return the best so far, or what the last step from a state leads to."""
     active = active_kinks(equations, state)
-    if goal > CERTAIN and not equations.determined_by(active):
+    # Very near the kinks may be more or fewer than there are params.
+    if goal > 1e-9 and not equations.determined_by(active):
         return best
     trial = finished(equations, state, active, tol)
     return trial if best is None or trial.gap < best.gap else best
@@ -208,8 +205,8 @@ def _step(
     primal, dual_reach = _reach(state.parts, parts), _reach(room, -slopes)
     if equations.curvature.any():
         primal = dual_reach = min(primal, dual_reach)
-    primal = min(1.0, TO_BOUNDARY * primal)
-    dual_reach = min(1.0, TO_BOUNDARY * dual_reach)
+    # Nearly to the boundary, as is usual.
+    primal, dual_reach = (min(1.0, 0.9995 * r) for r in (primal, dual_reach))
     moved = State(
         state.params + primal * params,
         state.slopes + dual_reach * slopes[0],

@@ -13,19 +13,12 @@ from robustreg.linalg import (
     least_norm_fit,
     least_norm_solve,
 )
-from robustreg.objective import middle_of
+from robustreg.objective import RESIDUAL_ERROR, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
 from robustreg.solvers.results import AT_END, NO_DECREASE, Result
 from robustreg.tolerance import allowed_gap
-
-# A coefficient that has a kink at 0 and this share of the largest is 0.
-ZERO = 1e-12
-# One that moves predictions by this share of their rounding errors is, in any case.
-NOTHING = 1e-6
-# A slope this close to its end is that of a row off the kink, and tells how far off is.
-CLEARLY = 1e-2
 
 
 def active_kinks(equations: Equations, state: State) -> Index:
@@ -33,7 +26,8 @@ def active_kinks(equations: Equations, state: State) -> Index:
     half = (equations.high - equations.low) / 2
     size = np.abs(state.parts[0] - state.parts[1])
     room = np.minimum(equations.high - state.slopes, state.slopes - equations.low)
-    away = size[room < CLEARLY * half]
+    # Slopes this close to an end are those of rows off the kink: they tell how far off.
+    away = size[room < 0.01 * half]
     typical = middle_of(away) if away.size else np.inf
     return np.flatnonzero(room * typical >= half * size)
 
@@ -56,9 +50,10 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     regular = regular and bool((room > AT_END * 2 * half[active]).all())
     params[equations.dropped(active)] = 0.0
     kinked = params[equations.kinked]
-    tiny = ZERO * max(float(np.abs(params).max()), objective.noise)
+    # Rounding errors of a coefficient with a kink at 0, or of one that moves nothing.
+    tiny = 1e-12 * max(float(np.abs(params).max()), objective.noise)
     params[equations.kinked] = np.where(np.abs(kinked) <= tiny, 0.0, kinked)
-    params[np.abs(params) <= NOTHING * objective.noise] = 0.0
+    params[np.abs(params) <= 1e-6 * objective.noise] = 0.0
     point = objective.evaluate(equations.widened(params))
     own = np.zeros_like(objective.weight)
     own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]
@@ -126,7 +121,7 @@ def _joint_step(
     """
     p, n_active = params.size, len(rows)
     # Unknowns in units of residuals and of slopes, so that neither outweighs the other.
-    unit = equations.objective.noise / (4 * EPS) or 1.0
+    unit = equations.objective.noise / RESIDUAL_ERROR or 1.0
     pull = float(equations.high.mean())
     system = np.zeros((p + n_active, p + n_active))
     curvature = equations.curvature * (unit / pull)

@@ -17,12 +17,15 @@ import numpy as np
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
-from robustreg.solvers.kinked.interior_point.equations import Equations, State
+from robustreg.solvers.kinked.interior_point.equations import (
+    MANY_PARAMS,
+    Equations,
+    State,
+)
 
-# Fewer params than this with a kink are no loss.
-FEW_KINKED = 64
-# The first ones are those that are not 0, and so many times as many others, of steepest
-# slope, but no fewer than the second figure.
+# The params that are used first are those that are not 0, and twice as many others, of
+# steepest slope, but no fewer than the second figure: one that is missing costs an
+# iteration, one too many its share of each.
 FIRST, FEWEST = 2, 32
 # Params whose slope is above this share of its bound are likely to be used: they enter,
 # and their own slope starts no closer to its end.
@@ -30,14 +33,12 @@ LIKELY = 0.9
 # They do once one of them reaches this share, no more at once than there are, or than
 # the second.
 REACHED, FEWEST_NEW = 0.95, 20
-# So many times as many as rows may be used, of which no more than rows are.
-MOST_PER_ROW = 3
 
 
 def first_params(objective: Objective, start: Array) -> Index:
     """Return the params that are used first, in order."""
     every, kinked = np.arange(start.size), objective.l1 > 0
-    if np.count_nonzero(kinked) < FEW_KINKED:
+    if np.count_nonzero(kinked) < MANY_PARAMS:
         return every
     used = ~kinked | (start != 0)
     used[-1] = True
@@ -73,7 +74,8 @@ def entering(equations: Equations, slopes: Array) -> Index:
 def too_many(equations: Equations, new: Index) -> bool:
     """Return whether another method is the better one for that many used params."""
     size = equations.used.size + new.size
-    return size > min(MOST_DIRECT_PARAMS, MOST_PER_ROW * equations.n_rows)
+    # No more than there are rows will be used in the end.
+    return size > min(MOST_DIRECT_PARAMS, 3 * equations.n_rows)
 
 
 def enlarged(equations: Equations, state: State, new: Index) -> tuple[Equations, State]:
