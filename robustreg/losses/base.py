@@ -130,8 +130,7 @@ class Loss(ABC):
     def conjugate(self, slope: Array) -> Array:
         """Return ``sup_r slope * r - value(r)``; ``inf`` outside ``facts.slopes``.
 
-        At these ends it is the limit from within, finite or ``inf``: never nan, and no
-        warning of numpy's.
+        At these ends it is finite or ``inf``, but never nan, and numpy warns of nothing.
         """
 
 
@@ -173,8 +172,8 @@ def numerical_conjugate(loss: Loss, slope: Array) -> Array:
 
     Solves ``gradient(r) = slope`` elementwise by doubling and bisection, at most 120
     evaluations of the gradient. A slope that doubling does not reach gives ``inf``,
-    which is a bound in any case; at the ends of ``facts.slopes`` one that rounding
-    lets a residual reach gives the value there, though the limit be ``inf``.
+    which is a bound in any case. An end of ``facts.slopes`` that a rounded gradient
+    reaches gives the value there, even where the limit is ``inf``.
 
     Parameters
     ----------

@@ -268,7 +268,10 @@ class Rows(ABC):
 
     @abstractmethod
     def in_data_precision(self) -> Rows:
-        """Return the same rows with products in the precision of the data."""
+        """Return the same rows with products in the precision of the data.
+
+        The very rows, by identity, where these have it: callers ask with ``is``.
+        """
 
     def map_reduce(
         self,
