@@ -130,7 +130,7 @@ class Loss(ABC):
     def conjugate(self, slope: Array) -> Array:
         """Return ``sup_r slope * r - value(r)``; ``inf`` outside ``facts.slopes``.
 
-        At these ends it may be either, but is never nan, and numpy warns of nothing.
+        At these ends it is finite or ``inf``, never nan, and numpy warns of nothing.
         """
 
 
