@@ -168,7 +168,7 @@ class Objective:
 
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
-        return self._like(rows=self.rows.extended(), target=target)
+        return self._like(rows=self.rows.in_precision(np.longdouble), target=target)
 
     def _like(self, **changes: object) -> Objective:
         """Return a copy with some attributes changed."""
@@ -225,7 +225,7 @@ class Objective:
 
         The point's objective is another one if that is a lower precision.
         """
-        rows = self.rows.in_data_precision()
+        rows = self.rows.in_precision(np.float32)
         if rows is self.rows:
             return self.evaluate(params)
         self.rows.passes += 1

@@ -224,7 +224,9 @@ def test_formed_rows_are_dense_rows(dtype, intercept):
         "design": lambda rows: rows.entries()[0],
         "few": lambda rows: rows.dense(index),
         "take": lambda rows: rows.take(index).predict(params),
-        "extended": lambda rows: rows.extended().predict(params).astype(float),
+        "extended": lambda rows: (
+            rows.in_precision(np.longdouble).predict(params).astype(float)
+        ),
         "blocks": lambda rows: rows.map_reduce(
             lambda place, block: (block.adjoint(v[place] * block.predict(params)),)
         )[0],

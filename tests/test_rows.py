@@ -296,7 +296,7 @@ def test_map_reduce_sums_over_blocks_that_cover_the_rows_once(case, fit_intercep
 
     def terms(place, block):
         seen.extend(np.column_stack([range(N_ROWS)[place], block.predict(params)]))
-        return block.adjoint(v[place]), float(block.n_rows)
+        return block.adjoint(v[place]), float(len(range(N_ROWS)[place]))
 
     adjoint, count = rows.map_reduce(terms)
     order, predicted = np.array(seen).T
@@ -309,7 +309,7 @@ def test_map_reduce_sums_over_blocks_that_cover_the_rows_once(case, fit_intercep
 @with_or_without_intercept
 def test_extended_products_round_later(case, fit_intercept):
     make, X = case
-    rows = make(fit_intercept).extended()
+    rows = make(fit_intercept).in_precision(np.longdouble)
     design, size = explicit(rows, X)
     rng = np.random.default_rng(10)
     params = rng.normal(size=rows.n_params).astype(np.longdouble)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.linalg import CANCELLED
@@ -141,18 +142,30 @@ def gathered(X: Array, rows: Index) -> Array:
     In any other order numpy would copy all of X first.
     """
     if X.flags.c_contiguous:
-        return np.take(X, rows, axis=0, mode="clip")
+        return X.take(rows, axis=0, mode="clip")
     return np.asarray(X[rows])
 
 
 class Block(Protocol):
-    """Some consecutive rows: two products."""
+    """Some consecutive rows of a design D; c and each v have a value for each."""
 
     def predict(self, params: Array) -> Array:
-        """Return ``design @ params``."""
+        """Return ``D @ params``."""
 
     def adjoint(self, v: Array) -> Array:
-        """Return ``design.T @ v``."""
+        """Return ``D.T @ v``."""
+
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ D.T``, for k params."""
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ D``, for k v."""
+
+    def norms(self) -> Array:
+        """Return the Euclidean norms of the rows, or a little more."""
+
+    def squares(self, c: Array) -> Array:
+        """Return the diagonal of ``D.T @ diag(c) @ D``."""
 
 
 class Rows(ABC):
@@ -180,6 +193,11 @@ class Rows(ABC):
     n_params: int
     passes: float
     stored: Index | None = None
+    # All rows, where a product with one vector needs no blocks that stay in cache; and
+    # where there is but this one block.
+    _whole: Block | None = None
+    _only: Block | None = None
+    _precision: type[np.floating[Any]] = np.float64
 
     @property
     def varies(self) -> NDArray[np.bool_]:
@@ -190,21 +208,75 @@ class Rows(ABC):
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield consecutive blocks of rows, each small enough to stay in cache."""
 
-    @abstractmethod
     def predict(self, params: Array) -> Array:
         """Return ``design @ params``, of shape (n_rows,)."""
+        if self._whole is not None:
+            return self._whole.predict(params)
+        result = np.empty(self.n_rows, self._precision)
+        for place, block in self.blocks():
+            result[place] = block.predict(params)
+        return result
 
-    @abstractmethod
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``, of shape (n_params,)."""
+        if self._whole is not None:
+            return self._whole.adjoint(v)
+        result = np.zeros(self.n_params, self._precision)
+        for place, block in self.blocks():
+            result += block.adjoint(v[place])
+        return result
 
-    @abstractmethod
     def predict_each(self, params: Array) -> Array:
         """Return ``params @ design.T``, of shape (k, n_rows), for k params."""
+        if self._only is not None:
+            return self._only.predict_each(params)
+        result = np.empty((len(params), self.n_rows))
+        for place, block in self.blocks():
+            result[:, place] = block.predict_each(params)
+        return result
 
-    @abstractmethod
     def adjoint_each(self, v: Array) -> Array:
         """Return ``v @ design``, of shape (k, n_params), for v of k values a row."""
+        if self._only is not None:
+            return self._only.adjoint_each(v)
+        result = np.zeros((len(v), self.n_params))
+        for place, block in self.blocks():
+            result += block.adjoint_each(v[:, place])
+        return result
+
+    def norms(self) -> Array:
+        """Return the Euclidean norms of the rows of the design, or a little more."""
+        if self._only is not None:
+            return self._only.norms()
+        result = np.empty(self.n_rows)
+        for place, block in self.blocks():
+            result[place] = block.norms()
+        return result
+
+    def gram_diagonal(self, c: Array) -> Array:
+        """Return the diagonal of ``gram(c, all columns)``, without the rest."""
+        self.count_pass(c)
+        if self._only is not None:
+            return self._only.squares(c)
+        result = np.zeros(self.n_params)
+        for place, block in self.blocks():
+            result += block.squares(c[place])
+        return result
+
+    def root(self, c: Array, columns: Index) -> Array:
+        """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
+
+        The condition number of R is the square root of the Gram matrix's.
+        """
+        self.count_pass(c)
+        result = np.zeros((0, columns.size))
+        # SciPy's QR decomposition of no columns takes the square of the rows.
+        if not columns.size:
+            return result
+        for block in self.weighted(c, columns):
+            block = np.vstack([result, block]) if len(result) else block
+            result = scipy.linalg.qr(block, mode="r")[0][: columns.size]
+        return result
 
     @abstractmethod
     def gram(self, c: Array, columns: Index) -> Array:
@@ -230,21 +302,6 @@ class Rows(ABC):
         """
 
     @abstractmethod
-    def norms(self) -> Array:
-        """Return the Euclidean norms of the rows of the design, or a little more."""
-
-    @abstractmethod
-    def gram_diagonal(self, c: Array) -> Array:
-        """Return the diagonal of ``gram(c, all columns)``, without the rest."""
-
-    @abstractmethod
-    def root(self, c: Array, columns: Index) -> Array:
-        """Return a matrix R with ``R.T @ R = gram(c, columns)``, by orthogonal steps.
-
-        The condition number of R is the square root of the Gram matrix's.
-        """
-
-    @abstractmethod
     def entries(self) -> tuple[Any, Array]:
         """Return matrix and offset: the design is ``matrix - np.append(offset, 0)``.
 
@@ -256,10 +313,10 @@ class Rows(ABC):
         """Return the design of a few rows, for an index as of `take`, as an array."""
 
     @abstractmethod
-    def extended(self) -> Rows:
-        """Return the same rows with products in extended precision.
+    def weighted(self, c: Array, columns: Index) -> Iterator[Array]:
+        """Yield ``sqrt(c) * design`` of the rows with c > 0, some after the other.
 
-        Long double, where the platform has one that is longer: slow, for refinement.
+        On some of the params, dense.
         """
 
     @abstractmethod
@@ -267,10 +324,12 @@ class Rows(ABC):
         """Return some of the rows, in any order and with repetitions, copied."""
 
     @abstractmethod
-    def in_data_precision(self) -> Rows:
-        """Return the same rows with products in the precision of the data.
+    def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:
+        """Return the same rows with products in another precision.
 
-        The very rows, by identity, where these have it: callers ask with ``is``.
+        Single is for data of single precision; other rows return themselves, by
+        identity: callers ask with ``is``. Long double is slow, and no longer than
+        double on some platforms.
         """
 
     def map_reduce(

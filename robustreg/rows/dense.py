@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.rows.base import (
@@ -32,6 +31,7 @@ SMALL_ENTRIES, FEWEST_SMALL = 2**14, 64
 # Rows of the sample that standardises many more, at least so many times as many. It
 # tells as much as this share of so many rows of equal weight, or it will not do.
 SAMPLE_ROWS, WORTH_SAMPLING, LEAST_EFFECTIVE = 4_000, 4, 0.1
+
 # Rows are looked at so many times more at once than are taken: few may have weight.
 LOOKED_AT = 16
 
@@ -172,6 +172,20 @@ class _DenseBlock:
         slope = (v @ self.X - self.standard.shift * total) * self.standard.unit
         return np.hstack([slope, self.standard.constant * total])
 
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        near = (self.X - self.standard.shift) * self.standard.unit
+        square = np.einsum("ij,ij->i", near, near) + self.standard.constant**2
+        return np.asarray(np.sqrt(square))
+
+    def squares(self, c: Array) -> Array:
+        """Return the sums of squares of the columns; rows with ``c = 0`` cost less."""
+        live = np.flatnonzero(c)
+        X = self.X if live.size == c.size else gathered(self.X, live)
+        near = (X - self.standard.shift) * self.standard.unit
+        square = np.einsum("ij,ij,i->j", near, near, c[live])
+        return np.append(square, self.standard.constant**2 * c.sum())
+
 
 @final
 class DenseRows(Rows):
@@ -197,7 +211,8 @@ class DenseRows(Rows):
         zero = np.zeros_like(standard.shift)
         self._left = replace(standard, shift=zero) if self._centred else standard
         # Without a conversion the products need no blocks.
-        self._direct = X.dtype == precision and not self._centred
+        if X.dtype == precision and not self._centred:
+            self._whole = _DenseBlock(X, self._left)
 
     def blocks(self) -> Iterator[tuple[slice, _DenseBlock]]:
         """Yield views of consecutive rows; a far-off block is centred in a copy."""
@@ -207,43 +222,11 @@ class DenseRows(Rows):
                 block = block - self.standard.shift
             yield place, _DenseBlock(block, self._left)
 
-    def predict(self, params: Array) -> Array:
-        """Return ``design @ params``."""
-        if self._direct:
-            return _DenseBlock(self._X, self._left).predict(params)
-        result = np.empty(self.n_rows, self._precision)
-        for place, block in self.blocks():
-            result[place] = block.predict(params)
-        return result
-
-    def adjoint(self, v: Array) -> Array:
-        """Return ``design.T @ v``."""
-        if self._direct:
-            return _DenseBlock(self._X, self._left).adjoint(v)
-        result = np.zeros(self.n_params, self._precision)
-        for place, block in self.blocks():
-            result += block.adjoint(v[place])
-        return result
-
-    def predict_each(self, params: Array) -> Array:
-        """Return ``params @ design.T``, by one pass."""
-        result = np.empty((len(params), self.n_rows), self._precision)
-        for place, block in self.blocks():
-            result[:, place] = block.predict_each(params)
-        return result
-
-    def adjoint_each(self, v: Array) -> Array:
-        """Return ``v @ design``, by one pass."""
-        result = np.zeros((len(v), self.n_params), self._precision)
-        for place, block in self.blocks():
-            result += block.adjoint_each(v[:, place])
-        return result
-
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
         self.count_pass(c)
         result = np.zeros((columns.size, columns.size))
-        for block in self._weighted_designs(c, columns):
+        for block in self.weighted(c, columns):
             result += block.T @ block
         return result
 
@@ -283,54 +266,20 @@ class DenseRows(Rows):
                 X[place] -= moved
         return DenseRows(X, replace(local, shift=local.shift - moved), self._precision)
 
-    def norms(self) -> Array:
-        """Return the norms of the rows."""
-        result = np.empty(self.n_rows)
-        standard = self.standard
-        for place in _places(self.n_rows, self.n_params):
-            near = (self._X[place] - standard.shift) * standard.unit
-            result[place] = np.einsum("ij,ij->i", near, near) + standard.constant**2
-        return np.sqrt(result)
-
-    def gram_diagonal(self, c: Array) -> Array:
-        """Return the diagonal of the Gram matrix."""
-        self.count_pass(c)
-        columns = np.arange(self.n_params)
-        designs = self._weighted_designs(c, columns)
-        return sum(
-            ((block**2).sum(axis=0) for block in designs), np.zeros(columns.size)
-        )
-
-    def root(self, c: Array, columns: Index) -> Array:
-        """Return R of a QR decomposition, by one block after the other."""
-        self.count_pass(c)
-        result = np.zeros((0, columns.size))
-        # SciPy's QR decomposition of no columns takes the square of the rows.
-        if not columns.size:
-            return result
-        for block in self._weighted_designs(c, columns):
-            result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
-            result = result[: columns.size]
-        return result
-
     def entries(self) -> tuple[Any, Array]:
         """Return the design itself, and no offset."""
-        blocks = self._weighted_designs(np.ones(self.n_rows), np.arange(self.n_params))
+        blocks = self.weighted(np.ones(self.n_rows), np.arange(self.n_params))
         return np.vstack(list(blocks)), np.zeros(self.n_params - 1)
 
     def dense(self, index: Index) -> Array:
         """Return the design of a few rows."""
         return _formed(self._X[index], self.standard)
 
-    def extended(self) -> Rows:
-        """Return the rows, upcast to long double block by block."""
-        return DenseRows(self._X, self.standard, np.longdouble)
-
-    def in_data_precision(self) -> Rows:
-        """Return the rows of a float32 array without a conversion."""
-        if self._X.dtype != np.float32 or self._centred:
+    def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:
+        """Return rows that are converted block by block, or not at all."""
+        if dtype == np.float32 and (self._X.dtype != dtype or self._centred):
             return self
-        return DenseRows(self._X, self.standard, np.float32)
+        return DenseRows(self._X, self.standard, dtype)
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows, their design formed."""
@@ -343,7 +292,7 @@ class DenseRows(Rows):
         """Return all rows, their design formed."""
         return FormedRows(_formed(self._X, self.standard), self.standard, self)
 
-    def _weighted_designs(self, c: Array, columns: Index) -> Iterator[Array]:
+    def weighted(self, c: Array, columns: Index) -> Iterator[Array]:
         """Yield blocks of ``sqrt(c) * design``, only the rows with c > 0."""
         features, place_of_intercept = _split(columns, self.n_params)
         everything = np.array_equal(features, np.arange(self._X.shape[1]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-import scipy.linalg
 
 from robustreg.rows.base import (
     BLOCK_ENTRIES,
@@ -18,6 +18,38 @@ from robustreg.rows.base import (
     Standard,
     gathered,
 )
+
+
+@final
+@dataclass(slots=True)
+class _FormedBlock:
+    """A standardised design: its products are those of its array."""
+
+    design: Array
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+        return self.design @ params
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+        return v @ self.design
+
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``."""
+        return params @ self.design.T
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``."""
+        return v @ self.design
+
+    def norms(self) -> Array:
+        """Return the norms of the rows."""
+        return np.sqrt(np.einsum("ij,ij->i", self.design, self.design))
+
+    def squares(self, c: Array) -> Array:
+        """Return the sums of squares of the columns."""
+        return np.asarray(np.einsum("ij,ij,i->j", self.design, self.design, c))
 
 
 @final
@@ -37,6 +69,8 @@ class FormedRows(Rows):
         The same rows before rounding to the design's precision, if kept.
     """
 
+    _only: _FormedBlock
+
     def __init__(
         self, design: Array, standard: Standard, source: Rows | None = None
     ) -> None:
@@ -45,40 +79,33 @@ class FormedRows(Rows):
         self.n_rows, self.n_params = design.shape
         self.passes = 0.0
         self._every = np.arange(self.n_params)
+        self._whole = self._only = _FormedBlock(design)
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield all rows at once: they are few."""
-        yield slice(0, self.n_rows), self
-
-    def predict(self, params: Array) -> Array:
-        """Return ``design @ params``."""
-        return self._design @ params
-
-    def adjoint(self, v: Array) -> Array:
-        """Return ``design.T @ v``."""
-        return v @ self._design
-
-    def predict_each(self, params: Array) -> Array:
-        """Return ``params @ design.T``."""
-        return params @ self._design.T
-
-    def adjoint_each(self, v: Array) -> Array:
-        """Return ``v @ design``."""
-        return v @ self._design
+        yield slice(0, self.n_rows), self._only
 
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix; rows with ``c = 0`` cost nothing."""
         self.count_pass(c)
-        inside = np.flatnonzero(c)
-        size = max(FEWEST_AT_A_TIME, 2 * self.n_params, BLOCK_ENTRIES // self.n_params)
-        if inside.size <= size:
-            block = self._weighted(c, inside, columns)
+        if c.size <= self._at_once():
+            block = self._weighted(c, np.flatnonzero(c), columns)
             return block.T @ block
         result = np.zeros((columns.size, columns.size))
-        for start in range(0, inside.size, size):
-            block = self._weighted(c, inside[start : start + size], columns)
+        for block in self.weighted(c, columns):
             result += block.T @ block
         return result
+
+    def weighted(self, c: Array, columns: Index) -> Iterator[Array]:
+        """Yield ``sqrt(c) * design``, at once unless rows are many."""
+        inside, size = np.flatnonzero(c), self._at_once()
+        for start in range(0, inside.size, size):
+            yield self._weighted(c, inside[start : start + size], columns)
+
+    def _at_once(self) -> int:
+        """Return for how many rows p x p matrices are few."""
+        p = self.n_params
+        return max(FEWEST_AT_A_TIME, 2 * p, BLOCK_ENTRIES // p)
 
     def cross(
         self, index: Index, c: Array, columns: Index, v: Array
@@ -96,45 +123,25 @@ class FormedRows(Rows):
         local = Standard(np.zeros(features.size), unit, old.constant)
         return FormedRows(self._design[:, index], local)
 
-    def norms(self) -> Array:
-        """Return the norms of the rows."""
-        return np.sqrt(np.einsum("ij,ij->i", self._design, self._design))
-
-    def gram_diagonal(self, c: Array) -> Array:
-        """Return the diagonal of the Gram matrix."""
-        self.count_pass(c)
-        return np.asarray(np.einsum("ij,ij,i->j", self._design, self._design, c))
-
-    def root(self, c: Array, columns: Index) -> Array:
-        """Return R of a QR decomposition."""
-        self.count_pass(c)
-        block = self._weighted(c, np.flatnonzero(c), columns)
-        # SciPy 1.13 has no QR decomposition of no rows.
-        if not block.size:
-            return np.zeros((0, columns.size))
-        return np.asarray(scipy.linalg.qr(block, mode="r")[0][: columns.size])
-
     def entries(self) -> tuple[Any, Array]:
         """Return the design itself, and no offset."""
         return self._design, np.zeros(self.n_params - 1)
 
     def dense(self, index: Index) -> Array:
         """Return the design of some rows."""
-        return np.asarray(self._design[index])
+        return gathered(self._design, index)
 
-    def extended(self) -> Rows:
-        """Return the rows in long double, from their source if it was kept."""
+    def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:
+        """Return the rows in a longer precision, from their source if it was kept."""
+        if dtype == np.float32:
+            return self
         if self._source is not None:
-            return self._source.extended()
-        return FormedRows(self._design.astype(np.longdouble), self.standard)
+            return self._source.in_precision(dtype)
+        return FormedRows(self._design.astype(dtype), self.standard)
 
     def take(self, index: Index) -> Rows:
         """Return some of the rows."""
         return FormedRows(gathered(self._design, index), self.standard)
-
-    def in_data_precision(self) -> Rows:
-        """Return the rows themselves."""
-        return self
 
     def _weighted(self, c: Array, rows: Index, columns: Index) -> Array:
         """Return ``sqrt(c) * design``, of some rows and columns."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse
 from numpy.typing import NDArray
 
@@ -95,12 +94,63 @@ def _two_pass(X: Any, w: Array) -> tuple[Array, Array]:
 
 
 @final
+@dataclass(frozen=True)
+class _SparseBlock:
+    """A CSR matrix and what standardises it after the product."""
+
+    X: Any
+    standard: Standard
+
+    def predict(self, params: Array) -> Array:
+        """Return ``design @ params``."""
+        coef, offset = self.standard.to_original(params)
+        return np.asarray(self.X @ coef + offset)
+
+    def adjoint(self, v: Array) -> Array:
+        """Return ``design.T @ v``."""
+        total = v.sum()
+        slope = (self.X.T @ v - self.standard.shift * total) * self.standard.unit
+        return np.append(slope, self.standard.constant * total)
+
+    def predict_each(self, params: Array) -> Array:
+        """Return ``params @ design.T``, in C order."""
+        coef, offset = self.standard.to_original(params)
+        result = np.ascontiguousarray((self.X @ coef.T).T)
+        result += offset[:, None]
+        return result
+
+    def adjoint_each(self, v: Array) -> Array:
+        """Return ``v @ design``."""
+        total = v.sum(axis=1, keepdims=True)
+        slope = (self.X.T @ v.T).T - self.standard.shift * total
+        edge = self.standard.constant * total
+        return np.hstack([slope * self.standard.unit, edge])
+
+    def norms(self) -> Array:
+        """Return the sum of the norms of the two parts: stored values and shifts."""
+        scaled = self.X.multiply(self.standard.unit[None, :])
+        square = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
+        offset = self.standard.shift * self.standard.unit
+        rest = np.sqrt(offset @ offset + self.standard.constant**2)
+        return np.asarray(np.sqrt(square) + rest)
+
+    def squares(self, c: Array) -> Array:
+        """Return the sums of squares of the columns, from those of stored values."""
+        shift, total, sums = self.standard.shift, float(c.sum()), self.X.T @ c
+        square = self.X.power(2, np.float64).T @ c - shift * (2 * sums - shift * total)
+        diagonal = np.maximum(square, 0.0) * self.standard.unit**2
+        return np.append(diagonal, total * self.standard.constant**2)
+
+
+@final
 class SparseRows(Rows):
     """Rows of a CSR matrix; shifts are subtracted after the products.
 
     A column far from 0 that has a stored value in every row is shifted in a copy of
     the stored values; that costs no new entry.
     """
+
+    _only: _SparseBlock
 
     def __init__(self, X: Any, standard: Standard, stored: Index | None = None) -> None:
         self.standard = standard
@@ -111,35 +161,11 @@ class SparseRows(Rows):
             stored = np.bincount(X.indices, minlength=X.shape[1])
         self.stored = stored
         self._X, self._virtual = _shift_full_columns(X, standard)
+        self._whole = self._only = _SparseBlock(self._X, self._virtual)
 
     def blocks(self) -> Iterator[tuple[slice, Block]]:
         """Yield all rows at once: slicing a sparse matrix copies it."""
-        yield slice(0, self.n_rows), self
-
-    def predict(self, params: Array) -> Array:
-        """Return ``design @ params``."""
-        coef, offset = self._virtual.to_original(params)
-        return np.asarray(self._X @ coef + offset)
-
-    def adjoint(self, v: Array) -> Array:
-        """Return ``design.T @ v``."""
-        total = v.sum()
-        slope = (self._X.T @ v - self._virtual.shift * total) * self._virtual.unit
-        return np.append(slope, self._virtual.constant * total)
-
-    def predict_each(self, params: Array) -> Array:
-        """Return ``params @ design.T``, in C order."""
-        coef, offset = self._virtual.to_original(params)
-        result = np.ascontiguousarray((self._X @ coef.T).T)
-        result += offset[:, None]
-        return result
-
-    def adjoint_each(self, v: Array) -> Array:
-        """Return ``v @ design``."""
-        total = v.sum(axis=1, keepdims=True)
-        slope = (self._X.T @ v.T).T - self._virtual.shift * total
-        edge = self._virtual.constant * total
-        return np.hstack([slope * self._virtual.unit, edge])
+        yield slice(0, self.n_rows), self._only
 
     def gram(self, c: Array, columns: Index) -> Array:
         """Return the Gram matrix: sparse products, dense only in the result."""
@@ -169,16 +195,6 @@ class SparseRows(Rows):
         edge = largest * ((sums - shift * total) * unit * constant)
         return _bordered(square, edge, largest * (total * constant**2), columns)
 
-    def gram_diagonal(self, c: Array) -> Array:
-        """Return the diagonal of the Gram matrix, from sums of stored values."""
-        self.count_pass(c)
-        squared = self._X.power(2, np.float64)
-        shift, unit = self._virtual.shift, self._virtual.unit
-        total, sums = float(c.sum()), self._X.T @ c
-        square = squared.T @ c - shift * (2 * sums - shift * total)
-        diagonal = np.maximum(square, 0.0) * unit**2
-        return np.append(diagonal, total * self._virtual.constant**2)
-
     def cross(
         self, index: Index, c: Array, columns: Index, v: Array
     ) -> tuple[Array, Array]:
@@ -201,30 +217,6 @@ class SparseRows(Rows):
         local = Standard(old.shift[features], old.unit[features], old.constant)
         return SparseRows(self._X[:, features], local)
 
-    def norms(self) -> Array:
-        """Return the sum of the norms of the two parts: stored values and shifts."""
-        scaled = self._X.multiply(self._virtual.unit[None, :])
-        square = np.asarray(scaled.multiply(scaled).sum(axis=1)).ravel()
-        offset = self._virtual.shift * self._virtual.unit
-        rest = np.sqrt(offset @ offset + self._virtual.constant**2)
-        return np.asarray(np.sqrt(square) + rest)
-
-    def root(self, c: Array, columns: Index) -> Array:
-        """Return R of a QR decomposition of a few rows after the other."""
-        self.count_pass(c)
-        result = np.zeros((0, columns.size))
-        # SciPy's QR decomposition of no columns takes the square of the rows.
-        if not columns.size:
-            return result
-        inside = np.flatnonzero(c)
-        size = max(FEWEST_AT_A_TIME, columns.size)
-        for start in range(0, inside.size, size):
-            rows = inside[start : start + size]
-            block = self.dense(rows)[:, columns] * np.sqrt(c[rows])[:, None]
-            result = scipy.linalg.qr(np.vstack([result, block]), mode="r")[0]
-            result = result[: columns.size]
-        return result
-
     def entries(self) -> tuple[Any, Array]:
         """Return the scaled columns, not centred, and what centring takes off."""
         unit, constant = self._virtual.unit, self._virtual.constant
@@ -232,9 +224,11 @@ class SparseRows(Rows):
         scaled = self._X.multiply(unit[None, :])
         return scipy.sparse.hstack([scaled, edge], "csr"), self._virtual.shift * unit
 
-    def extended(self) -> Rows:
-        """Return a copy of the stored values in long double."""
-        rows = SparseRows(self._X.astype(np.longdouble), self._virtual)
+    def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:
+        """Return a copy of the stored values in a longer precision."""
+        if dtype == np.float32:
+            return self
+        rows = SparseRows(self._X.astype(dtype), self._virtual)
         rows.standard = self.standard
         return rows
 
@@ -244,10 +238,6 @@ class SparseRows(Rows):
         taken.standard = self.standard
         return taken
 
-    def in_data_precision(self) -> Rows:
-        """Return the rows themselves."""
-        return self
-
     def dense(self, index: Index) -> Array:
         """Return the design of a few rows, dense."""
         design = np.empty((index.size, self.n_params))
@@ -255,6 +245,14 @@ class SparseRows(Rows):
         design[:, :-1] = block * self._virtual.unit
         design[:, -1] = self._virtual.constant
         return design
+
+    def weighted(self, c: Array, columns: Index) -> Iterator[Array]:
+        """Yield ``sqrt(c) * design`` of a few rows after the other."""
+        inside = np.flatnonzero(c)
+        size = max(FEWEST_AT_A_TIME, columns.size)
+        for start in range(0, inside.size, size):
+            rows = inside[start : start + size]
+            yield self.dense(rows)[:, columns] * np.sqrt(c[rows])[:, None]
 
 
 def _shift_full_columns(X: Any, standard: Standard) -> tuple[Any, Standard]:
