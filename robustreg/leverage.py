@@ -15,10 +15,10 @@ from robustreg.validation import check_distance_data
 
 Array = NDArray[Any]
 
-# The minimum covariance determinant is found from so many rows: more cost seconds and
+# Rows that the minimum covariance determinant is found from: more cost seconds and
 # would move a distance by a few per cent.
 MOST_ROWS = 1500
-# Each direction needs so many rows, and the scatter of one needs some.
+# Rows that each direction needs, and that the scatter of a single one does.
 ROWS_A_DIRECTION, LEAST_ROWS = 5, 10
 # A column of which a larger share has one value draws the scatter to these rows.
 MOST_TIED = 1 / 3

@@ -20,9 +20,9 @@ STYLES = {
     "bad leverage": ("#d55e00", "D"),
 }
 CATEGORIES = np.array(list(STYLES))
-# Axes that reach further than so many cut-offs are logarithmic beyond the first.
+# Cut-offs beyond which an axis is logarithmic from the first one on.
 LINEAR_REACH = 20.0
-# A label takes so many pixels.
+# Width and height of a label, in pixels.
 LABEL_ROOM = np.array([24.0, 13.0])
 # Pictures of more points are stored as pixels.
 MOST_VECTORS = 10_000

@@ -31,17 +31,17 @@ SCALE_RTOL = 1e-11
 MOST_FITS = 60
 # Where rounding errors or a kink in the fit keep it from that, this is agreement too.
 AGREES = 1e-8
-# So many fits in a row that do not halve the disagreement end the search.
+# Fits in a row that do not halve the disagreement, after which the search ends.
 MOST_STALLED = 15
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
 # Residuals count as zero below this share of the spread of y.
 RESOLUTION = 1e-10
-# Between two scales whose disagreements differ by so many times more than they do, the
-# fit jumps. The scale of residuals that move with the fit changes a few times as fast,
-# seldom thirty times.
+# Between two scales whose disagreements differ by this many times more than they do,
+# the fit jumps. The scale of residuals that move with the fit changes a few times as
+# fast, seldom thirty times.
 STEEPEST = 40.0
-# A secant step that is so many times longer than the plain one is not to be trusted,
+# A secant step that is this many times longer than the plain one is not to be trusted,
 # unless the scale falls on and on, as it does towards a collapse.
 LONGEST = 2.0
 # No secant is flatter, so that a step is limited by its reach and never divides by 0.

@@ -55,7 +55,8 @@ TO_NUMBERS = {
 # Longer numbers are not shown.
 LONGEST_SHOWN = 40
 # Sums of weights outside of this are brought inside, by a power of 2.
-HEAVIEST, LIGHTEST = 2.0**400, 2.0**-400
+HEAVIEST = 2.0**400
+LIGHTEST = 1 / HEAVIEST
 # How data are read, that of fits and of what is made of them.
 READ: dict[str, Any] = {
     "accept_sparse": ("csr", "csc"),

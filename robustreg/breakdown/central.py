@@ -5,20 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.columns import medians, spreads
+from robustreg.breakdown.columns import DEPENDENT, TIE, medians, spreads
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# Further out than so many spreads is as far; larger squares might overflow.
+# Spreads beyond which all is equally far; larger squares might overflow.
 FURTHEST = 1e100
 # Components with a smaller share of the largest spread are made of rounding errors.
 SMALLEST = 1e-7
 # Correlations that are equal but for rounding have the same principal axes.
 DECIMALS = 9
-# A row adds nothing that is closer, by its norm, to the span of others.
-DEPENDENT = 1e-7
-# Distances that differ by less are equal.
-TIE = 1e-9
 
 
 def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:

@@ -11,7 +11,8 @@ from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.columns import medians, norms, spreads
 from robustreg.rows import Array, Index, Rows, representatives, strata
 
-# Of more rows than so many a sample of half as many stands for all.
+# Rows, and rows a param, of which no sample is taken; of more, half as many stand for
+# all. Each costs a residual of every candidate, and the sample need only find a valley.
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50

@@ -7,8 +7,15 @@ import numpy as np
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# A row is far with an entry so many times larger than its column's typical one.
+# An entry of more than this many times its column's typical size makes a row far: no
+# Gaussian is, and an outlier that is nearer costs others three of their sixteen digits.
 FARTHEST = 1e3
+# Scales, distances and mean losses that differ by less, relatively, are equal: they are
+# sums of many rows, whose rounding errors are smaller.
+TIE = 1e-9
+# A row of norm 1 adds nothing to the span of others that it is closer to: the direction
+# that it adds would have lost half of its digits.
+DEPENDENT = 1e-7
 
 
 def spreads(centred: Array, weight: Array) -> Array:

@@ -8,6 +8,8 @@ from robustreg.linalg import solve_symmetric
 from robustreg.losses import Loss, relative_weight
 from robustreg.rows import Array, Rows
 
+# Each step leads down, so that the limit only bounds the time on the way to a valley
+# that `fit_from` ends in.
 MOST_STEPS = 500
 # Steps that move the typical prediction by less, in scales, have found the valley.
 NEAR = 1e-4

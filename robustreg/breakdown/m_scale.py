@@ -8,8 +8,9 @@ from robustreg.rows import Array
 
 # A search for log scale goes no further than this in one step.
 REACH = 3.0
+# Steps that cover more than all floating point numbers: 500 steps of 3 in logarithms.
 MOST_STEPS = 500
-# So many residuals, and what is made of them, stay in cache.
+# Residuals that stay in cache with what is made of them, 512 KiB.
 CHUNK = 2**16
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from robustreg.breakdown.columns import TIE
 from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
-from robustreg.breakdown.ties import TIE
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.rows import Array
 from robustreg.scale import scale_floor, spread

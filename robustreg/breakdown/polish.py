@@ -10,6 +10,8 @@ from robustreg.breakdown.m_scale import m_scale, m_scales, tukey_weight
 from robustreg.linalg import SINGULAR, cholesky_solve, solve_symmetric
 from robustreg.rows import Array, Rows, signed_gram
 
+# Newton's method needs few. Reweighted least squares, where that does not lead down,
+# may need many; each of them lowers the scale, so that any end will do.
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
 NEGLIGIBLE = 1e-15

@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
+from robustreg.breakdown.columns import TIE
 from robustreg.breakdown.m_scale import tukey_weight
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
-from robustreg.breakdown.ties import SAME, TIE, different, exchanged, tied
+from robustreg.breakdown.ties import SAME, different, exchanged, tied
 from robustreg.rows import Array, FormedRows, Rows
 from robustreg.scale import weighted_median
 
-# After so many steps of refinement only the best so many candidates go on.
+# Rounds of refinement: how many steps each candidate makes, and how many of the best go
+# on. Most of the time is the first round's, in which every subset takes part.
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
 # On the way, scales need not be closer than this.
 ROUGH = 1e-3
@@ -24,10 +26,9 @@ ROUGH = 1e-3
 RIDGE = 1e-12
 # Steps of reweighting from least squares to nearly least absolute deviations.
 L1_STEPS = 20
-# So many residuals of candidates are held at once, or those of so many candidates.
-MOST_RESIDUALS, LEAST_AT_ONCE = 2**20, 500
-# Products of columns are formed for so many entries at a time.
-MOST_ENTRIES = 2**20
+# Numbers held at once, 8 MiB: residuals of candidates, and products of columns. The
+# least number of candidates at a time is the default of subsets: one batch of them.
+MOST_ENTRIES, LEAST_AT_ONCE = 2**20, 500
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _candidates(
     if not n_subsets:
         yield _by_reweighting(cloud, cloud.central)
         return
-    side = max(LEAST_AT_ONCE, MOST_RESIDUALS // len(cloud.design))
+    side = max(LEAST_AT_ONCE, MOST_ENTRIES // len(cloud.design))
     for first in range(0, n_subsets, side):
         yield _exact_fits(cloud, min(side, n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)

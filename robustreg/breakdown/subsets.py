@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.breakdown.columns import DEPENDENT
 from robustreg.rows import Array, Index
 
-# A row whose direction is closer to the span of those before it adds nothing.
-DEPENDENT = 1e-7
-# So many rows are tried before the independent ones are looked for.
+# Vain draws after which the independent rows are looked for: that takes a product with
+# all rows, and a draw hardly anything.
 TRIES = 10
-# Bases of no more than so many entries are built side by side.
+# Entries of the bases that are built side by side, 64 MiB.
 MOST_ENTRIES = 2**23
 
 

@@ -13,17 +13,15 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import norms
+from robustreg.breakdown.columns import TIE, norms
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.rows import Array, Rows
 
-# Scales that differ by less are equal, and the smaller coefficients come first.
-TIE = 1e-9
 # Coefficients that differ by less, relative to the largest, are the same fit.
 SAME = 1e-6
-# A row of so much leverage holds a direction alone.
-ALONE = 1 - 1e-9
-# No more minima than this are compared.
+# A row with at least this leverage holds a direction alone, but for rounding.
+ALONE = 1 - TIE
+# Minima that are compared at most; each costs a search of its own.
 MOST_MINIMA = 64
 
 

@@ -31,7 +31,8 @@ from robustreg.scale import weighted_median
 
 # A fit that predicts otherwise, by this share of a typical deviation, is another's.
 FOREIGN_PREDICTION = 1e-4
-# Resamples are drawn, and shared out, so many at a time, or with so many weights.
+# Resamples that are drawn and shared out at a time, and their weights, 4 MiB; no more
+# resamples of few rows, so that processes have an equal share of them.
 PORTION, MOST_DRAWN = 50, 2**19
 
 

@@ -20,7 +20,7 @@ from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
 
-# Residuals of so many rounding errors are those of a perfect fit.
+# Rounding errors of a row's terms below which its residual is that of a perfect fit.
 NOISE = 1e3
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2

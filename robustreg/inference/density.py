@@ -12,7 +12,7 @@ from robustreg.rows import Array
 
 # The level of the interval that the bandwidths of Hall, Sheather and Chamberlain serve.
 SIZE = 0.05
-# Kernels are 0 at so many of their widths.
+# Widths from their centre at which kernels are 0, the Gaussian one in floating point.
 FAR = 1e3
 
 

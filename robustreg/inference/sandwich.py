@@ -8,10 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.inference.fitted import Fitted, Inverse
-from robustreg.rows import Array, Index, stretches
+from robustreg.rows import FORMED_ENTRIES, Array, Index, stretches
 
-# Rows of one group sum, formed densely, take no more entries than this.
-FORMED_ENTRIES = 2**18
 # A row of this leverage decides its own prediction.
 FULL_LEVERAGE = 1 - 1e-9
 

@@ -30,12 +30,14 @@ Index = NDArray[np.intp]
 LARGEST_VIRTUAL_OFFSET = 1e3
 # Sums of weights carry rounding errors of this share; a tie is a tie up to them.
 TIE = 1e-12
-# Arrays of so many elements stay in cache.
+# Elements of an array that stays in cache with a few others made of it, 256 KiB.
 STRETCH = 2**15
-# A block of so many bytes, or numbers, fits the second-level cache with what it makes.
+# Size of a block that fits the second-level cache with what is made of it, and the
+# number of its entries in double precision.
 BLOCK_BYTES = 2**20
 BLOCK_ENTRIES = BLOCK_BYTES // 8
-# So many rows at a time are worth a product, however long they are.
+# Rows that a product takes at least at a time, however long they are, so that what it
+# costs in Python is little beside it.
 FEWEST_AT_A_TIME = 256
 
 

@@ -26,13 +26,12 @@ from robustreg.rows.base import (
 from robustreg.rows.formed import FormedRows
 
 # Arrays of fewer entries, 128 KiB, are taken and given back without asking the system;
-# of long rows so many at a time are worth more than that.
+# of long rows the second number at a time are worth more than that.
 SMALL_ENTRIES, FEWEST_SMALL = 2**14, 64
-# Rows of the sample that standardises many more, at least so many times as many. It
-# tells as much as this share of so many rows of equal weight, or it will not do.
+# Rows of the sample that standardises many more; how many times as many these are at
+# least; and the share of the sample that its effective size must be.
 SAMPLE_ROWS, WORTH_SAMPLING, LEAST_EFFECTIVE = 4_000, 4, 0.1
-
-# Rows are looked at so many times more at once than are taken: few may have weight.
+# Rows that are looked at for each that is taken at once: few may have weight.
 LOOKED_AT = 16
 
 

@@ -23,7 +23,7 @@ from robustreg.rows.base import BLOCK_ENTRIES, Array, Index, gathered, stretches
 
 # Fewer rows are not worth the look.
 FEWEST_ROWS = 2**12
-# The sample has one row in so many, and this many at least.
+# The sample has one row in this many, and at least the second figure.
 SAMPLED, FEWEST_SAMPLED = 16, 512
 # Merging pays if it leaves at most this share of the rows.
 WORTHWHILE = 0.25

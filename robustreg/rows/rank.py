@@ -8,7 +8,8 @@ import scipy.linalg
 from robustreg.linalg import MOST_DIRECT_PARAMS, factorise
 from robustreg.rows.base import Array, Index, Rows, strata
 
-# Rows that tell that no column depends on others: so many, and so many for each column.
+# Rows that tell that no column depends on others: the least number, and that for each
+# column.
 ENOUGH_ROWS, ROWS_A_COLUMN = 1000, 2
 # A squared share of a column that the others do not explain; a Gram matrix tells no
 # smaller one from rounding errors.

@@ -7,7 +7,7 @@ from scipy.linalg import norm
 
 from robustreg.rows.base import Array, Rows
 
-# So many rows tell what is typical.
+# Rows whose median tells what is typical, within a factor that does not matter.
 MOST_ROWS = 101
 
 
