@@ -95,6 +95,12 @@ def _slope_errors(objective: Objective, point: Point) -> float:
     return float(np.sqrt(objective.weight @ errors**2))
 
 
+def rounding_of_terms(objective: Objective, point: Point) -> float:
+    """Return what predictions cost that round by terms which are larger than they."""
+    error = RESIDUAL_ERROR * float(np.abs(point.params).sum())
+    return float(objective.loss.value(np.array([error, -error])).max())
+
+
 def typical_residual(objective: Objective, point: Point) -> float:
     """Return how large residuals are: deaf to outliers where the loss is."""
     if objective.loss.facts.bounded_slope:

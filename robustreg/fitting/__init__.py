@@ -143,9 +143,11 @@ def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     scale = _residual_scale(scaled, found, residual, estimated)
     rounding = rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
     scale = max(scale, rounding)
-    # A scale that single precision hides is none of the stored answer's.
-    hidden = problem.eps > EPS and isinstance(problem.scale, str)
-    collapsed = found.collapsed or bool(hidden and found.scale <= rounding)
+    # A scale that rounding hides, in single precision or where columns nearly depend on
+    # each other, is none of the stored answer's.
+    least = rounding if problem.eps > EPS else scaled.rounding()
+    hidden = isinstance(problem.scale, str) and found.scale <= least
+    collapsed = found.collapsed or bool(hidden)
     stationarity = _stationarity(result.point)
     # A canonical or refined point may have lost to rounding what the solver found.
     lost = bool(np.isnan(result.gap)) and stationarity > SOUND

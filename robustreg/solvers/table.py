@@ -19,7 +19,6 @@ from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
-from robustreg.solvers.kinked.without_search import rounding_of_terms
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
 from robustreg.solvers.newton import StepRule, newton
@@ -30,7 +29,7 @@ from robustreg.solvers.scipy_methods import l_bfgs_b, linear_program
 from robustreg.solvers.starting import near_start
 from robustreg.solvers.subsampled import subsampled_newton
 from robustreg.solvers.ties import canonical, interpolated
-from robustreg.tolerance import allowed_gap
+from robustreg.tolerance import allowed_gap, rounding_of_terms
 
 # A tie among optimal fits is broken by a fit that is solved this closely: a hundred
 # times closer than the default tolerance, so that what is picked has its digits.

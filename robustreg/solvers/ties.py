@@ -25,7 +25,7 @@ from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi, least_norm_fit
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.results import AT_END
-from robustreg.tolerance import typical_residual, typical_value
+from robustreg.tolerance import rounding_of_terms, typical_residual, typical_value
 
 # A direction with this share of the largest singular value counts as none.
 NO_DIRECTION = 1e-10
@@ -53,21 +53,28 @@ def canonical(
     allowed : float
         The gap at which a fit counts as optimal.
     """
-    point = _among_optimal(objective, point, slopes, solve, allowed)
-    exact = interpolated(objective, point)
-    return point if exact is None else exact
+    found = _among_optimal(objective, point, slopes, solve, allowed)
+    return _nearer(objective, found) if _interpolates(objective, point) else found
 
 
 def interpolated(objective: Objective, point: Point) -> Point | None:
     """Return a fit of every row without what nearly dependent rows left of residuals.
 
-    None if it is none, or if coefficients are fewer than rows or penalised. The change
-    has least norm, as the fit has.
+    None if it is none, or if coefficients are fewer than rows or penalised.
     """
+    return _nearer(objective, point) if _interpolates(objective, point) else None
+
+
+def _interpolates(objective: Objective, point: Point) -> bool:
+    """Return whether free coefficients fit every row, to rounding."""
     few = objective.rows.n_rows <= objective.n_params and not objective.linear.any()
     free = not (objective.l1.any() or objective.l2.any())
-    if not (few and free and point.value <= objective.exact_value):
-        return None
+    rounding = rounding_of_terms(objective, point)
+    return few and free and point.value <= max(objective.exact_value, rounding)
+
+
+def _nearer(objective: Objective, point: Point) -> Point:
+    """Return a lower point by a change of least norm, as the fit has, if any is."""
     if point.value == 0:
         return point
     design = objective.rows.dense(np.arange(objective.rows.n_rows))

@@ -15,11 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.objective import NOISE_LEVELS, RESIDUAL_ERROR, Objective, Point
+from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.solvers.results import Result
-from robustreg.tolerance import allowed_gap, typical_residual
+from robustreg.tolerance import allowed_gap, rounding_of_terms, typical_residual
 
 # Fewer rows than this share at one value seldom balance all others.
 TIED_SHARE = 0.2
@@ -70,12 +70,6 @@ def without_loss(objective: Objective, start: Array, residual: Array) -> Result 
     if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
         return None
     return Result(point, gap, 1, True, slopes=slopes)
-
-
-def rounding_of_terms(objective: Objective, point: Point) -> float:
-    """Return what predictions cost that round by terms which are larger than they."""
-    error = RESIDUAL_ERROR * float(np.abs(point.params).sum())
-    return float(objective.loss.value(np.array([error, -error])).max())
 
 
 def _quantile(objective: Objective) -> float:
