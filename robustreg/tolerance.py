@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.linalg import TINY
 from robustreg.objective import (
     NOISE_LEVELS,
     RESIDUAL_ERROR,
@@ -78,7 +79,8 @@ def stationarity(objective: Objective, point: Point) -> float:
     noise = np.abs(objective.loss.gradient(errors)).max()
     largest = float(objective.violation(point).max())
     hidden = largest <= FEW_ERRORS * noise
-    if hidden and largest <= FEW_ERRORS * _slope_errors(objective, point):
+    # What underflowed on its way to 0 is nothing.
+    if hidden and largest <= max(FEW_ERRORS * _slope_errors(objective, point), TINY):
         return 0.0
     terms = float(objective.weight @ np.abs(objective.loss.gradient(point.residual)))
     return largest / terms if terms > 0 else float("inf")
