@@ -11,7 +11,13 @@ import scipy.sparse as sp
 from scipy.optimize import linprog, minimize
 
 from robustreg import SmoothL1Regressor
-from robustreg.losses import LOSSES, make_loss
+from robustreg.losses import (
+    LOSSES,
+    Loss,
+    LossFacts,
+    make_loss,
+    numerical_conjugate,
+)
 
 CONVEX = [name for name in LOSSES if make_loss(name).facts.convex]
 KINKED = ("l1", "quantile")
@@ -285,3 +291,27 @@ def assert_same_fit(model, other, rtol=1e-9, factor=1.0):
     size = np.abs(coef).max(initial=0) + np.abs(intercept).max()
     np.testing.assert_allclose(model.coef_, coef, rtol=0, atol=rtol * size)
     np.testing.assert_allclose(model.intercept_, intercept, rtol=0, atol=rtol * size)
+
+
+@dataclass(frozen=True)
+class Fair(Loss):
+    """The loss that the docstring of `Loss` shows to users."""
+
+    beta: float
+
+    @property
+    def facts(self):
+        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
+
+    def value(self, residual):
+        t = np.abs(residual) / self.beta
+        return self.beta**2 * (t - np.log1p(t))
+
+    def gradient(self, residual):
+        return residual / (1 + np.abs(residual) / self.beta)
+
+    def curvature(self, residual):
+        return (1 + np.abs(residual) / self.beta) ** -2
+
+    def conjugate(self, slope):
+        return numerical_conjugate(self, slope)

@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
+from oracles import Fair
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import norm
@@ -17,8 +18,6 @@ from robustreg.losses import (
     Envelope,
     Huber,
     LogCosh,
-    Loss,
-    LossFacts,
     Pinball,
     PseudoHuber,
     SmoothL1,
@@ -35,30 +34,6 @@ EPS = np.finfo(float).eps
 BETAS = (0.1, 1.0, 1.345, 30.0)
 QUANTILES = (0.5, 0.1, 0.9)
 METHODS = ("value", "gradient", "curvature", "conjugate")
-
-
-@dataclasses.dataclass(frozen=True)
-class Fair(Loss):
-    """The loss that the docstring of `Loss` shows to users."""
-
-    beta: float
-
-    @property
-    def facts(self):
-        return LossFacts(1.0, (-self.beta, self.beta), unimodal=True)
-
-    def value(self, residual):
-        t = np.abs(residual) / self.beta
-        return self.beta**2 * (t - np.log1p(t))
-
-    def gradient(self, residual):
-        return residual / (1 + np.abs(residual) / self.beta)
-
-    def curvature(self, residual):
-        return (1 + np.abs(residual) / self.beta) ** -2
-
-    def conjugate(self, slope):
-        return numerical_conjugate(self, slope)
 
 
 REGISTERED = [

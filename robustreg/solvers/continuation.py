@@ -55,7 +55,8 @@ def shrink(
     """Return the fit of the last and narrowest of the wide losses.
 
     Stops before the loss's own width, and when about ``n_inside`` rows are left in
-    the middle. By half of that, or by the largest residual, predictions may be off.
+    the middle. Its ``error`` is the half-width of that, the largest residual if there
+    was no stage.
     """
     near, width, stages = Start(start), np.inf, 0
     residual = near.residual_in(objective)
