@@ -19,7 +19,8 @@ import numpy as np
 from robustreg.losses import Dilated, Envelope, Loss
 from robustreg.objective import Objective
 from robustreg.rows import Array
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.descent import StepRule, descend
+from robustreg.solvers.newton import stationary_to
 from robustreg.solvers.results import Start
 
 # Each stage narrows the middle by this factor: a smaller one takes fewer stages, but
@@ -77,12 +78,12 @@ def shrink(
             return replace(near, residual=residual, error=error)
         width, stages = next_width, stages + 1
         stage = objective.with_loss(widened(objective.loss, width), objective.target)
-        result = newton(
+        fit = descend(
             stage,
             replace(near, residual=residual),
-            step_rule=step_rule,
-            tol=0.0,
+            step=step_rule.step,
+            until=stationary_to(STAGE_GTOL),
             max_iter=STAGE_ITERATIONS,
-            gtol=STAGE_GTOL,
         )
-        near, residual = result.as_start(), result.point.residual
+        residual = fit.point.residual
+        near = Start(fit.point.params, is_near=True, model=fit.model)

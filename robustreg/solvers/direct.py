@@ -18,13 +18,14 @@ import scipy.linalg
 from robustreg.linalg import (
     EPS,
     SMALLEST_RCOND,
+    Factor,
     dependent_solve,
     factorise,
     jacobi,
 )
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, weighted_gram
-from robustreg.solvers.newton import Step, StepRule
+from robustreg.solvers.descent import Step, StepRule
 
 # A gradient of which more than this share lies outside the range is not all there.
 MISSED = 1e-6
@@ -63,13 +64,18 @@ def direct_step(
             return Step(np.zeros_like(point.params), 0.0, singular=True)
         root = objective.hessian_root(curvature, np.arange(objective.n_params))
         return root_step(root, point.gradient)
-    solution = factor.solve(point.gradient)
-    decrease = 0.5 * float(point.gradient @ solution)
-    unseen = bool(np.any(point.gradient[factor.scale == 0]))
-    return Step(-solution, decrease, unseen, factor.rcond, model)
+    return factored_step(point.gradient, factor, model)
 
 
 DIRECT = StepRule(direct_step, forms_hessian=True)
+
+
+def factored_step(gradient: Array, factor: Factor, model: Model | None = None) -> Step:
+    """Return the step of a positive definite Hessian, by its factor."""
+    solution = factor.solve(gradient)
+    decrease = 0.5 * float(gradient @ solution)
+    unseen = bool(np.any(gradient[factor.scale == 0]))
+    return Step(-solution, decrease, unseen, factor.rcond, model)
 
 
 def _dependent_step(hessian: Array, gradient: Array, solution: Array) -> Step:

@@ -9,9 +9,9 @@ import numpy as np
 
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
+from robustreg.solvers.descent import StepRule
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.newton import StepRule
 from robustreg.solvers.proximal import PROXIMAL
 
 

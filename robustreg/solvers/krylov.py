@@ -17,7 +17,7 @@ from robustreg.hessian import HessianOperator
 from robustreg.linalg import conjugate_gradients
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
-from robustreg.solvers.newton import Step, StepRule
+from robustreg.solvers.descent import Step, StepRule
 from robustreg.tolerance import stationarity
 
 # Eisenstat and Walker's forcing term [1]_ stays between these.

@@ -31,7 +31,7 @@ from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, factorise
 from robustreg.losses import Envelope, Loss
 from robustreg.objective import Objective, Point
 from robustreg.solvers.continuation import width_of
-from robustreg.solvers.newton import LONGEST_STEP, Step, StepRule
+from robustreg.solvers.descent import LONGEST_STEP, Step, StepRule
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, stationarity
 

@@ -18,7 +18,7 @@ import numpy as np
 from robustreg.linalg import EPS, FEW_ENTRIES, MOST_COPIED, SMALLEST_RCOND, factorise
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.solvers.newton import Step, StepRule
+from robustreg.solvers.descent import Step, StepRule
 from robustreg.solvers.orthogonal import MOST_COLUMNS, all_but_depend
 from robustreg.solvers.quadratics.active_set import RootQuadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic

@@ -27,8 +27,8 @@ import numpy as np
 from robustreg.linalg import least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
+from robustreg.solvers.descent import StepRule
 from robustreg.solvers.majorised import ALL, SHARES, lower
-from robustreg.solvers.newton import StepRule
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
 from robustreg.tolerance import stationarity
 

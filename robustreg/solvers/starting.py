@@ -8,9 +8,10 @@ from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.continuation import ROWS_INSIDE, shrink, width_of
+from robustreg.solvers.descent import StepRule, descend
 from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, exact_method
-from robustreg.solvers.newton import INNER_ITERATIONS, START_GTOL, StepRule, newton
+from robustreg.solvers.newton import INNER_ITERATIONS, START_GTOL, stationary_to
 from robustreg.solvers.results import Start
 from robustreg.solvers.sampling import STARTING, Preconditioner, Sampling
 
@@ -45,19 +46,18 @@ def near_start(
     near = near_start(drawn.objective, start, step_rule, sampling)
     if own == 0:
         return Start(near.params)
-    fit = newton(
+    fit = descend(
         drawn.objective,
         Start(near.params, model=near.model),
-        step_rule=step_rule,
-        tol=0.0,
+        step=step_rule.step,
+        until=stationary_to(START_GTOL),
         max_iter=INNER_ITERATIONS,
-        gtol=START_GTOL,
     )
     # Without this fact the sample could not certify a fit.
     usable = fit.success and objective.loss.facts.unimodal
     if not usable or fit.model is None:
-        return Start(fit.params)
-    return Start(fit.params, preconditioner=Preconditioner(drawn, fit.model))
+        return Start(fit.point.params)
+    return Start(fit.point.params, preconditioner=Preconditioner(drawn, fit.model))
 
 
 def _from_wide_losses(

@@ -13,6 +13,7 @@ from robustreg.certificate import duality_gap
 from robustreg.linalg import CANCELLED, FEW_ENTRIES, MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.rows import Array
+from robustreg.solvers.descent import StepRule
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.facts import Facts, facts_of, step_rule_for
 from robustreg.solvers.kinked.active_rows import by_active_rows
@@ -21,7 +22,7 @@ from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
-from robustreg.solvers.newton import StepRule, newton
+from robustreg.solvers.newton import newton
 from robustreg.solvers.proximal import PROXIMAL
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.row_space import row_space

@@ -28,6 +28,7 @@ from robustreg.losses import Envelope
 from robustreg.objective import FAINTEST, NOISE_LEVELS, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import ROWS_INSIDE, STAGE_ITERATIONS, shrink
+from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for
 from robustreg.solvers.kinked.without_search import (
     AT_KINK,
@@ -35,7 +36,7 @@ from robustreg.solvers.kinked.without_search import (
     constant_fit,
     without_loss,
 )
-from robustreg.solvers.newton import START_GTOL, newton
+from robustreg.solvers.newton import START_GTOL, stationary_to
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.sampling import STARTING, Sampling
 from robustreg.tolerance import allowed_gap, typical_residual
@@ -235,19 +236,18 @@ def _smooth_fit(
     stage = objective.with_loss(
         Envelope(low, high, beta), objective.target + beta * (low + high) / 2
     )
-    fit = newton(
+    fit = descend(
         stage,
         Start(params),
-        step_rule=step_rule_for(objective),
-        tol=0.0,
+        step=step_rule_for(objective).step,
+        until=stationary_to(START_GTOL),
         max_iter=STAGE_ITERATIONS,
-        gtol=START_GTOL,
     )
     # Noise of the slopes of rows within the width; its bias; what is left to do.
     left = np.sqrt(p * width * unit / (6 * n)) + width**2 / (6 * unit)
     left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
     residual = fit.point.residual - beta * (low + high) / 2
-    point = Point(fit.params, fit.point.gradient, residual, objective)
+    point = Point(fit.point.params, fit.point.gradient, residual, objective)
     if _is_crowded(point, width, unit):
         left = max(left, width)
     return point, float(max(left, objective.noise))

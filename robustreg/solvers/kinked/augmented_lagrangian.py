@@ -23,8 +23,9 @@ from robustreg.linalg import TINY
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective
 from robustreg.solvers.continuation import ROWS_INSIDE, shrink
+from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for
-from robustreg.solvers.newton import INNER_ITERATIONS, MOST_MISSES, newton
+from robustreg.solvers.newton import INNER_ITERATIONS, MOST_MISSES, stationary_to
 from robustreg.solvers.results import DIVERGED, NO_DECREASE, Result, Start
 from robustreg.tolerance import allowed_gap, typical_value
 
@@ -87,16 +88,15 @@ def augmented_lagrangian(
         gtol = float(
             np.clip(min(INNER_SHARE * relative, 0.1 * gtol), TIGHTEST, LOOSEST)
         )
-        result = newton(
+        result = descend(
             inner,
             Start(point.params, model=last),
-            step_rule=step_rule,
-            tol=0.0,
+            step=step_rule.step,
+            until=stationary_to(gtol),
             max_iter=INNER_ITERATIONS,
-            gtol=gtol,
         )
         last = result.model
-        point = objective.evaluate(result.params)
+        point = objective.evaluate(result.point.params)
         if not np.abs(point.params).max() <= far:
             break
         slopes = inner.loss.gradient(result.point.residual)

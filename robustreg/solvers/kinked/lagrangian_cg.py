@@ -36,11 +36,12 @@ from robustreg.linalg import TINY
 from robustreg.losses import Envelope
 from robustreg.objective import NOISE_LEVELS, Objective, Point
 from robustreg.rows import Array, Index, Rows
+from robustreg.solvers.descent import descend
 from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.newton import INNER_ITERATIONS, newton
+from robustreg.solvers.newton import INNER_ITERATIONS, stationary_to
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, typical_residual, typical_value
 
@@ -178,17 +179,18 @@ def _by_products(
     envelope = Envelope(*objective.loss.facts.slopes, beta)
     shifted = objective.target + beta * multipliers
     before = objective.rows.passes
-    result = newton(
+    result = descend(
         objective.with_loss(envelope, shifted),
         Start(start),
-        step_rule=KRYLOV,
-        tol=0.0,
+        step=KRYLOV.step,
+        until=stationary_to(gtol),
         max_iter=INNER_ITERATIONS,
-        gtol=gtol,
         majorise=not objective.l2.any(),
     )
     multipliers = envelope.gradient(result.point.residual)
-    return _Update(result.params, multipliers, objective.rows.passes - before, False)
+    return _Update(
+        result.point.params, multipliers, objective.rows.passes - before, False
+    )
 
 
 def _by_interior_point(
