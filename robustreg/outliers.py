@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.linalg import CANCELLED, TINY
-from robustreg.rows import Standard
+from robustreg.rows import Rows, Standard, typical_original_terms
 from robustreg.scale import (
     MAD_FACTOR,
     RESOLUTION,
@@ -18,6 +18,10 @@ from robustreg.scale import (
 )
 
 Array = NDArray[Any]
+
+# A median is at most so many times the root mean square: the root of 2, and as much
+# again for moments of a sample.
+MOST_TYPICAL = 2.0
 
 
 def flag(residual: Array, cut: float | Array) -> NDArray[np.bool_]:
@@ -53,18 +57,25 @@ def _most_distance(low: Any, high: Any) -> Any:
     return np.maximum(RESOLUTION * (high - low), CANCELLED * size)
 
 
-def rounding_scale(standard: Standard, coef: Array, intercept: Any, eps: float) -> Any:
-    """Return the size of the rounding errors of a typical row's prediction.
+def rounding_scale(
+    rows: Rows, weight: Array, coef: Array, intercept: Any, eps: float, scale: float
+) -> float:
+    """Return the rounding error of a typical row's prediction, as it is stored.
 
-    By the typical size of each of its terms, ``abs(coef) (abs(shift) + deviation)``,
-    of which each is rounded twice, as a product and in the sum.
-    Of coef of shape (k, n_features) and intercept of shape (k,), that of each.
+    Each of its terms is rounded twice, as a product and in the sum. Next to nothing
+    where it is sure to be less than a scale: what columns are in the mean tells that.
     """
+    most = _mean_terms(rows.standard, coef, intercept)
+    if scale > MOST_TYPICAL * 2 * eps * most:
+        return TINY
+    return max(2 * eps * typical_original_terms(rows, weight, coef, intercept), TINY)
+
+
+def _mean_terms(standard: Standard, coef: Array, intercept: Any) -> float:
+    """Return the root sum of squares of terms of the size that their columns have."""
     varies = standard.unit > 0
     size = np.abs(standard.shift[varies]) + 1 / standard.unit[varies]
-    edge = np.asarray(intercept)[..., None]
-    terms = np.concatenate([coef[..., varies] * size, edge], axis=-1)
+    terms = np.append(coef[varies] * size, intercept)
     # Squares of terms beyond 1e154 would overflow.
-    largest = np.maximum(np.abs(terms).max(axis=-1), TINY)
-    relative = np.linalg.norm(terms / largest[..., None], axis=-1)
-    return np.maximum(2 * eps * largest * relative, TINY)
+    largest = max(float(np.abs(terms).max()), TINY)
+    return largest * float(np.linalg.norm(terms / largest))

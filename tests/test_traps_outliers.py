@@ -40,6 +40,22 @@ def test_penalised_fits_do_not_see_the_size_either(loss, penalty):
     assert_same_fit(far, near, rtol=1e-7)
 
 
+@pytest.mark.parametrize("far", [1e9, 1e12, 1e15])
+@pytest.mark.parametrize("loss", KINKED)
+def test_kinked_fits_are_exact_beside_outliers_of_any_size(loss, far):
+    """Slopes of far rows are as close to their bounds as no number next to these is."""
+    rng = np.random.default_rng(31)
+    X = rng.normal(size=(59, 18))
+    y = X @ rng.normal(size=18) + 1e-3 * rng.normal(size=59)
+    weight = rng.integers(1, 4, size=59).astype(float)
+    bad = np.arange(59) < 8
+    sides = rng.choice([-1.0, 1.0], size=59)
+    near = L1Regressor(loss, penalty=None).fit(X, y + bad * sides, weight)
+    model = L1Regressor(loss, penalty=None).fit(X, y + bad * sides * far, weight)
+    np.testing.assert_allclose(model.coef_, near.coef_, rtol=0, atol=1e-12)
+    assert model.dual_gap_ < 1e-12 and model.n_iter_ < 20
+
+
 @pytest.mark.parametrize("one_sided", [True, False])
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.45])
 @pytest.mark.parametrize("loss", KINKED)

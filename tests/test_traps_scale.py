@@ -244,7 +244,24 @@ def test_a_row_far_off_in_x_is_no_rounding_error_of_others():
     # Rounding errors of the far row's column let fit and scale agree to 4 % only.
     assert all(w.category is ConvergenceWarning for w in caught)
     assert 1.4e-6 < model.scale_ < 1.8e-6
+    assert model.residual_scale_ == model.scale_
     assert model.outliers_[1:900].all() and not model.outliers_[900:].mean() > 0.02
+
+
+@pytest.mark.parametrize("n_targets", [1, 3])
+@pytest.mark.parametrize("loss", ["l1", "l2", "huber", "tukey"])
+def test_a_scale_below_what_offsets_leave_of_predictions_has_collapsed(loss, n_targets):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) + 1e8
+    y = np.outer((X - 1e8).sum(axis=1), np.ones(n_targets))
+    near, noise = y[:, 0] if n_targets == 1 else y, rng.normal(size=y.shape).squeeze()
+    model = RobustRegressor(loss, scale="mad")
+    # Predictions are sums of terms of 1e8, each known to 1e-8.
+    with pytest.warns(ScaleCollapseWarning):
+        model.fit(X, near + 1e-9 * noise)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, near + 1e-6 * noise)
 
 
 def said_of_collapse(model, X, y, weight=None):

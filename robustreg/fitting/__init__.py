@@ -141,11 +141,12 @@ def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     result = scaled.last
     residual = result.point.residual.astype(np.float64, copy=False)
     scale = _residual_scale(scaled, found, residual, estimated)
-    rounding = rounding_scale(problem.rows.standard, coef, intercept, problem.eps)
+    stored = (problem.rows, problem.weight, coef, intercept, problem.eps)
+    rounding = rounding_scale(*stored, min(scale, found.scale))
     scale = max(scale, rounding)
-    # A scale that rounding hides, in single precision or where columns nearly depend on
-    # each other, is none of the stored answer's.
-    least = rounding if problem.eps > EPS else scaled.rounding()
+    # A scale that rounding hides, in single precision, far from 0 or where columns
+    # nearly depend on each other, is none of the stored answer's.
+    least = rounding if problem.eps > EPS else max(rounding, scaled.rounding())
     hidden = isinstance(problem.scale, str) and found.scale <= least
     collapsed = found.collapsed or bool(hidden)
     stationarity = _stationarity(result.point)

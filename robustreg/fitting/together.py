@@ -153,7 +153,9 @@ def _fits(
     square = (unit / scale) ** 2
     residual = found.residual[done] * (unit / scale)[:, None]
     measured = _residual_scales(problem, residual, scale, y)
-    residual_scale = np.maximum(measured, rounding_scale(standard, *each, problem.eps))
+    rounding = _roundings(problem, *each, np.minimum(measured, scale))
+    residual_scale = np.maximum(measured, rounding)
+    collapsed = isinstance(problem.scale, str) & (scale <= rounding)
     cut = problem.outlier_threshold * residual_scale / scale
     outliers = flag(residual, cut[:, None])
     weights = np.ones_like(residual)
@@ -170,11 +172,20 @@ def _fits(
             residual_scale=float(residual_scale[i]),
             outliers=outliers[i],
             success=True,
-            collapsed=False,
+            collapsed=bool(collapsed[i]),
             message="converged",
             disagreement=0.0,
             counted=1.0,
         )
+
+
+def _roundings(problem: Problem, coef: Array, intercept: Array, scale: Array) -> Array:
+    """Return the rounding errors of each fit's stored predictions."""
+    rows, weight, eps = problem.rows, problem.weight, problem.eps
+    each = zip(coef, intercept, scale, strict=True)
+    return np.array(
+        [rounding_scale(rows, weight, *fit[:2], eps, fit[2]) for fit in each]
+    )
 
 
 def _residual_scales(

@@ -39,7 +39,7 @@ from robustreg.rows.sparse import (
     sparse_standard,
     sparse_within,
 )
-from robustreg.rows.terms import typical_terms
+from robustreg.rows.terms import typical_original_terms, typical_terms
 
 __all__ = [
     "BLOCK_ENTRIES",
@@ -70,6 +70,7 @@ __all__ = [
     "strata",
     "stretches",
     "taken",
+    "typical_original_terms",
     "typical_terms",
     "weighted_gram",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import norm
 
-from robustreg.rows.base import Array, Rows
+from robustreg.rows.base import Array, Index, Rows
 
 # Rows whose median tells what is typical, within a factor that does not matter.
 MOST_ROWS = 101
@@ -19,9 +19,32 @@ def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
     largest = float(np.abs(params).max(initial=0.0))
     if largest == 0:
         return 0.0
+    return largest * _median_norm(rows.dense(_some(weight)) * (params / largest))
+
+
+def typical_original_terms(
+    rows: Rows, weight: Array, coef: Array, intercept: float
+) -> float:
+    """Return `typical_terms` of coefficients and intercept in original columns."""
+    standard = rows.standard
+    varies = standard.unit > 0
+    unit, shift = standard.unit[varies], standard.shift[varies]
+    columns = rows.dense(_some(weight))[:, :-1][:, varies] / unit + shift
+    terms = columns * coef[varies]
+    edge = np.full((len(terms), 1), float(intercept))
+    terms = np.hstack([terms, edge])
+    largest = float(np.abs(terms).max())
+    return largest * _median_norm(terms / largest) if largest > 0 else 0.0
+
+
+def _some(weight: Array) -> Index:
+    """Return rows that are typical."""
     live = np.flatnonzero(weight > 0)
-    some = live[:: -(-live.size // MOST_ROWS)]
+    return live[:: -(-live.size // MOST_ROWS)]
+
+
+def _median_norm(terms: Array) -> float:
+    """Return the median norm of rows whose largest terms are about 1."""
     # Squares of terms beyond 1e154 would overflow.
     with np.errstate(under="ignore"):
-        terms = norm(rows.dense(some) * (params / largest), axis=1)
-    return largest * float(np.median(terms))
+        return float(np.median(norm(terms, axis=1)))

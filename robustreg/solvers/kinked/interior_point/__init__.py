@@ -31,7 +31,7 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, TINY
-from robustreg.objective import Objective
+from robustreg.objective import Objective, middle_of
 from robustreg.rows import Array
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.last_step import active_kinks, finished
@@ -42,8 +42,9 @@ from robustreg.solvers.kinked.interior_point.working import (
     too_many,
 )
 from robustreg.solvers.results import DIVERGED, Result, Start
+from robustreg.tolerance import CLIPPED_AT
 
-# The complementarity, relative to the objective, from which the last step is tried,
+# The complementarity, relative to the typical size, from which the last step is tried,
 # and the factor by which it must have fallen before the next try.
 NEARLY, AGAIN = 1e-5, 1e-2
 # Under a curved penalty params are only as close as the root of the gap, until the
@@ -89,7 +90,7 @@ def interior_point(
     promised = few and tol <= 1e-8 and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
     iteration = 0
-    first = scale = _size(equations, state)
+    first, opened = _size(equations, state), _typical_size(equations, state)
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
         iteration += 1
         spare -= best is not None and best.success
@@ -99,26 +100,25 @@ def interior_point(
             equations, state = enlarged(equations, state, new)
             goal, least = NEARLY, np.inf
         residual = equations.target - equations.predict(state.params)
-        room = _room(equations, state)
         # The sum of products that are 0 at the optimum.
-        left = float(np.vdot(state.parts, room))
+        left = float(np.vdot(state.parts, state.room))
         stalled = 0 if left <= 0.5 * least else stalled + 1
         least = min(left, least)
+        scale = _typical_size(equations, state)
         # Where every row can be fitted, residuals and complementarity fall together.
-        if left <= goal * scale or scale <= goal * first:
+        if left <= goal * scale or scale <= goal * opened:
             best = _tried(equations, state, best, goal, tol)
             done = best is not None and best.gap <= exactly * abs(best.value)
             if (best is not None and done and best.success) or left <= EPS * scale:
                 break
             goal *= AGAIN
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            moved = _step(equations, state, room, residual, stalled >= FEW_STALLED)
+            moved = _step(equations, state, residual, stalled >= FEW_STALLED)
         if moved is None:
             break
-        size = _size(equations, moved)
-        if size > DIVERGED * first:
+        if _size(equations, moved) > DIVERGED * first:
             break
-        state, scale = moved, size
+        state = moved
     if best is None:
         equations, near = (equations, state) if goal < NEARLY else opening
         best = finished(equations, near, active_kinks(equations, near), tol)
@@ -147,11 +147,14 @@ def _central(equations: Equations, start: Array, width: float) -> State:
     middle = (equations.high + equations.low) / 2
     half = (equations.high - equations.low) / 2
     mu = max(width, TINY) * float(half.mean())
-    offset = residual * half**2 / (mu + np.hypot(mu, residual * half))
-    slack = np.maximum(half - np.abs(offset), EPS * half)
-    offset = np.sign(offset) * (half - slack)
-    parts = mu / np.stack([half - offset, half + offset])
-    return State(start.copy(), middle + offset, parts)
+    size = np.abs(residual) * half
+    reach = np.hypot(mu, size)
+    offset = residual * half**2 / (mu + reach)
+    # What half minus the offset is, which would cancel.
+    near = half * (mu / (mu + reach)) * (1 + mu / (size + reach))
+    near = np.maximum(near, TINY)
+    room = np.where(SIDES * residual > 0, near, 2 * half - near)
+    return State(start.copy(), middle + offset, room, mu / room)
 
 
 def _size(equations: Equations, state: State) -> float:
@@ -159,13 +162,19 @@ def _size(equations: Equations, state: State) -> float:
     return float(np.vdot(equations.prices, state.parts))
 
 
-def _room(equations: Equations, state: State) -> Array:
-    """Return how far the slopes are from their ends."""
-    return np.asarray(np.abs(equations.ends - state.slopes))
+def _typical_size(equations: Equations, state: State) -> float:
+    """Return how large they are but for outliers, among those that are not 0."""
+    n_rows, prices, parts = equations.n_rows, equations.prices, state.parts
+    rows = parts[:, :n_rows]
+    size = np.abs(rows[0] - rows[1])
+    above = size[size > equations.objective.noise]
+    most = CLIPPED_AT * middle_of(above) if above.size else np.inf
+    rest = float(np.vdot(prices[:, n_rows:], parts[:, n_rows:]))
+    return float(np.vdot(prices[:, :n_rows], np.minimum(rows, most))) + rest
 
 
 def _step(
-    equations: Equations, state: State, room: Array, residual: Array, careful: bool
+    equations: Equations, state: State, residual: Array, careful: bool
 ) -> State | None:
     """Return the state after a predictor-corrector step, None if there is none.
 
@@ -177,6 +186,7 @@ def _step(
     .. [1] Salahi, M., Peng, J., Terlaky, T. (2008). On Mehrotra-type
        predictor-corrector algorithms. SIAM Journal on Optimization 18, 1377-1397.
     """
+    room = state.room
     spread = state.parts / room
     inverse = 1 / (spread[0] + spread[1])
     solve = equations.normal(inverse)
@@ -210,6 +220,7 @@ def _step(
     moved = State(
         state.params + primal * params,
         state.slopes + dual_reach * slopes[0],
+        room - dual_reach * slopes,
         state.parts + primal * parts,
     )
     finite = np.isfinite(moved.params).all() and np.isfinite(moved.parts).all()

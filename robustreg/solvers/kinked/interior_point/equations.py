@@ -29,7 +29,10 @@ class State:
     params : ndarray of shape (n_params,)
         Coefficients and intercept.
     slopes : ndarray of shape (n_kinks,)
-        Weighted slopes, strictly between their bounds.
+        Weighted slopes, between their bounds.
+    room : ndarray of shape (2, n_kinks)
+        How far the slopes are from their upper and their lower bound: positive, also
+        where rounding errors of a slope are larger, as those of a far row are.
     parts : ndarray of shape (2, n_kinks)
         What the residual is above and below 0: positive, and their difference is the
         residual once it is feasible.
@@ -37,6 +40,7 @@ class State:
 
     params: Array
     slopes: Array
+    room: Array
     parts: Array
 
 
@@ -66,8 +70,7 @@ class Equations:
         l1 = objective.l1[self.kinked]
         self.low = np.append(low * objective.weight, -l1)
         self.high = np.append(high * objective.weight, l1)
-        # The slopes at either end, and what residuals above and below 0 cost.
-        self.ends = np.stack([self.high, self.low])
+        # What residuals above and below 0 cost.
         self.prices = np.stack([self.high, -self.low])
         self.target = np.append(objective.target, np.zeros(l1.size))
         self.curvature = objective.l2

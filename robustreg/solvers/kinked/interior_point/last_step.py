@@ -24,8 +24,7 @@ from robustreg.tolerance import allowed_gap
 def active_kinks(equations: Equations, state: State) -> Index:
     """Return the kinks that look active: their residual is 0, their slope is not."""
     half = (equations.high - equations.low) / 2
-    size = np.abs(state.parts[0] - state.parts[1])
-    room = np.minimum(equations.high - state.slopes, state.slopes - equations.low)
+    size, room = np.abs(state.parts[0] - state.parts[1]), state.room.min(axis=0)
     # Slopes this close to an end are those of rows off the kink: they tell how far off.
     away = size[room < 0.01 * half]
     typical = middle_of(away) if away.size else np.inf

@@ -81,15 +81,17 @@ def too_many(equations: Equations, new: Index) -> bool:
 def enlarged(equations: Equations, state: State, new: Index) -> tuple[Equations, State]:
     """Return the equations in which more params may move, and the same state there."""
     whole, n_rows = equations.whole, equations.n_rows
-    room = np.abs(equations.ends - state.slopes)
-    typical = float(np.mean(state.parts * room))
+    typical = float(np.mean(state.parts * state.room))
     # Of all params: those that nothing is known of are not used.
     slopes, parts = np.zeros(whole.n_params), np.ones((2, whole.n_params))
+    room = np.ones_like(parts)
     place = equations.used[equations.kinked]
     slopes[place], parts[:, place] = state.slopes[n_rows:], state.parts[:, n_rows:]
+    room[:, place] = state.room[:, n_rows:]
     missing = whole.linear - equations.adjoint_of_rows(state.slopes)
     limit = LIKELY * whole.l1
     slopes[new] = np.clip(missing, -limit, limit)[new]
+    room[:, new] = np.stack([whole.l1 - slopes, whole.l1 + slopes])[:, new]
     parts[:, new] = typical / (whole.l1 - np.abs(slopes))[new]
     params = equations.widened(state.params)
     used = np.sort(np.append(equations.used, new))
@@ -98,6 +100,7 @@ def enlarged(equations: Equations, state: State, new: Index) -> tuple[Equations,
     return larger, State(
         params[used],
         np.append(state.slopes[:n_rows], slopes[place]),
+        np.hstack([state.room[:, :n_rows], room[:, place]]),
         np.hstack([state.parts[:, :n_rows], parts[:, place]]),
     )
 
