@@ -177,6 +177,22 @@ def test_weights_are_repeated_rows_in_any_order(loss, penalty, scale):
     assert weighted.scale_ == pytest.approx(repeated.scale_, rel=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("offset", "scale", "n_columns"), [(120, 4, 5), (1000, 20, 10)]
+)
+def test_many_rows_in_any_order_where_few_of_them_count(offset, scale, n_columns):
+    """A few rows make many valleys, and no sample may choose among these."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, n_columns))
+    y = offset + 10 * rng.normal(size=20_000)
+    order = rng.permutation(20_000)
+    params = {"scale": scale, "penalty": None, "fit_intercept": False}
+    model = RobustRegressor("hampel", **params).fit(X, y)
+    again = RobustRegressor("hampel", **params).fit(X[order], y[order])
+    assert model.weights_.mean() < 0.3
+    np.testing.assert_allclose(again.coef_, model.coef_, rtol=0, atol=1e-9 * offset)
+
+
 @every_loss
 @pytest.mark.parametrize("scale", ["mad", "proposal2"])
 def test_scaling_y_scales_the_fit(loss, scale):

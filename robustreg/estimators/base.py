@@ -103,7 +103,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             fits = in_standard(
                 lambda exactly: rows_of(self, few.X, few.weight, exactly),
                 lambda rows: self._fit_each(rows, few.targets, few.weight, loss, eps),
-                lambda fits: all(fit.success or fit.disagreement for fit in fits),
+                lambda fits: all(fit.will_do for fit in fits),
             )
             fits = [
                 with_absent(

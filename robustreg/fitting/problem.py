@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from robustreg.losses import Loss
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Merged, Rows
+from robustreg.solvers.majorised import FEW_COUNT
 from robustreg.solvers.sampling import Sample
 
 
@@ -128,6 +129,13 @@ class Fit:
     disagreement: float
     counted: float
     s_estimate: Coefficients | None = None
+
+    @property
+    def will_do(self) -> bool:
+        """Whether no other standardisation would lead to a better fit, or another."""
+        if self.disagreement:
+            return True
+        return self.success and self.counted >= FEW_COUNT
 
     def of_all(self, rows: Merged) -> Fit:
         """Return the fit of data whose equal rows were merged, for all of its rows."""

@@ -28,8 +28,9 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, factorise
-from robustreg.losses import Envelope, Loss
+from robustreg.losses import Envelope, Loss, relative_weight
 from robustreg.objective import Objective, Point
+from robustreg.rows import Array
 from robustreg.solvers.continuation import width_of
 from robustreg.solvers.descent import LONGEST_STEP, Step, StepRule
 from robustreg.solvers.results import Result, Start
@@ -38,6 +39,10 @@ from robustreg.tolerance import allowed_gap, stationarity
 # The tolerance of the convex fit that starts one: it shows in which valley, and three
 # digits of the way to it.
 START_TOL = 1e-6
+# Where rows count for less than this on average a few of them make many valleys, and
+# the last digits of a start choose among these: it is found to the tolerance, and of no
+# sample. A Gaussian scale leaves more than half.
+FEW_COUNT = 0.3
 # Newton's own curvature is tried at a stationarity below this: from farther its steps
 # leave the valley.
 NEAR = 0.05
@@ -62,6 +67,12 @@ def convex_start(loss: Loss) -> Loss:
     low, high = loss.facts.slopes
     # A quarter of the middle of Huber's.
     return Envelope(low, high, 0.25 / loss.facts.largest_curvature)
+
+
+def few_count(objective: Objective, residual: Array) -> bool:
+    """Return whether a loss takes most rows for outliers."""
+    weight = relative_weight(objective.loss, residual)
+    return bool(objective.weight @ weight < FEW_COUNT * objective.weight.sum())
 
 
 def majorised_newton(

@@ -21,7 +21,12 @@ from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.majorised import START_TOL, convex_start, majorised_newton
+from robustreg.solvers.majorised import (
+    START_TOL,
+    convex_start,
+    few_count,
+    majorised_newton,
+)
 from robustreg.solvers.newton import newton
 from robustreg.solvers.proximal import PROXIMAL
 from robustreg.solvers.results import Result, Run, Start
@@ -249,6 +254,8 @@ def _run_majorised(
     if not start.is_near:
         convex = objective.with_loss(convex_start(objective.loss), objective.target)
         fit = solve(convex, start, "auto", max(tol, START_TOL), max_iter)
+        if tol < START_TOL and few_count(objective, fit.point.residual):
+            fit = solve(convex, fit.as_start(), "auto", tol, max_iter)
         start = Start(fit.params)
     step_rule = step_rule_for(objective)
     return majorised_newton(
