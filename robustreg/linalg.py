@@ -14,9 +14,16 @@ Array = NDArray[Any]
 EPS = float(np.finfo(np.float64).eps)
 # The smallest number that has all of its digits.
 TINY = float(np.finfo(np.float64).tiny)
+# Squares of numbers up to this, and what multiplies them, are floating point numbers.
+SQUARABLE = 1e100
 # What is no more than this share of the terms that it is a difference of is what their
 # rounding left.
 CANCELLED = 16 * EPS
+# Residuals of this many rounding errors are those of an exact fit.
+NOISE_LEVELS = 1e3
+# What is this many times as large as others costs them no more than three of their
+# sixteen digits.
+FAR = 1e3
 # Of more unknowns no matrix of all pairs is made: it takes 32 MB, and grows as the
 # square.
 MOST_DIRECT_PARAMS = 2000
@@ -28,6 +35,8 @@ MOST_COPIED = 10**7
 FEW_ENTRIES = 10**5
 # Below this reciprocal condition number a scaled Gram matrix has too few digits.
 SMALLEST_RCOND = 1e-9
+# Singular values this small beside the largest are rounding errors.
+NO_DIRECTION = 1e-10
 # Below this a pivot of a scaled Gram matrix is that of a dependent column.
 ABSENT = 1e-12
 # Below this the errors of a solution by a Cholesky factor, EPS over it, are not small.

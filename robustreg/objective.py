@@ -17,7 +17,7 @@ from typing import final
 import numpy as np
 
 from robustreg.hessian import HessianOperator
-from robustreg.linalg import EPS, TINY, Factor
+from robustreg.linalg import EPS, NOISE_LEVELS, TINY, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import ElasticNet
 from robustreg.rows import (
@@ -34,8 +34,6 @@ from robustreg.rows import (
 # A residual's rounding error, as a share of the target's size and its own, or of the
 # terms of its prediction.
 RESIDUAL_ERROR = 4 * EPS
-# Residuals of this many rounding errors are those of an exact fit.
-NOISE_LEVELS = 1e3
 # A statement about what is typical looks at no more rows than this.
 MOST_REPRESENTATIVES = 2**12
 # Less curvature is none, and no width is smaller: squares and reciprocals of this much

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.linalg import TINY
+from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.objective import (
-    NOISE_LEVELS,
     RESIDUAL_ERROR,
     Objective,
     Point,

@@ -30,20 +30,19 @@ from robustreg.breakdown import (
     tukey_for_breakdown,
     tukey_for_efficiency,
 )
+from robustreg.linalg import MOST_DIRECT_PARAMS, SQUARABLE
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.penalties import PENALTIES
 from robustreg.rows import Array
 from robustreg.scale import COUNTED, SCALES
 from robustreg.solvers import SOLVERS
 
-# Of numbers that have no end by their meaning: what squares of them, and products with
-# residuals, leave to floating point. A beta below the rounding errors of a residual of
+# Some have no end by their meaning. A beta below the rounding errors of a residual of
 # size 1 is no width.
-LARGEST = 1e100
 SIZES = {
-    "beta": (1e-15, LARGEST),
+    "beta": (1e-15, SQUARABLE),
     "scale": (1e-300, 1e300),
-    "outlier_threshold": (1e-100, LARGEST),
+    "outlier_threshold": (1e-100, SQUARABLE),
     "quantile": (1e-12, 1 - 1e-12),
 }
 # Dates and times have no unit until one is chosen; pandas has no other way, either.
@@ -54,9 +53,8 @@ TO_NUMBERS = {
 }
 # Longer numbers are not shown.
 LONGEST_SHOWN = 40
-# Sums of weights outside of this are brought inside, by a power of 2.
+# Sums of weights above this or below one over it are brought inside, by a power of 2.
 HEAVIEST = 2.0**400
-LIGHTEST = 1 / HEAVIEST
 # How data are read, that of fits and of what is made of them.
 READ: dict[str, Any] = {
     "accept_sparse": ("csr", "csc"),
@@ -97,8 +95,6 @@ PATH_CONSTRAINTS: dict[str, list[Any]] = {
     "scale": PARAMETER_CONSTRAINTS["scale"][:1],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
 }
-# More params would need more subsets than anyone can wait for.
-MOST_MM_PARAMS = 2000
 # Subsets of a small fit take about a minute for each half million.
 MOST_SUBSETS = 10**7
 # Of the estimate with a high breakdown point: a loss of its own.
@@ -143,10 +139,10 @@ def check_mm_params(estimator: Any) -> tuple[float, float]:
 
 def check_mm_data(n_params: int, weight: Array) -> None:
     """Refuse what subsets of rows cannot find, and weights that count no rows."""
-    if n_params > MOST_MM_PARAMS:
+    if n_params > MOST_DIRECT_PARAMS:
         raise ValueError(
             f"X has {n_params - 1} columns. MMRegressor takes at most "
-            f"{MOST_MM_PARAMS - 1}, because it fits subsets of as many rows. "
+            f"{MOST_DIRECT_PARAMS - 1}, because it fits subsets of as many rows. "
             "Use RobustRegressor(loss='tukey'), or choose columns."
         )
     total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
@@ -200,13 +196,13 @@ def _checked_alphas(alphas: Any) -> Array:
     """Return given alphas in decreasing order."""
     try:
         grid = check_array(np.atleast_1d(alphas), ensure_2d=False, dtype=np.float64)
-        allowed = np.ndim(alphas) == 1 and ((grid >= 0) & (grid <= LARGEST)).all()
+        allowed = np.ndim(alphas) == 1 and ((grid >= 0) & (grid <= SQUARABLE)).all()
     except (OverflowError, TypeError, ValueError):
         allowed = False
     if not allowed:
         raise ValueError(
             "alphas must be None or a one-dimensional array of at least one number, "
-            f"finite, at least 0 and at most {LARGEST:g}. Got {reprlib.repr(alphas)}."
+            f"finite, at least 0 and at most {SQUARABLE:g}. Got {reprlib.repr(alphas)}."
         )
     return np.asarray(np.sort(grid)[::-1])
 
@@ -222,7 +218,7 @@ def _check_size(name: str, value: Any) -> None:
     if not isinstance(value, Real):
         return
     number: Any = value
-    low, high = SIZES.get(name, (0.0, LARGEST))
+    low, high = SIZES.get(name, (0.0, SQUARABLE))
     if number != number or abs(number) == math.inf:
         raise ValueError(f"{name} must be finite. Got {value!r}.")
     if number > high or 0 < number < low:
@@ -349,10 +345,10 @@ def _checked_weight(sample_weight: Any, X: Any) -> Array:
 def _in_range(weight: Array) -> Array:
     """Return weights whose sum is a number far from the largest and the smallest."""
     largest, n = float(weight.max()), weight.size
-    if LIGHTEST <= largest <= HEAVIEST / n:
+    if 1 / HEAVIEST <= largest <= HEAVIEST / n:
         return weight
     _, exponent = np.frexp(largest)
-    aim = HEAVIEST / (2 * n) if largest > 1 else LIGHTEST
+    aim = HEAVIEST / (2 * n) if largest > 1 else 1 / HEAVIEST
     return np.ldexp(weight, int(np.frexp(aim)[1]) - int(exponent))
 
 

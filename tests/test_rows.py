@@ -128,7 +128,7 @@ def some_weight():
 @pytest.fixture
 def three_blocks(monkeypatch):
     """Run with the data in three blocks."""
-    monkeypatch.setattr(dense, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(dense, "BLOCK_ENTRIES", 1)
 
 
 @pytest.fixture(params=CASES, ids=CASE_IDS)

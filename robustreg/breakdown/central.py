@@ -6,13 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.columns import DEPENDENT, TIE, medians, spreads
+from robustreg.linalg import SQUARABLE
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# Spreads beyond which all is equally far; larger squares might overflow.
-FURTHEST = 1e100
-# Components with a smaller share of the largest spread are made of rounding errors.
-SMALLEST = 1e-7
 # Correlations that are equal but for rounding have the same principal axes.
 DECIMALS = 9
 
@@ -49,7 +46,8 @@ def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:
     graded = columns[:, ((columns > low) & (columns < high)).any(axis=0)]
     by_column = _measured(graded, weight, 0.0)
     turned = by_column @ _axes(np.tanh(by_column), weight)
-    by_axis = _measured(turned, weight, SMALLEST)
+    # Components with a smaller share of the largest spread are rounding errors.
+    by_axis = _measured(turned, weight, DEPENDENT)
     return np.array([_half(by_column, weight), _half(by_axis, weight)])
 
 
@@ -61,7 +59,8 @@ def _measured(columns: Array, weight: Array, smallest: float) -> Array:
     centred = columns - medians(columns, weight)
     spread = spreads(centred, weight)
     spread = np.maximum(spread, smallest * spread.max(initial=0.0))
-    return np.clip(centred / spread, -FURTHEST, FURTHEST)
+    # Beyond, all is equally far.
+    return np.clip(centred / spread, -SQUARABLE, SQUARABLE)
 
 
 def _axes(columns: Array, weight: Array) -> Array:

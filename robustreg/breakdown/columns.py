@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.linalg import FAR
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# An entry of more than this many times its column's typical size makes a row far: no
-# Gaussian is, and an outlier that is nearer costs others three of their sixteen digits.
-FARTHEST = 1e3
 # Scales, distances and mean losses that differ by less, relatively, are equal: they are
 # sums of many rows, whose rounding errors are smaller.
 TIE = 1e-9
@@ -25,7 +23,7 @@ def spreads(centred: Array, weight: Array) -> Array:
     """
     size = np.abs(centred)
     spread = medians(size, weight)
-    far = (size > FARTHEST * spread).any(axis=1, where=spread > 0)
+    far = (size > FAR * spread).any(axis=1, where=spread > 0)
     for j in np.flatnonzero((spread == 0) & size.any(axis=0)):
         rest = weight * (size[:, j] > 0)
         near = rest * ~far

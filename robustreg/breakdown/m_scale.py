@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.rows import Array
+from robustreg.rows.base import STRETCH
 
 # A search for log scale goes no further than this in one step.
 REACH = 3.0
 # Steps that cover more than all floating point numbers: 500 steps of 3 in logarithms.
 MOST_STEPS = 500
-# Residuals that stay in cache with what is made of them, 512 KiB.
-CHUNK = 2**16
 
 
 def tukey_weight(residual: Array, width: Array | float) -> Array:
@@ -57,7 +56,7 @@ def m_scales(
     ----------
     .. [1] Huber, P. J. (1981). Robust Statistics, section 5.2. Wiley.
     """
-    step = max(1, CHUNK // residual.shape[1])
+    step = max(1, STRETCH // residual.shape[1])
     parts = [
         _scales(residual[first : first + step], weight, constant, share, rtol, floor)
         for first in range(0, residual.shape[0], step)

@@ -19,8 +19,6 @@ from robustreg.rows import Array, Rows
 
 # Coefficients that differ by less, relative to the largest, are the same fit.
 SAME = 1e-6
-# A row with at least this leverage holds a direction alone, but for rounding.
-ALONE = 1 - TIE
 # Minima that are compared at most; each costs a search of its own.
 MOST_MINIMA = 64
 
@@ -105,7 +103,8 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
     basis, root = scipy.linalg.qr(kept, mode="economic")
     if not np.diagonal(root).all():
         return
-    for row in np.flatnonzero((basis**2).sum(axis=1) > ALONE):
+    # A row of leverage 1 holds a direction alone.
+    for row in np.flatnonzero((basis**2).sum(axis=1) > 1 - TIE):
         direction = scipy.linalg.solve_triangular(root, basis[row])
         reach = rejected @ direction
         # Of rows that do not extend in the direction, a rounding error is all there is.

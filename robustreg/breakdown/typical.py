@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.columns import FARTHEST
+from robustreg.linalg import FAR
 from robustreg.rows import (
     TIE,
     Array,
@@ -50,7 +50,7 @@ def _by_near(X: Any, kept: Array, weight: Array, by_all: Standard) -> Standard:
     return by_near if ((by_near.unit > 0) >= (by_all.unit > 0)).all() else by_all
 
 
-def near_rows(X: Any, weight: Array, farthest: float = FARTHEST) -> NDArray[np.bool_]:
+def near_rows(X: Any, weight: Array, farthest: float = FAR) -> NDArray[np.bool_]:
     """Return which rows have no entry far from the median of its column.
 
     Far is so many times as far as entries of the column typically are.

@@ -16,12 +16,11 @@ from robustreg.inference.columns import (
     refuse_few,
 )
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
+from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
 
-# Rounding errors of a row's terms below which its residual is that of a perfect fit.
-NOISE = 1e3
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
 
@@ -279,7 +278,7 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
     # The slopes of a perfect fit are those of rounding errors.
     # Halves, because the sum of two large ones may be no number.
     size = 0.5 * np.abs(fitted.target) + 0.5 * np.abs(fitted.residual)
-    noise = 2 * NOISE * fitted.precision * size
+    noise = 2 * NOISE_LEVELS * fitted.precision * size
     terms = float(
         fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
     )

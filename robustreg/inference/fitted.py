@@ -11,16 +11,13 @@ import scipy.linalg
 from robustreg.fitting import Fit, Problem, fit_problem
 from robustreg.inference.columns import columns_of, decomposed, dependent
 from robustreg.inference.density import at_width, deviation, spread
-from robustreg.linalg import TINY, factorise
+from robustreg.linalg import SMALLEST_RCOND, TINY, factorise
 from robustreg.losses import Loss, Pinball
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Index, Rows, design_rank, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
-# Below this reciprocal condition number a Gram matrix has lost the digits that
-# orthogonal steps would keep.
-WELL_CONDITIONED = 1e-9
 # Singular values this small beside the largest are rounding errors.
 DEPENDENT = 1e-12
 # The residual of a row that a kinked loss passes through is 0 up to this share of a
@@ -198,7 +195,7 @@ class Fitted:
     def inverse(self, c: Array) -> Inverse:
         """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
         factor = factorise(self.gram(c))
-        if factor.rcond > WELL_CONDITIONED and factor.scale.all():
+        if factor.rcond > SMALLEST_RCOND and factor.scale.all():
             half = scipy.linalg.lapack.dtrtri(factor.lower, lower=1)[0]
             half = factor.scale[:, None] * np.tril(half).T
             return Inverse(half, self._original @ half, delicate=False)
@@ -222,7 +219,7 @@ class Fitted:
         """Return what turns the half of ``gram(abs(c))`` into that of ``gram(c)``."""
         image = self.rows.root(bent, self.columns) @ half
         size, basis = scipy.linalg.eigh(np.eye(len(half)) - 2 * image.T @ image)
-        if size[0] <= WELL_CONDITIONED:
+        if size[0] <= SMALLEST_RCOND:
             raise ValueError(
                 "The Hessian is not positive definite at the fit, so that no sandwich "
                 "can be made of it: rows far out bend the loss the wrong way. Use a "

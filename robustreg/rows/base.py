@@ -20,22 +20,18 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from robustreg.linalg import CANCELLED
+from robustreg.linalg import CANCELLED, FAR
 
 Array = NDArray[Any]
 Index = NDArray[np.intp]
 
-# Subtracting the shift after the product costs as many digits as the ratio of
-# offset to spread has; beyond this ratio it is subtracted from the data first.
-LARGEST_VIRTUAL_OFFSET = 1e3
 # Sums of weights carry rounding errors of this share; a tie is a tie up to them.
 TIE = 1e-12
 # Elements of an array that stays in cache with a few others made of it, 256 KiB.
 STRETCH = 2**15
-# Size of a block that fits the second-level cache with what is made of it, and the
-# number of its entries in double precision.
-BLOCK_BYTES = 2**20
-BLOCK_ENTRIES = BLOCK_BYTES // 8
+# Entries of a block, in double precision, that fits the second-level cache with what is
+# made of it, 1 MiB.
+BLOCK_ENTRIES = 2**17
 # Rows that a product takes at least at a time, however long they are, so that what it
 # costs in Python is little beside it.
 FEWEST_AT_A_TIME = 256
@@ -57,7 +53,9 @@ class Standard:
     def far(self) -> NDArray[np.bool_]:
         """Columns so far from 0 that the shift must come off before a product."""
         offset = np.abs(self.shift) * self.unit
-        return np.asarray(offset > LARGEST_VIRTUAL_OFFSET)
+        # To subtract the shift after the product costs digits; such a one is subtracted
+        # from the data first.
+        return np.asarray(offset > FAR)
 
     def to_original(self, params: Array) -> tuple[Array, Any]:
         """Return ``coef, intercept`` for the original columns, in their precision.

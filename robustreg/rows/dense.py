@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.rows.base import (
-    BLOCK_BYTES,
     BLOCK_ENTRIES,
     FEWEST_AT_A_TIME,
     Array,
@@ -118,8 +117,8 @@ def dense_within(
 
 
 def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
-    """Yield slices of consecutive rows, of about `BLOCK_BYTES` each."""
-    size = max(FEWEST_AT_A_TIME, BLOCK_BYTES // (itemsize * max(p, 1)))
+    """Yield slices of consecutive rows, of about `BLOCK_ENTRIES` doubles each."""
+    size = max(FEWEST_AT_A_TIME, 8 * BLOCK_ENTRIES // (itemsize * max(p, 1)))
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import MOST_DIRECT_PARAMS, factorise
+from robustreg.linalg import MOST_DIRECT_PARAMS, NO_DIRECTION, factorise
 from robustreg.rows.base import Array, Index, Rows, strata
 
 # Rows that tell that no column depends on others: the least number, and that for each
@@ -14,8 +14,6 @@ ENOUGH_ROWS, ROWS_A_COLUMN = 1000, 2
 # A squared share of a column that the others do not explain; a Gram matrix tells no
 # smaller one from rounding errors.
 INDEPENDENT = 1e-6
-# Singular values this small beside the largest are rounding errors.
-DEPENDENT = 1e-10
 
 
 def design_rank(rows: Rows, weight: Array) -> int:
@@ -43,7 +41,7 @@ def design_rank(rows: Rows, weight: Array) -> int:
     root = rows.root(1.0 * (weight > 0), columns)
     norms = np.linalg.norm(root, axis=0)
     size = scipy.linalg.svdvals(root / np.where(norms > 0, norms, 1.0))
-    return int(np.count_nonzero(size > DEPENDENT * size.max(initial=0.0)))
+    return int(np.count_nonzero(size > NO_DIRECTION * size.max(initial=0.0)))
 
 
 def _independent(rows: Rows, live: Index, columns: Index) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar, final
 import numpy as np
 from scipy.optimize import brentq
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, SQUARABLE
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.results import Start
@@ -118,8 +118,6 @@ STEEP = 0.5
 # After this many steps, as many in a row that neither lower the value nor promise less
 # than all before go in circles: rounding errors of the slopes lead them.
 MOST_IDLE = 50
-# A longer step is that of curvature too faint to tell from none.
-LONGEST_STEP = 1e100
 
 
 @final
@@ -235,7 +233,8 @@ def model_step(
         curvature = function.curvature(point, MAJORISED[level])
         with np.errstate(over="ignore", invalid="ignore"):
             found = step(function, point, curvature, last)
-        short = bool(np.abs(found.direction).max() <= LONGEST_STEP)
+        # A longer step is that of curvature too faint to tell from none.
+        short = bool(np.abs(found.direction).max() <= SQUARABLE)
         if (short and not found.singular) or level == len(MAJORISED) - 1:
             return found, level
         level += 1

@@ -27,12 +27,12 @@ from dataclasses import replace
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, factorise
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, SQUARABLE, factorise
 from robustreg.losses import Envelope, Loss, relative_weight
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.continuation import width_of
-from robustreg.solvers.descent import LONGEST_STEP, Step, StepRule
+from robustreg.solvers.descent import Step, StepRule
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, stationarity
 
@@ -188,7 +188,7 @@ def lower(
             step = step_rule.step(objective, point, curvature, None)
         if level == ALL:
             return *_shortened(objective, point, step), level
-        if not step.singular and np.abs(step.direction).max() <= LONGEST_STEP:
+        if not step.singular and np.abs(step.direction).max() <= SQUARABLE:
             trial = objective.evaluate(point.params + step.direction)
             if _is_lower(objective, point, trial, step, HONEST):
                 return trial, step, level

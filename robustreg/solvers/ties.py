@@ -21,14 +21,19 @@ import numpy as np
 import scipy.linalg
 from scipy.optimize import linprog
 
-from robustreg.linalg import ABSENT, EPS, SMALLEST_RCOND, jacobi, least_norm_fit
+from robustreg.linalg import (
+    ABSENT,
+    EPS,
+    NO_DIRECTION,
+    SMALLEST_RCOND,
+    jacobi,
+    least_norm_fit,
+)
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.results import AT_END
 from robustreg.tolerance import rounding_of_terms, typical_residual, typical_value
 
-# A direction with this share of the largest singular value counts as none.
-NO_DIRECTION = 1e-10
 # Ridges that pick the least norm, as shares of the objective, the first that is exact.
 RIDGES = (1e-3, 1e-5, 1e-7)
 

@@ -24,8 +24,9 @@ from functools import partial
 import numpy as np
 
 from robustreg.certificate import duality_gap
+from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Envelope
-from robustreg.objective import FAINTEST, NOISE_LEVELS, Objective, Point, middle_of
+from robustreg.objective import FAINTEST, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import ROWS_INSIDE, STAGE_ITERATIONS, shrink
 from robustreg.solvers.descent import descend

@@ -19,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import TINY
+from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.losses import Envelope
-from robustreg.objective import NOISE_LEVELS, Objective
+from robustreg.objective import Objective
 from robustreg.solvers.continuation import ROWS_INSIDE, shrink
 from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for

@@ -32,9 +32,9 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import TINY
+from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.losses import Envelope
-from robustreg.objective import NOISE_LEVELS, Objective, Point
+from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.descent import descend
 from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST

@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.objective import NOISE_LEVELS, Objective, Point
+from robustreg.linalg import NOISE_LEVELS
+from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.solvers.results import Result

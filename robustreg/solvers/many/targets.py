@@ -19,7 +19,8 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import KEPT
-from robustreg.objective import NOISE_LEVELS, RESIDUAL_ERROR, Model, Objective
+from robustreg.linalg import NOISE_LEVELS
+from robustreg.objective import RESIDUAL_ERROR, Model, Objective
 from robustreg.rows import Array
 from robustreg.solvers.newton import PROMISING, STEADY
 from robustreg.tolerance import RESOLVED
