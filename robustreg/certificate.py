@@ -34,7 +34,7 @@ from robustreg.linalg import (
 )
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.tolerance import residual_error, typical_residual
+from robustreg.tolerance import AT_END, residual_error, typical_residual
 
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
 # of its terms are feasible in floating point.
@@ -48,9 +48,6 @@ FAR = 0.5
 PROJECTED, MOST_PRODUCTS = 1e-12, 500
 # An orthogonal decomposition of more entries costs too much.
 MOST_ROOT_ENTRIES = 10**6
-# A row this close to where its loss becomes linear, in units of that breakpoint, counts
-# as being there: its curvature shows no optimum to be the only one.
-AT_TAIL = 1e-7
 # A charge of this share of the value is of no account.
 NEGLIGIBLE = 1e-14
 # Near the point rows keep this share of their curvature, or count as having none, and
@@ -146,7 +143,7 @@ def local_gap(
     square = float(point.gradient @ model.factor.solve(point.gradient))
     reach = 2 * np.sqrt(MAY_GROW * square) / np.sqrt(c) / (KEPT * share)
     if np.isfinite(objective.loss.facts.linear_beyond):
-        reach = np.maximum(reach, AT_TAIL * objective.loss.facts.linear_beyond)
+        reach = np.maximum(reach, AT_END * objective.loss.facts.linear_beyond)
     near = objective.loss.curvature(r - reach)
     near = np.minimum(near, objective.loss.curvature(r + reach))
     loses = objective.weight[rows] * near < KEPT * c

@@ -21,6 +21,7 @@ from robustreg.linalg import EPS, NOISE_LEVELS, TINY, Factor
 from robustreg.losses import Loss
 from robustreg.penalties import ElasticNet
 from robustreg.rows import (
+    FEW_ROWS,
     Array,
     Block,
     Index,
@@ -34,8 +35,6 @@ from robustreg.rows import (
 # A residual's rounding error, as a share of the target's size and its own, or of the
 # terms of its prediction.
 RESIDUAL_ERROR = 4 * EPS
-# A statement about what is typical looks at no more rows than this.
-MOST_REPRESENTATIVES = 2**12
 # Less curvature is none, and no width is smaller: squares and reciprocals of this much
 # are still numbers.
 FAINTEST = float(np.sqrt(TINY))
@@ -138,7 +137,7 @@ class Objective:
 
         For what need only be typical.
         """
-        return representatives(self.weight, MOST_REPRESENTATIVES)
+        return representatives(self.weight, FEW_ROWS)
 
     @cached_property
     def noise(self) -> float:

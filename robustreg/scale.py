@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from robustreg.linalg import CANCELLED
+from robustreg.linalg import CANCELLED, EPS
 from robustreg.rows import BLOCK_ENTRIES, TIE, Index, representatives, stretches
 
 Array = NDArray[Any]
@@ -44,8 +44,6 @@ STEEPEST = 40.0
 # A secant step that is this many times longer than the plain one is not to be trusted,
 # unless the scale falls on and on, as it does towards a collapse.
 LONGEST = 2.0
-# No secant is flatter, so that a step is limited by its reach and never divides by 0.
-FLATTEST = -1e-12
 
 
 @dataclass(frozen=True)
@@ -338,7 +336,8 @@ def find_fixed_point(
         new_x, new_f = float(np.log(new)), _log_excess(measure_at(new), new, floor)
         reach = 2 * reach if new_f * f > 0 else LONGEST
         if new_f > -np.inf and new_x != x:
-            slope = min((new_f - f) / (new_x - x), FLATTEST)
+            # Not 0: the step of a flat secant is limited by its reach.
+            slope = min((new_f - f) / (new_x - x), -EPS)
         x, f = new_x, new_f
         search.add(x, f)
     x, f = search.best

@@ -17,6 +17,11 @@ from robustreg.objective import (
 )
 from robustreg.rows import Array, Index
 
+# Slopes this close to an end of their range, and residuals to where their loss becomes
+# linear, as a share of it, count as there: they may hold other fits, too. Far above
+# their rounding errors, and far below the room that slopes of rows at the kink have but
+# for coincidence.
+AT_END = 1e-7
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
 # A violation of so many typical errors of a slope is their sum.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.rows import Array
+from robustreg.rows import TIE, Array
 from robustreg.rows.base import STRETCH
 
 # A search for log scale goes no further than this in one step.
@@ -84,7 +84,7 @@ def _scales(
     # What is so large pulls no more; its square might overflow.
     start = _typical(size)
     result = np.zeros(len(size))
-    differ = (size > floor) @ weight > share * (1 + 1e-12)
+    differ = (size > floor) @ weight > share * (1 + TIE)
     open_ = np.flatnonzero(differ & (start > 0))
     size, x = size[open_], np.log(start[open_])
     low, high = np.full(open_.size, -np.inf), np.full(open_.size, np.inf)

@@ -28,7 +28,7 @@ import numpy as np
 from robustreg.linalg import SMALLEST_RCOND, Square
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
-from robustreg.solvers.results import AT_END
+from robustreg.tolerance import AT_END
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robustreg.rows.base import (
     BLOCK_ENTRIES,
+    FEW_ROWS,
     TIE,
     Array,
     Block,
@@ -43,6 +44,7 @@ from robustreg.rows.terms import typical_original_terms, typical_terms
 
 __all__ = [
     "BLOCK_ENTRIES",
+    "FEW_ROWS",
     "FORMED_ENTRIES",
     "TIE",
     "Array",

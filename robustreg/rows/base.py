@@ -32,6 +32,8 @@ STRETCH = 2**15
 # Entries of a block, in double precision, that fits the second-level cache with what is
 # made of it, 1 MiB.
 BLOCK_ENTRIES = 2**17
+# Rows that tell what is typical of all; of no more a summary is not worth its cost.
+FEW_ROWS = 2**12
 # Rows that a product takes at least at a time, however long they are, so that what it
 # costs in Python is little beside it.
 FEWEST_AT_A_TIME = 256

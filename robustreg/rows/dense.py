@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from robustreg.rows.base import (
     BLOCK_ENTRIES,
+    FEW_ROWS,
     FEWEST_AT_A_TIME,
     Array,
     Index,
@@ -27,9 +28,9 @@ from robustreg.rows.formed import FormedRows
 # Arrays of fewer entries, 128 KiB, are taken and given back without asking the system;
 # of long rows the second number at a time are worth more than that.
 SMALL_ENTRIES, FEWEST_SMALL = 2**14, 64
-# Rows of the sample that standardises many more; how many times as many these are at
-# least; and the share of the sample that its effective size must be.
-SAMPLE_ROWS, WORTH_SAMPLING, LEAST_EFFECTIVE = 4_000, 4, 0.1
+# How many times as many rows as few a sample of these standardises at least; and the
+# share of the sample that its effective size must be.
+WORTH_SAMPLING, LEAST_EFFECTIVE = 4, 0.1
 # Rows that are looked at for each that is taken at once: few may have weight.
 LOOKED_AT = 16
 
@@ -85,12 +86,12 @@ def sampled_standard(
     in which no column is constant tells. It will not do if rows are few, or if few of
     those drawn have most of the weight.
     """
-    if X.shape[0] < WORTH_SAMPLING * SAMPLE_ROWS:
+    if X.shape[0] < WORTH_SAMPLING * FEW_ROWS:
         return None
-    drawn = strata(X.shape[0], SAMPLE_ROWS).astype(np.intp)
+    drawn = strata(X.shape[0], FEW_ROWS).astype(np.intp)
     w = weight[drawn]
     # Kish's effective size is the squared sum over the sum of squares.
-    few = w.sum() ** 2 < LEAST_EFFECTIVE * SAMPLE_ROWS * (w @ w)
+    few = w.sum() ** 2 < LEAST_EFFECTIVE * FEW_ROWS * (w @ w)
     if few or not w.any():
         return None
     standard = dense_standard(X[drawn], w, fit_intercept)
@@ -101,7 +102,7 @@ def dense_columns(
     X: NDArray[np.floating[Any]], weight: Array
 ) -> tuple[Iterator[Array], Array]:
     """Return all columns of rows that stand for all, and these rows' weight."""
-    drawn, share = representatives(weight, SAMPLE_ROWS)
+    drawn, share = representatives(weight, FEW_ROWS)
     return iter([X[drawn].astype(np.float64)]), share
 
 

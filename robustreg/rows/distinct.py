@@ -19,10 +19,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from robustreg.rows.base import BLOCK_ENTRIES, Array, Index, gathered, stretches
+from robustreg.rows.base import (
+    BLOCK_ENTRIES,
+    FEW_ROWS,
+    Array,
+    Index,
+    gathered,
+    stretches,
+)
 
-# Fewer rows are not worth the look.
-FEWEST_ROWS = 2**12
 # The sample has one row in this many, and at least the second figure.
 SAMPLED, FEWEST_SAMPLED = 16, 512
 # Merging pays if it leaves at most this share of the rows.
@@ -88,7 +93,7 @@ def merged(X: Any, targets: Array, weight: Array) -> Merged:
 def _distinct(X: Any, targets: Array) -> _Distinct | None:
     """Return the distinct rows, None if they are not far fewer than all."""
     n = len(targets)
-    if n < FEWEST_ROWS:
+    if n < FEW_ROWS:
         return None
     size = max(n // SAMPLED, FEWEST_SAMPLED)
     some = np.random.default_rng(0).choice(n, size, replace=False, shuffle=False)

@@ -115,6 +115,10 @@ class StepRule:
 MAJORISED = (0.0, 0.01, 0.1, 1.0)
 # A step has gone far enough once the slope along it fell to this share.
 STEEP = 0.5
+# A step must gain this share of what its model promised.
+HONEST = 0.1
+# A fall by no more than this share of the value is not to be told from rounding errors.
+UNSEEN = 100 * EPS
 # After this many steps, as many in a row that neither lower the value nor promise less
 # than all before go in circles: rounding errors of the slopes lead them.
 MOST_IDLE = 50
@@ -257,8 +261,8 @@ def advance(function: Smooth, point: P, step: Step) -> tuple[P, float]:
     # Values cost more than the slopes, and are made only if these do not decide.
     if stop <= -STEEP * start:
         return trial, 1.0
-    visible = step.decrease > 100 * EPS * abs(point.value)
-    if visible and trial.value <= point.value - 0.1 * step.decrease:
+    visible = step.decrease > UNSEEN * abs(point.value)
+    if visible and trial.value <= point.value - HONEST * step.decrease:
         return trial, 1.0
     slope = function.line_slope(point, step.direction)
     if slope(1.0) <= 0:

@@ -32,7 +32,7 @@ from robustreg.losses import Envelope, Loss, relative_weight
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.continuation import width_of
-from robustreg.solvers.descent import Step, StepRule
+from robustreg.solvers.descent import HONEST, UNSEEN, Step, StepRule
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, stationarity
 
@@ -46,8 +46,6 @@ FEW_COUNT = 0.3
 # Newton's own curvature is tried at a stationarity below this: from farther its steps
 # leave the valley.
 NEAR = 0.05
-# A Newton step must gain this share of what its model promised.
-HONEST = 0.1
 # Rounding errors that leave a larger violation than this leave no fit.
 SOUND = 1e-3
 # Shares of the parabolas' curvature in a step's, the rest Newton's own. From one to the
@@ -161,7 +159,7 @@ def beyond_saddle(objective: Objective, point: Point) -> Point | None:
     if bend <= columns.size * EPS * np.abs(hessian).max():
         return None
     length = min(width_of(objective.loss), 1.0)
-    error = max(100 * EPS * abs(point.value), objective.exact_value)
+    error = max(UNSEEN * abs(point.value), objective.exact_value)
     while 0.5 * bend * length**2 > error:
         ways = [
             objective.evaluate(point.params + sign * length * direction)
@@ -220,7 +218,7 @@ def _is_lower(
 
     Where the value has no digits left to show it, the optimality condition tells.
     """
-    fall, error = point.value - trial.value, 100 * EPS * abs(point.value)
+    fall, error = point.value - trial.value, UNSEEN * abs(point.value)
     if step.decrease > error:
         return fall > 0 and fall >= share * step.decrease
     better = objective.violation(trial).max() < objective.violation(point).max()

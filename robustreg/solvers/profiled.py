@@ -28,7 +28,6 @@ from robustreg.rows import Array
 from robustreg.solvers.results import Result
 from robustreg.solvers.sampling import Preconditioner
 from robustreg.solvers.subsampled import (
-    MOST_PASSES,
     POOR,
     Pairs,
     certified_gap,
@@ -91,7 +90,7 @@ def profiled_newton(
     params, before, point = start, start, None
     pairs: Pairs = []
     left, gap, reach, passes, success = np.inf, np.inf, FIRST_REACH, 0, False
-    while not success and passes < MOST_PASSES:
+    while not success:
         residual = unit.residual(params)
         length = _length(line, residual, change, scale, reach)
         if length is None:
@@ -103,7 +102,7 @@ def profiled_newton(
         objective = objective_at(scale)
         trial = objective.evaluate(params / scale, residual)
         passes, previous, left = passes + 1, left, decrement(model, trial)
-        if not left <= POOR * previous:
+        if not left < POOR * previous:
             break
         if point is not None:
             step = (params - before) / scale

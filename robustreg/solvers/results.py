@@ -13,10 +13,6 @@ from robustreg.solvers.sampling import Preconditioner
 
 # What a solver says that ends before ``max_iter``, and to which no larger one matters.
 NO_DECREASE = "no further decrease"
-# Slopes this close to an end of their range, as a share of it, count as there: they may
-# hold other fits, too. Far above their rounding errors, and far below the room that
-# slopes of rows at the kink have but for coincidence.
-AT_END = 1e-7
 # Params or residuals that grow by this factor are on their way to infinity: there is no
 # minimum. Fits that exist start within a few orders of magnitude of their end.
 DIVERGED = 1e6

@@ -32,8 +32,6 @@ from robustreg.tolerance import allowed_gap
 
 # A step that leaves more than this share of the gap is no better than a full Hessian's.
 POOR = 0.1
-# Each that is not poor gains a digit at least: this many gain all.
-MOST_PASSES = 10
 
 
 # Steps and the changes of the gradient on them.
@@ -82,12 +80,12 @@ def subsampled_newton(
         point, rough = objective.evaluate(start.params, start.residual), 0
     left, passes, success, gap = decrement(model, point), 1, False, np.inf
     pairs: Pairs = []
-    while not success and passes < MOST_PASSES:
+    while not success:
         params = point.params - corrected_step(model, pairs, point)
         evaluate = objective.evaluate_roughly if passes < rough else objective.evaluate
         trial = evaluate(params)
         passes, previous, left = passes + 1, left, decrement(model, trial)
-        if not left <= POOR * previous:
+        if not left < POOR * previous:
             break
         step, change = trial.params - point.params, trial.gradient - point.gradient
         if step @ change > 0:

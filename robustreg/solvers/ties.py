@@ -31,8 +31,12 @@ from robustreg.linalg import (
 )
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
-from robustreg.solvers.results import AT_END
-from robustreg.tolerance import rounding_of_terms, typical_residual, typical_value
+from robustreg.tolerance import (
+    AT_END,
+    rounding_of_terms,
+    typical_residual,
+    typical_value,
+)
 
 # Ridges that pick the least norm, as shares of the objective, the first that is exact.
 RIDGES = (1e-3, 1e-5, 1e-7)

@@ -25,6 +25,7 @@ from robustreg.objective import Objective
 from robustreg.solvers.continuation import ROWS_INSIDE, shrink
 from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for
+from robustreg.solvers.kinked.interior_point import EXACT, EXTRA_ITERATIONS
 from robustreg.solvers.newton import INNER_ITERATIONS, MOST_MISSES, stationary_to
 from robustreg.solvers.results import DIVERGED, NO_DECREASE, Result, Start
 from robustreg.tolerance import allowed_gap, typical_value
@@ -34,9 +35,6 @@ SHRINK, ENOUGH = 0.2, 0.1
 # Inner problems are solved to this share of the relative gap, and ten times closer each
 # time, but no closer than the second figure and no looser than the third.
 INNER_SHARE, TIGHTEST, LOOSEST = 1e-2, 1e-13, 1e-4
-# Once the gap is small enough this many more updates end it, unless it is within this
-# share of the tolerance: the last steps are exact.
-EXTRA_ITERATIONS, EXACT = 5, 1e-4
 
 
 def augmented_lagrangian(

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.certificate import AT_TAIL
 from robustreg.losses import Loss
 from robustreg.rows import Array
 from robustreg.solvers.many.vertices import REGULAR, ManyFits
 from robustreg.solvers.newton import INNER_ITERATIONS
+from robustreg.tolerance import AT_END
 
 # A fit is done when a Newton step promises this share of the objective, the square of
 # ten digits of the params, and its scale agrees with that of its residuals to this.
@@ -184,7 +184,7 @@ def _only(
     A row where the curvature begins or ends may hold a fit from one side only.
     """
     size = residual / scale[:, None]
-    near = AT_TAIL * np.abs(size)
+    near = AT_END * np.abs(size)
     curved = np.minimum(
         _each(problem.loss.curvature, size - near),
         _each(problem.loss.curvature, size + near),

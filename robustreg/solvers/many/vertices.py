@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from robustreg.linalg import Square
 from robustreg.rows import Array, Index
-from robustreg.solvers.results import AT_END
+from robustreg.tolerance import AT_END
 
 # A basis, or a Hessian, of smaller reciprocal condition number is left to methods that
 # refine what they find: errors made here, EPS over it, are 2e-8 at most.

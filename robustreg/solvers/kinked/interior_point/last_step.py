@@ -17,8 +17,8 @@ from robustreg.objective import RESIDUAL_ERROR, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
-from robustreg.solvers.results import AT_END, NO_DECREASE, Result
-from robustreg.tolerance import allowed_gap
+from robustreg.solvers.results import NO_DECREASE, Result
+from robustreg.tolerance import AT_END, allowed_gap
 
 
 def active_kinks(equations: Equations, state: State) -> Index:
