@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.columns import TIE
-from robustreg.breakdown.downhill import downhill
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.rows import Array
@@ -72,16 +71,9 @@ def fit_mm(
 
 def _m_step(problem: Problem, params: Array, units: Units, collapsed: bool) -> Fit:
     """Return the fit in the valley of the S-estimate with params in some units."""
-    own, weight = replace(units, scale=float(problem.scale)), problem.weight
-    near = downhill(
-        problem.rows,
-        own.of_target(problem.y),
-        weight / weight.sum(),
-        problem.loss,
-        params * units.scale / own.scale,
-    )
-    fit = fit_from(problem, own.to_original(near), collapsed)
-    coef, intercept = problem.rows.standard.to_original(units.to_original(params))
+    start = units.to_original(params)
+    fit = fit_from(problem, start, collapsed)
+    coef, intercept = problem.rows.standard.to_original(start)
     return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 
