@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.columns import medians, norms, spreads
+from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata
 
 # Rows, and rows a param, of which no sample is taken; of more, half as many stand for
@@ -16,8 +17,6 @@ from robustreg.rows import Array, Index, Rows, representatives, strata
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50
-# A direction in which the rows extend less than this, relative to others, is none.
-FLAT = 1e-11
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _sample(rows: Rows, weight: Array, order: Index, size: int) -> tuple[Index, 
             size=missing.shape[1]
         )
         reach = np.abs(rows.predict(probe))[order]
-        outside = order[reach > FLAT**0.5 * np.abs(probe).max()]
+        outside = order[reach > NO_DIRECTION**0.5 * np.abs(probe).max()]
         if not outside.size:
             break
         count = min(outside.size, ROWS_A_DIRECTION * missing.shape[1])
@@ -115,7 +114,7 @@ def _null_directions(design: Array) -> Array:
     # Far rows would make all others look as if they did not extend.
     directions = design / norms(design)[:, None]
     _, size, turn = np.linalg.svd(np.linalg.qr(directions, mode="r"))
-    rank = int(np.count_nonzero(size > FLAT * size[0])) if size.size else 0
+    rank = int(np.count_nonzero(size > NO_DIRECTION * size[0])) if size.size else 0
     return np.asarray(turn[rank:].T)
 
 
@@ -143,7 +142,7 @@ def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
     near *= (np.sqrt(weight / weight.sum()) / norms(near))[:, None]
     root = np.linalg.qr(near, mode="r")
     _, size, turn = np.linalg.svd(root, full_matrices=False)
-    rank = int(np.count_nonzero(size > FLAT * size[:1]))
+    rank = int(np.count_nonzero(size > NO_DIRECTION * size[:1]))
     matrix = matrix @ (turn[:rank].T / size[:rank])
     if rank < np.count_nonzero(design.any(axis=0)):
         # Params of dependent columns have least norm.

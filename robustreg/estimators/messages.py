@@ -10,9 +10,6 @@ from robustreg.fitting import Fit
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# Of more params than this share of the rows, those fitted exactly are most.
-WIDE = 0.5
-
 
 @dataclass(frozen=True)
 class Collapse:
@@ -84,7 +81,8 @@ def collapsed(
     if weight[same].sum() > 0.5 * weight.sum():
         cause = f", because y is {value:.6g} in {_rows(same, weight)}"
         way_out = collapse.tied
-    elif n_params > WIDE * y.size:
+    elif 2 * n_params > y.size:
+        # Those that the params fit exactly are most.
         cause = f", because there are {n_params} coefficients for {y.size} rows"
         way_out = collapse.wide
     return (
