@@ -163,6 +163,10 @@ class Objective:
         l1, l2 = _for_params(penalty)
         return self._like(penalty=penalty, l1=l1, l2=l2)
 
+    def tilted(self, linear: Array) -> Objective:
+        """Return the objective plus a linear function, given its gradient."""
+        return self._like(linear=self.linear + linear)
+
     def extended(self, target: Array) -> Objective:
         """Return the objective with residuals in extended precision."""
         return self._like(rows=self.rows.in_precision(np.longdouble), target=target)

@@ -20,6 +20,8 @@ IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "matplotlib where it draws": "matplotlib",
     "pandas in one function": "pandas",
+    "dask in one file": "dask",
+    "distributed in one file": "distributed",
 }
 
 
@@ -41,15 +43,26 @@ def table_of_rooms():
 ROOMS = {**table_of_rooms(), "__init__": ({"estimators", "paths"}, set())}
 # Words that belong to some rooms only.
 HOMES = {
-    "fit_intercept": {"rows", "validation", "estimators", "paths", "inference"},
-    "issparse": {"rows", "validation"},
-    "sample_weight": {"validation", "estimators", "paths", "inference"},
+    "fit_intercept": {
+        "rows",
+        "partitions",
+        "validation",
+        "estimators",
+        "paths",
+        "inference",
+    },
+    "issparse": {"rows", "partitions", "validation"},
+    "sample_weight": {"partitions", "validation", "estimators", "paths", "inference"},
     "coef_": {"estimators", "inference"},
     "import warnings": {"estimators", "paths", "inference", "leverage"},
     "matplotlib.pyplot": {"plotting"},
 }
 # Libraries that an extra installs, and the one file that imports each.
-OPTIONAL = {"pandas": "inference/table.py"}
+OPTIONAL = {
+    "dask": "partitions/dask_engine.py",
+    "distributed": "partitions/dask_engine.py",
+    "pandas": "inference/table.py",
+}
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.
 LOOPS, LONGEST_LOOP = {"newton", "augmented_lagrangian"}, 75

@@ -15,14 +15,20 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.breakdown import typical_rows
 from robustreg.estimators import messages
-from robustreg.fitting import Fit, Problem, in_standard, with_absent, within_reach
+from robustreg.estimators.arrays import fit_arrays
+from robustreg.estimators.collected import (
+    fit_collection,
+    predict_collection,
+    r2_of_collection,
+    score_collection,
+)
+from robustreg.fitting import Fit, Problem, within_reach
 from robustreg.losses import Loss
+from robustreg.partitions import is_collection
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Rows, make_rows, merged, present, taken
+from robustreg.rows import Array, Rows, present, taken
 from robustreg.validation import (
-    check_fit_data,
     check_predict_data,
     check_score_data,
     unchanged_on_error,
@@ -41,6 +47,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 
     # Whether a fit starts from an S-estimate, which `s_coef_` is.
     starts_from_s: ClassVar[bool] = False
+    # Whether a fit takes rows that are elsewhere.
+    takes_collections: ClassVar[bool] = True
     _doc_link_module = "robustreg"
     _doc_link_template = (
         "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
@@ -94,24 +102,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         # Underflow is meant wherever it happens: what is too small counts as 0.
         with np.errstate(under="ignore"), unchanged_on_error(self):
             loss = self._checked_loss()
-            every, target, weight = check_fit_data(self, X, y, sample_weight)
-            single, live = target.ndim == 1, present(weight)
-            every_target = target[:, None] if single else target
-            data, targets, weight = taken(live, every, every_target, weight)
-            eps = float(np.finfo(data.dtype).eps)
-            few = merged(data, targets, weight)
-            fits = in_standard(
-                lambda exactly: rows_of(self, few.X, few.weight, exactly),
-                lambda rows: self._fit_each(rows, few.targets, few.weight, loss, eps),
-                lambda fits: all(fit.will_do for fit in fits),
-            )
-            fits = [
-                with_absent(
-                    fit.of_all(few), loss, every, column, live, self.outlier_threshold
-                )
-                for fit, column in zip(fits, every_target.T, strict=True)
-            ]
-            self._store(fits, single)
+            fit = fit_collection if is_collection(X) else fit_arrays
+            fits, targets, weight = fit(self, loss, X, y, sample_weight)
         self._warn(fits, targets, weight)
         return self
 
@@ -130,6 +122,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             ``X @ coef_.T + intercept_``.
         """
         check_is_fitted(self)
+        if is_collection(X):
+            return predict_collection(self, X)
         return self._predicted(check_predict_data(self, X), self.coef_.dtype)
 
     def _predicted(self, X: Any, dtype: Any) -> NDArray[Any]:
@@ -177,6 +171,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         array([0.9, 9.7])
         """
         check_is_fitted(self)
+        if is_collection(X):
+            return score_collection(self, X, y)
         target, _ = check_score_data(X, y, np.shape(self.coef_))
         data = check_predict_data(self, X)
         with np.errstate(over="ignore", under="ignore"):
@@ -212,6 +208,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             For data that `fit` refuses as well, and of another shape than the fit's.
         """
         check_is_fitted(self)
+        if is_collection(X):
+            return r2_of_collection(self, X, y, sample_weight)
         shape = np.shape(self.coef_)
         target, weight = check_score_data(X, y, shape, sample_weight)
         data = check_predict_data(self, X)
@@ -301,18 +299,16 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 
     def _store(self, fits: list[Fit], single: bool) -> None:
         """Set the fitted attributes, without the target axis for a y of one column."""
-        coef = np.array([fit.coef for fit in fits])
-        intercept = np.array([fit.intercept for fit in fits])
-        scale = np.array([fit.scale for fit in fits])
-        gap = np.array([fit.dual_gap for fit in fits])
-        stationarity = np.array([fit.stationarity for fit in fits])
-        self.coef_ = coef[0] if single else coef
-        self.intercept_ = intercept[0] if single else intercept
-        self.scale_ = scale[0] if single else scale
-        self.dual_gap_ = gap[0] if single else gap
-        self.stationarity_ = stationarity[0] if single else stationarity
-        residual_scale = np.array([fit.residual_scale for fit in fits])
-        self.residual_scale_ = residual_scale[0] if single else residual_scale
+        each = {
+            "coef_": [fit.coef for fit in fits],
+            "intercept_": [fit.intercept for fit in fits],
+            "scale_": [fit.scale for fit in fits],
+            "dual_gap_": [fit.dual_gap for fit in fits],
+            "stationarity_": [fit.stationarity for fit in fits],
+            "residual_scale_": [fit.residual_scale for fit in fits],
+        }
+        for name, values in each.items():
+            setattr(self, name, np.array(values)[0] if single else np.array(values))
         outliers = [fit.outliers for fit in fits]
         self.outliers_ = outliers[0] if single else np.column_stack(outliers)
         self.n_iter_ = max(fit.n_iter for fit in fits)
@@ -355,23 +351,3 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             said.append((text, ScaleCollapseWarning))
         for text, category in said:
             warnings.warn(text, category, stacklevel=3)
-
-
-def rows_of(
-    model: RobustLinearModel, X: Any, weight: Array, exactly: bool = False
-) -> Rows:
-    """Return rows as a model fits them, for those who look at its fit.
-
-    Parameters
-    ----------
-    model : RobustLinearModel
-        The model.
-    X : array or sparse matrix of shape (n_rows, n_features)
-        Its checked features.
-    weight : ndarray of shape (n_rows,)
-        Weights that count rows.
-    exactly : bool
-        As for `make_rows`.
-    """
-    make = typical_rows if model.starts_from_s else make_rows
-    return make(X, weight, model.fit_intercept, exactly)

@@ -180,6 +180,7 @@ class MMRegressor(RobustLinearModel):
 
     _parameter_constraints: dict[str, list[Any]] = MM_CONSTRAINTS
     starts_from_s = True
+    takes_collections = False
 
     def __init__(
         self,

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.estimators.arrays import rows_of
+from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.estimators.arrays import rows_of
+from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.columns import (
     refuse_constant,
     refuse_dependent,

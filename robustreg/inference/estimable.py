@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown import collapses
-from robustreg.estimators.base import RobustLinearModel, rows_of
+from robustreg.estimators.arrays import rows_of
+from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.checks import coefficients_of, is_mm, is_penalised
 from robustreg.rows import Array, Rows, design_rank
 

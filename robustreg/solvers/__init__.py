@@ -5,6 +5,7 @@ from robustreg.solvers.starting import near_start
 from robustreg.solvers.table import (
     SOLVERS,
     UnsuitableSolverError,
+    canonical_fit,
     chosen,
     solve,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "Result",
     "Start",
     "UnsuitableSolverError",
+    "canonical_fit",
     "chosen",
     "near_start",
     "solve",

@@ -120,7 +120,7 @@ def solve(
     if few and not result.success:
         result = _interpolating(objective, result, tol)
     if result.success and not result.unique and few:
-        return _canonical(objective, result, tol)
+        return canonical_fit(objective, result, tol)
     return result
 
 
@@ -134,8 +134,8 @@ def chosen(objective: Objective, solver: str) -> Solver:
     return SOLVERS[name]
 
 
-def _canonical(objective: Objective, result: Result, tol: float) -> Result:
-    """Return the documented one of the optimal fits."""
+def canonical_fit(objective: Objective, result: Result, tol: float) -> Result:
+    """Return the documented one of the optimal fits, given any of them."""
     slopes = result.optimal_slopes
     allowed = allowed_gap(objective, result.point, tol, slopes)
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import NOISE_LEVELS
-from robustreg.losses import Envelope
+from robustreg.losses import Envelope, Loss
 from robustreg.objective import FAINTEST, Objective, Point, middle_of
 from robustreg.rows import Array, Index
 from robustreg.solvers.continuation import ROWS_INSIDE, STAGE_ITERATIONS, shrink
@@ -202,7 +202,7 @@ def near_kinked(
     else:
         point, error = _smooth_fit(few, *_of_wide_losses(few, start))
     while some:
-        near = _of_sample(few, point, error)
+        near = near_sample(few, point, error)
         few = some.pop()
         point, error = _smooth_fit(few, *near)
     return point, error
@@ -226,35 +226,49 @@ def _smooth_fit(
 
     ``unit`` is the sparsity.
     """
-    n, p = objective.rows.n_rows, objective.n_params
     # A sample that is fitted exactly knows of no residual.
     least = max(objective.noise, FAINTEST)
     unit, width = max(unit, least), max(width, least)
-    low, high = objective.loss.facts.slopes
-    # The slope rises from low to high over equal distances on both sides of the kink
-    # (a uniform kernel): its bias is of second order.
-    beta = 2 * width / (high - low)
-    stage = objective.with_loss(
-        Envelope(low, high, beta), objective.target + beta * (low + high) / 2
-    )
+    narrow, shift = narrow_loss(objective.loss, width)
     fit = descend(
-        stage,
+        objective.with_loss(narrow, objective.target + shift),
         Start(params),
         step=step_rule_for(objective).step,
         until=stationary_to(START_GTOL),
         max_iter=STAGE_ITERATIONS,
     )
-    # Noise of the slopes of rows within the width; its bias; what is left to do.
-    left = np.sqrt(p * width * unit / (6 * n)) + width**2 / (6 * unit)
+    low, high = objective.loss.facts.slopes
+    left = narrow_error(objective.rows.n_rows, objective.n_params, width, unit)
     left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
-    residual = fit.point.residual - beta * (low + high) / 2
+    residual = fit.point.residual - shift
     point = Point(fit.point.params, fit.point.gradient, residual, objective)
     if _is_crowded(point, width, unit):
         left = max(left, width)
     return point, float(max(left, objective.noise))
 
 
-def _of_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, float]:
+def narrow_loss(loss: Loss, width: float) -> tuple[Envelope, float]:
+    """Return a smooth loss of some half-width, and what is added to the target for it.
+
+    The slope rises from low to high over equal distances on both sides of the kink (a
+    uniform kernel): its bias is of second order.
+    """
+    low, high = loss.facts.slopes
+    beta = 2 * width / (high - low)
+    return Envelope(low, high, beta), beta * (low + high) / 2
+
+
+def narrow_error(n_rows: int, n_params: int, width: float, unit: float) -> float:
+    """Return by about how much a fit of the narrow loss is off.
+
+    Noise of the slopes of rows within the width, and bias; ``unit`` is the sparsity.
+    """
+    return float(
+        np.sqrt(n_params * width * unit / (6 * n_rows)) + width**2 / (6 * unit)
+    )
+
+
+def near_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, float]:
     """Return a sample's params, the width of the smooth fit from there, the sparsity.
 
     With m rows a fit is off by about ``sqrt(p / m)`` times the sparsity times the
@@ -269,7 +283,7 @@ def _of_sample(few: Objective, point: Point, off: float) -> tuple[Array, float, 
 
 
 def _of_wide_losses(objective: Objective, start: Array) -> tuple[Array, float, float]:
-    """Return what `_of_sample` does, of a smooth loss with few rows in its middle."""
+    """Return what `near_sample` does, of a smooth loss with few rows in its middle."""
     inside = ROWS_INSIDE * objective.n_params
     near = shrink(objective, start, step_rule_for(objective), inside)
     residual = near.residual_in(objective)

@@ -1,18 +1,17 @@
-"""Estimates of the residual scale, and the fixed points that define them."""
+"""Estimates of the scale of given residuals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isqrt
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from robustreg.linalg import CANCELLED, EPS
+from robustreg.linalg import CANCELLED
 from robustreg.rows import BLOCK_ENTRIES, TIE, Index, representatives, stretches
 
 Array = NDArray[Any]
@@ -26,50 +25,10 @@ PROPOSAL2_CLIP = 1.345
 # and no scale is so large: it is at most 1.7 times that residual. Its logarithm is
 # found to the last figure.
 SMALLEST_LOG, LARGEST_LOG, LOG_TOL = -1500.0, 40.0, 1e-14
-# A fit at one scale is repeated until the scale it gives agrees to this.
-SCALE_RTOL = 1e-11
-MOST_FITS = 60
-# Where rounding errors or a kink in the fit keep it from that, this is agreement too.
-AGREES = 1e-8
-# Fits in a row that do not halve the disagreement, after which the search ends.
-MOST_STALLED = 15
 # Of more values only those near the median are sorted.
 MOST_SORTED = 2**14
 # Residuals count as zero below this share of the spread of y.
 RESOLUTION = 1e-10
-# Between two scales whose disagreements differ by this many times more than they do,
-# the fit jumps. The scale of residuals that move with the fit changes a few times as
-# fast, seldom thirty times.
-STEEPEST = 40.0
-# A secant step that is this many times longer than the plain one is not to be trusted,
-# unless the scale falls on and on, as it does towards a collapse.
-LONGEST = 2.0
-
-
-@dataclass(frozen=True)
-class FixedPoint:
-    """Where the scale of a fit's residuals is the scale of the fit.
-
-    Parameters
-    ----------
-    scale : float
-        The fixed point, or the floor that it was held at.
-    collapsed : bool
-        Whether it was held at the floor.
-    converged : bool
-        Whether the scale agrees with the residuals' to the tolerance.
-    slope : float
-        Derivative of the logarithm of measured over assumed scale by that of the
-        assumed one, near the fixed point.
-    disagreement : float
-        Logarithm of measured over assumed scale, if that is not 0 but for rounding.
-    """
-
-    scale: float
-    collapsed: bool
-    converged: bool
-    slope: float = -1.0
-    disagreement: float = 0.0
 
 
 def weighted_median(values: Array, weight: Array, of: Transform = np.positive) -> float:
@@ -111,6 +70,27 @@ def _sorted_median(values: Array, weight: Array, below: float, total: float) -> 
     lower = values[order[np.searchsorted(sums, total / 2 - slack)]]
     upper = values[order[np.searchsorted(sums, total / 2 + slack)]]
     return float(lower + (upper - lower) / 2)
+
+
+def median_beside(
+    values: Array, weight: Array, below: float, total: float
+) -> float | None:
+    """Return the median of values and of others, of which some are below them.
+
+    None if it is among the others.
+
+    Parameters
+    ----------
+    values, weight : ndarray of shape (n_rows,)
+        Those that may be the median, and how often each stands.
+    below, total : float
+        The weight of those that are below, and of all.
+    """
+    room = min(total / 2 - below, below + float(weight.sum()) - total / 2)
+    # A tie is twice `TIE` of the half; sums err by as much.
+    return (
+        _sorted_median(values, weight, below, total) if room > 2 * TIE * total else None
+    )
 
 
 def median_of_each(values: Array, weight: Array) -> Array:
@@ -230,11 +210,8 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     ----------
     .. [1] Huber, P. J. (1981). Robust Statistics, section 7.7. Wiley.
     """
-    k = PROPOSAL2_CLIP
-    inner = 2 * norm.cdf(k) - 1
-    gamma = float(inner + k * k * (1 - inner) - 2 * k * norm.pdf(k))
-    total = float(weight.sum())
-    share = gamma * max(1 - n_params / total, 0.5)
+    k, total = PROPOSAL2_CLIP, float(weight.sum())
+    share = proposal2_share(n_params, total)
     weight = weight / total
     size = np.abs(residual)
     largest = float(size[weight > 0].max())
@@ -253,6 +230,20 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
         return 0.0
     root = brentq(excess, SMALLEST_LOG, LARGEST_LOG, xtol=LOG_TOL, rtol=LOG_TOL)
     return float(largest * np.exp(root))
+
+
+def proposal2_spread(residual: Array, weight: Array) -> float:
+    """Return the mean of ``min(r^2, k^2)`` of residuals in units of a scale."""
+    clipped = np.minimum(np.abs(residual), PROPOSAL2_CLIP)
+    return float(weight @ clipped**2)
+
+
+def proposal2_share(n_params: int, total: float) -> float:
+    """Return what the mean of ``min(r^2 / s^2, k^2)`` is at the scale of proposal 2."""
+    k = PROPOSAL2_CLIP
+    inner = 2 * norm.cdf(k) - 1
+    gamma = float(inner + k * k * (1 - inner) - 2 * k * norm.pdf(k))
+    return gamma * max(1 - n_params / total, 0.5)
 
 
 SCALES: dict[str, Callable[[Array, Array, int], float]] = {
@@ -299,84 +290,3 @@ def least_distance(y: Array, weight: Array) -> float:
     some, share = representatives(weight, MOST_SORTED)
     size = weighted_median(y[some], share, np.abs)
     return max(RESOLUTION * spread(y, weight), CANCELLED * size)
-
-
-def find_fixed_point(
-    measure_at: Callable[[float], float],
-    start: float,
-    floor: float,
-    slope: float = -1.0,
-    rtol: float = SCALE_RTOL,
-    jumps: bool = False,
-    agrees: float = AGREES,
-) -> FixedPoint:
-    """Return s with ``measure_at(s) = s``, by the secant method on log scales.
-
-    ``measure_at(s)`` fits at scale s and returns the scale of the residuals; ``slope``
-    is a guess of the derivative. If the fit may jump as the scale moves, steps that do
-    not gain are replaced by halving the interval that the disagreement changes its sign
-    in, until it is so short that the fit does jump there. What does not converge ends
-    at the scale that agreed best, which will do if it agrees to ``agrees``.
-    """
-    x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
-    search = _Interval(x, f, jumps)
-    reach, least, stalled = LONGEST, np.inf, 0
-    for _ in range(MOST_FITS):
-        stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
-        least = min(abs(f), least)
-        if stalled > MOST_STALLED or search.torn:
-            break
-        if abs(f) <= rtol:
-            return FixedPoint(float(np.exp(x)), False, True, slope)
-        if f == -np.inf:
-            return FixedPoint(floor, True, True)
-        step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
-        # Below the floor nothing is measured: residuals are rounding errors there.
-        new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
-        new_x, new_f = float(np.log(new)), _log_excess(measure_at(new), new, floor)
-        reach = 2 * reach if new_f * f > 0 else LONGEST
-        if new_f > -np.inf and new_x != x:
-            # Not 0: the step of a flat secant is limited by its reach.
-            slope = min((new_f - f) / (new_x - x), -EPS)
-        x, f = new_x, new_f
-        search.add(x, f)
-    x, f = search.best
-    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= agrees), slope, f)
-
-
-@final
-class _Interval:
-    """The log scales between which the disagreement changes its sign."""
-
-    def __init__(self, x: float, f: float, jumps: bool) -> None:
-        self._low = self._high = (np.nan, np.nan)
-        self.best, self._jumps = (x, f), jumps
-        self.add(x, f)
-
-    def add(self, x: float, f: float) -> None:
-        """Take note of a disagreement f at x."""
-        if self._jumps and f > 0:
-            self._low = (x, f)
-        elif self._jumps:
-            self._high = (x, f)
-        if abs(f) <= abs(self.best[1]):
-            self.best = (x, f)
-
-    @property
-    def torn(self) -> bool:
-        """Whether the disagreement is so steep there that it jumps."""
-        (low, above), (high, below) = self._low, self._high
-        return bool(above - below > STEEPEST * abs(high - low))
-
-    def inside(self, x: float, halve: bool) -> float:
-        """Return x, or the middle of the interval if x is outside or does not gain."""
-        low, high = self._low[0], self._high[0]
-        if np.isnan(low) or np.isnan(high):
-            return x
-        outside = not min(low, high) < x < max(low, high)
-        return 0.5 * (low + high) if halve or outside else x
-
-
-def _log_excess(measured: float, scale: float, floor: float) -> float:
-    """Return by how much the log of a measured scale exceeds that of another."""
-    return -np.inf if measured <= floor else float(np.log(measured / scale))

@@ -1,28 +1,21 @@
-"""Checks of parameters and data; the only home of scikit-learn's private names."""
+"""Checks of parameters."""
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, KeysView
-from contextlib import contextmanager
+from collections.abc import Iterable, KeysView
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 # Private, but what scikit-learn's own contributors' template relies on.
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
     validate_parameter_constraints,
-)
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    validate_data,
 )
 
 from robustreg.breakdown import (
@@ -45,24 +38,8 @@ SIZES = {
     "outlier_threshold": (1e-100, SQUARABLE),
     "quantile": (1e-12, 1 - 1e-12),
 }
-# Dates and times have no unit until one is chosen; pandas has no other way, either.
-TO_NUMBERS = {
-    "M": "(np.asarray(y) - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D'), "
-    "which are days",
-    "m": "np.asarray(y) / np.timedelta64(1, 'D'), which are days",
-}
 # Longer numbers are not shown.
 LONGEST_SHOWN = 40
-# Sums of weights above this or below one over it are brought inside, by a power of 2.
-HEAVIEST = 2.0**400
-# How data are read, that of fits and of what is made of them.
-READ: dict[str, Any] = {
-    "accept_sparse": ("csr", "csc"),
-    "dtype": (np.float64, np.float32),
-}
-READ_BOTH: dict[str, Any] = {**READ, "multi_output": True, "y_numeric": True}
-# scikit-learn sums what it checks, and a sum of finite numbers may be none.
-QUIETLY = np.errstate(all="ignore")
 
 
 def _in_order(names: Iterable[str]) -> KeysView[str]:
@@ -227,170 +204,3 @@ def _check_size(name: str, value: Any) -> None:
         raise ValueError(
             f"{name} must be in the range [{low:g}, {high:.13g}]{zero}. Got {got}."
         )
-
-
-@QUIETLY
-def check_fit_data(
-    estimator: Any, X: Any, y: Any, sample_weight: Any
-) -> tuple[Any, Array, Array]:
-    """Return X as given or as a float array, y of shape (n, k) and the weights.
-
-    X keeps its layout and float32; a sparse X stays sparse. One column of targets is
-    y of shape (n,), as for scikit-learn's other linear models.
-    """
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
-    X, y = validate_data(estimator, X, y, **READ_BOTH)
-    return X, _checked_targets(y), _checked_weight(sample_weight, X)
-
-
-@QUIETLY
-def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
-    """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
-    X, y = check_X_y(X, y, **READ_BOTH, estimator="robust_path")
-    return X, _single_target(y), _checked_weight(sample_weight, X)
-
-
-@QUIETLY
-def check_inference_data(
-    estimator: Any, X: Any, y: Any, sample_weight: Any
-) -> tuple[Any, Array, Array]:
-    """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
-    X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
-    return X, _single_target(y), _checked_weight(sample_weight, X)
-
-
-@contextmanager
-def unchanged_on_error(estimator: Any) -> Iterator[None]:
-    """Give an estimator all its attributes back if what is done to it fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
-
-
-def _refuse_masked(**given: Any) -> None:
-    """Refuse arrays with masked values, which would be read as if they were not."""
-    for name, values in given.items():
-        if np.ma.is_masked(values):
-            count = int(np.ma.getmaskarray(values).sum())
-            raise ValueError(
-                f"{name} is a masked array with {count} masked "
-                f"value{'s' if count > 1 else ''}, and what is under the mask is no "
-                f"data. Drop these rows, or fill them: {name}.filled(...)."
-            )
-
-
-def _refuse_sparse_targets(y: Any) -> None:
-    """Refuse what scikit-learn would report less clearly."""
-    if scipy.sparse.issparse(y):
-        raise ValueError(
-            "y is sparse, but must be a dense array of shape (n_samples,) or "
-            "(n_samples, n_targets). Pass y.toarray()."
-        )
-
-
-def _checked_targets(y: Array) -> Array:
-    """Return the targets in float64, a single column of them as one dimension."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.dtype.itemsize > 8 and not np.isfinite(y.astype(np.float64)).all():
-        raise ValueError(
-            f"y has values beyond {np.finfo(np.float64).max:.2g}, the largest number "
-            f"in double precision. Got an array of dtype {y.dtype}. Divide it by a "
-            "power of ten."
-        )
-    if y.dtype.kind not in "biuf":
-        way_out = TO_NUMBERS.get(y.dtype.kind, "np.asarray(y, dtype=float)")
-        raise ValueError(
-            f"y must hold real numbers. Got an array of dtype {y.dtype}. "
-            f"Convert it with {way_out}."
-        )
-    return y.astype(np.float64, copy=False)
-
-
-def _single_target(y: Array) -> Array:
-    """Return the one target in float64; refuse several."""
-    target = _checked_targets(y)
-    if target.ndim != 1:
-        raise ValueError(
-            f"y must be one target, of shape (n_samples,). Got shape {y.shape}. "
-            "Pass one column of it at a time: y[:, j]."
-        )
-    return target
-
-
-def _checked_weight(sample_weight: Any, X: Any) -> Array:
-    """Return non-negative weights, not all 0; equal ones take no memory."""
-    if sample_weight is None:
-        return np.broadcast_to(1.0, X.shape[:1])
-    weight = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError(
-            "Sample weights are all zero: no row is left to fit. "
-            "Pass at least one positive weight."
-        )
-    return _in_range(weight)
-
-
-def _in_range(weight: Array) -> Array:
-    """Return weights whose sum is a number far from the largest and the smallest."""
-    largest, n = float(weight.max()), weight.size
-    if 1 / HEAVIEST <= largest <= HEAVIEST / n:
-        return weight
-    _, exponent = np.frexp(largest)
-    aim = HEAVIEST / (2 * n) if largest > 1 else 1 / HEAVIEST
-    return np.ldexp(weight, int(np.frexp(aim)[1]) - int(exponent))
-
-
-@QUIETLY
-def check_predict_data(estimator: Any, X: Any) -> Any:
-    """Return X as an array or sparse matrix with the columns of the fit."""
-    _refuse_masked(X=X)
-    return validate_data(estimator, X, reset=False, **READ)
-
-
-@QUIETLY
-def check_score_data(
-    X: Any, y: Any, fitted: tuple[int, ...], sample_weight: Any = None
-) -> tuple[Array, Array | None]:
-    """Return y of new rows, of a shape that goes with the fit's, and the weights."""
-    _refuse_masked(y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
-    y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-    y, n = _checked_targets(y), _num_samples(X)
-    expected = (n, *fitted[:-1])
-    if y.shape != expected:
-        raise ValueError(
-            f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
-            f"Got {y.shape}."
-        )
-    return y, None if sample_weight is None else _checked_weight(sample_weight, y)
-
-
-@QUIETLY
-def check_distance_data(X: Any, least_rows: int) -> Array:
-    """Return X as a dense float array with enough rows to measure distances."""
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "X is sparse, and distances between its rows need all entries. Pass "
-            "X.toarray(), or some of its columns, or plot "
-            "estimator.outlier_score(X, y) by itself."
-        )
-    _refuse_masked(X=X)
-    checked = check_array(X, dtype=np.float64, input_name="X")
-    if len(checked) < least_rows:
-        raise ValueError(
-            f"X has {len(checked)} rows, and a distance between rows needs at least "
-            f"{least_rows}. Plot estimator.outlier_score(X, y) by itself instead."
-        )
-    return np.asarray(checked)

@@ -1,0 +1,150 @@
+"""Fits of arrays and sparse matrices, in memory or, if they are large files, not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robustreg.breakdown import typical_rows
+from robustreg.fitting import Fit, Problem, in_standard, with_absent
+from robustreg.linalg import EPS
+from robustreg.losses import Loss, relative_weight
+from robustreg.outliers import flag
+from robustreg.partitions import Drawing, InTurn, Part, draw, fit_partitions
+from robustreg.rows import Array, Rows, make_rows, merged, present, taken
+from robustreg.validation import check_fit_data
+
+if TYPE_CHECKING:
+    from robustreg.estimators.base import RobustLinearModel
+
+# How many rows a fit by passes holds.
+DRAWING = Drawing()
+# A file of more bytes than this is read part by part, and nothing is made of it that
+# has a value for each row but the answer.
+LARGEST_MAPPED = 2**28
+# Entries of a part: what is made of its rows is a small share of what a sample takes.
+PART_ENTRIES = 2**22
+
+
+def fit_arrays(
+    model: RobustLinearModel, loss: Loss, X: Any, y: Any, sample_weight: Any
+) -> tuple[list[Fit], Array, Array]:
+    """Fit a model; return its fits, and the targets and weights of rows with weight."""
+    data, target, weight = check_fit_data(model, X, y, sample_weight)
+    targets = target[:, None] if target.ndim == 1 else target
+    fits = _fits_of(model, loss, X, data, targets, weight)
+    model._store(fits, target.ndim == 1)
+    return fits, *taken(present(weight), targets, weight)
+
+
+def fits_in_memory(
+    model: RobustLinearModel, loss: Loss, every: Any, every_target: Array, weight: Array
+) -> list[Fit]:
+    """Return the fit of each target of checked data."""
+    live = present(weight)
+    data, targets, weight = taken(live, every, every_target, weight)
+    eps = float(np.finfo(data.dtype).eps)
+    few = merged(data, targets, weight)
+    fits = in_standard(
+        lambda exactly: rows_of(model, few.X, few.weight, exactly),
+        lambda rows: model._fit_each(rows, few.targets, few.weight, loss, eps),
+        lambda fits: all(fit.will_do for fit in fits),
+    )
+    return [
+        with_absent(fit.of_all(few), loss, every, column, live, model.outlier_threshold)
+        for fit, column in zip(fits, every_target.T, strict=True)
+    ]
+
+
+def _fits_of(
+    model: RobustLinearModel,
+    loss: Loss,
+    given: Any,
+    X: Any,
+    targets: Array,
+    weight: Array,
+) -> list[Fit]:
+    """Return a model's fit of each target, part by part if X is a large file.
+
+    Parameters
+    ----------
+    given : array-like
+        X as it was given.
+    X, targets, weight : ndarray
+        Checked data.
+    """
+    mapped = isinstance(given, np.memmap) and given.nbytes > LARGEST_MAPPED
+    suits = model.takes_collections and loss.facts.convex and model.solver == "auto"
+    if not (mapped and suits):
+        return fits_in_memory(model, loss, X, targets, weight)
+    n, size = len(targets), max(PART_ENTRIES // X.shape[1], 1)
+    places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
+    parts = [partial(_rows, X, targets, weight, place) for place in places]
+    n_rows, n_features = X.shape
+    engine = InTurn(parts, n_rows, n_features, targets.shape[1])
+    some = draw(engine, model.fit_intercept, DRAWING)
+    if some.everything:
+        return fits_in_memory(model, loss, X, targets, weight)
+    ask = partial(problem_of_part, model, loss)
+    fits = fit_partitions(engine, some, ask, model.fit_intercept)
+    return [
+        _with_rows(model, loss, fit, X, y, places)
+        for fit, y in zip(fits, targets.T, strict=True)
+    ]
+
+
+def _rows(X: Any, targets: Array, weight: Array, place: slice) -> Part:
+    """Return the rows of a place."""
+    number = np.arange(place.start, place.stop)
+    return Part(X[place], targets[place], weight[place], number)
+
+
+def _with_rows(
+    model: RobustLinearModel,
+    loss: Loss,
+    fit: Fit,
+    X: Any,
+    y: Array,
+    places: list[slice],
+) -> Fit:
+    """Return a fit with flags and weights of its rows."""
+    outliers, weights = np.empty(y.size, dtype=bool), None
+    if np.isfinite(loss.facts.largest_curvature):
+        weights = np.empty(y.size)
+    cut = model.outlier_threshold * fit.residual_scale
+    for place in places:
+        residual = y[place] - (X[place] @ fit.coef + fit.intercept)
+        outliers[place] = flag(residual, cut)
+        if weights is not None:
+            weights[place] = relative_weight(loss, residual / fit.scale)
+    return replace(fit, outliers=outliers, weights=weights)
+
+
+def problem_of_part(
+    model: RobustLinearModel, loss: Loss, rows: Rows, y: Array, weight: Array
+) -> Problem:
+    """Return the problem of a target, for its sample's rows."""
+    return model._problem(rows, y, weight, loss, model.scale, EPS)
+
+
+def rows_of(
+    model: RobustLinearModel, X: Any, weight: Array, exactly: bool = False
+) -> Rows:
+    """Return rows as a model fits them, for those who look at its fit.
+
+    Parameters
+    ----------
+    model : RobustLinearModel
+        The model.
+    X : array or sparse matrix of shape (n_rows, n_features)
+        Its checked features.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    exactly : bool
+        As for `make_rows`.
+    """
+    make = typical_rows if model.starts_from_s else make_rows
+    return make(X, weight, model.fit_intercept, exactly)

@@ -1,0 +1,26 @@
+"""Rows that are elsewhere: on disk, or in the partitions of a cluster.
+
+A fit needs a few sums and a few rows of them, which passes bring to the client.
+"""
+
+from robustreg.partitions.collection import collections, is_collection
+from robustreg.partitions.drawing import Drawing
+from robustreg.partitions.engine import Engine, InTurn, Pass
+from robustreg.partitions.fit import Drawn, draw, fit_partitions
+from robustreg.partitions.loading import PartitionError, features_of
+from robustreg.partitions.part import Part
+
+__all__ = [
+    "Drawing",
+    "Drawn",
+    "Engine",
+    "InTurn",
+    "Part",
+    "PartitionError",
+    "Pass",
+    "collections",
+    "draw",
+    "features_of",
+    "fit_partitions",
+    "is_collection",
+]

@@ -1,0 +1,68 @@
+"""Which rows are the sample: told by their numbers alone, however they are divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The finaliser of the generator SplitMix64 (Steele, G. L., Lea, D., Flood, C. H.
+# (2014). Fast splittable pseudorandom number generators. OOPSLA 2014, section 4):
+# consecutive numbers in, independent bits out.
+GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+
+@final
+@dataclass(frozen=True)
+class Drawing:
+    """How many of the rows are the sample that the client holds.
+
+    Parameters
+    ----------
+    most_rows : int
+        Rows, unless params ask for more.
+    per_param : int
+        Rows for each param at least: each pass divides the error of params by
+        ``sqrt(m / p)``.
+    most_entries : int
+        Entries of the sample, unless params ask for more.
+    worthwhile : float
+        All rows are taken if they are no more than this many samples.
+    """
+
+    most_rows: int = 50_000
+    per_param: int = 20
+    most_entries: int = 2**23
+    worthwhile: float = 2.5
+
+    def size(self, n_rows: int, n_params: int) -> int:
+        """Return how many rows are drawn."""
+        some = min(self.most_rows, self.most_entries // n_params)
+        some = max(some, self.per_param * n_params)
+        return n_rows if n_rows <= self.worthwhile * some else some
+
+
+def drawn(first: int, count: int, n_rows: int, size: int) -> NDArray[Any]:
+    """Return which of ``count`` rows from the ``first`` on are drawn.
+
+    One of each of ``size`` strata of the rows' numbers, by a hash of the stratum's.
+    """
+    if size == n_rows:
+        return np.arange(count)
+    low = max(int(first * size / n_rows) - 1, 0)
+    high = min(int((first + count) * size / n_rows) + 2, size)
+    stratum = np.arange(low, high)
+    number = ((stratum + _uniform(stratum)) * (n_rows / size)).astype(np.int64)
+    number = np.unique(np.minimum(number, n_rows - 1)) - first
+    return number[(number >= 0) & (number < count)]
+
+
+def _uniform(number: NDArray[Any]) -> NDArray[Any]:
+    """Return a number in [0, 1) for each integer, always the same."""
+    x = (number.astype(np.uint64) + np.uint64(1)) * np.uint64(GAMMA)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(FIRST)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(SECOND)
+    x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-53

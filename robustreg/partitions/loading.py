@@ -1,0 +1,134 @@
+"""What a partition holds, read as rows and checked where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from robustreg.partitions.part import Part
+from robustreg.rows import Array
+
+
+class PartitionError(ValueError):
+    """What a partition holds is not what a fit can use."""
+
+
+def part_of(
+    X: Any, y: Any, weight: Any, first: int, names: tuple[str, ...], partition: int
+) -> Part:
+    """Return the rows of a partition.
+
+    Parameters
+    ----------
+    X, y, weight : array-like, sparse matrix or None
+        What the partition holds of each; without weights all are 1.
+    first : int
+        The number of its first row.
+    names : tuple of str
+        What the columns are called.
+    partition : int
+        Its number.
+
+    Raises
+    ------
+    PartitionError
+        For values that are not finite and real; it names partition, row and column.
+    """
+    X = _features(X, names, partition)
+    n = X.shape[0]
+    targets = _numbers(y, "y", partition)
+    targets = targets.reshape(n, -1) if targets.size else np.empty((n, 0))
+    if weight is None:
+        counted = np.broadcast_to(1.0, (n,))
+    else:
+        counted = _numbers(weight, "sample_weight", partition).reshape(-1)
+    return Part(X, targets, counted, np.arange(first, first + n))
+
+
+def checked(part: Part, names: tuple[str, ...], partition: int) -> Part:
+    """Return the rows of a partition if all of them can be used."""
+    X = part.X.data if scipy.sparse.issparse(part.X) else part.X
+    if not _is_finite(X):
+        row, column = _first_bad(part.X)
+        raise PartitionError(
+            f"X must be finite, but partition {partition} holds NaN or infinity in "
+            f"column {names[column]!r}, first in its row {row}. Drop such rows, or "
+            "fill them."
+        )
+    for name, values in (("y", part.y), ("sample_weight", part.weight)):
+        if not _is_finite(values):
+            row = int(
+                np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))[0]
+            )
+            raise PartitionError(
+                f"{name} must be finite, but partition {partition} holds NaN or "
+                f"infinity, first in its row {row}. Drop such rows."
+            )
+    if (part.weight < 0).any():
+        row = int(np.flatnonzero(part.weight < 0)[0])
+        raise PartitionError(
+            f"sample_weight must not be negative, but in partition {partition} it is "
+            f"{part.weight[row]:g}, first in its row {row}."
+        )
+    return part
+
+
+def _features(X: Any, names: tuple[str, ...], partition: int) -> Any:
+    """Return features as a float array, or as a CSR matrix."""
+    if scipy.sparse.issparse(X):
+        X = X.tocsr()
+        return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+    X = np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != len(names):
+        raise PartitionError(
+            f"Partition {partition} of X has shape {X.shape}, but must have "
+            f"{len(names)} columns as the others."
+        )
+    return X if X.dtype == np.float32 else _numbers(X, "X", partition)
+
+
+def _numbers(values: Any, name: str, partition: int) -> Array:
+    """Return real numbers in double precision."""
+    values = np.asarray(values)
+    try:
+        if values.dtype.kind in "Mmc":
+            raise TypeError(values.dtype)
+        return values.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise PartitionError(
+            f"{name} must hold real numbers, but partition {partition} has the dtype "
+            f"{values.dtype}: {error}."
+        ) from error
+
+
+def _is_finite(values: Array) -> bool:
+    """Return whether all values are; a sum that is finite says so at once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(
+            np.isfinite(values.sum(dtype=np.float64)) or np.isfinite(values).all()
+        )
+
+
+def _first_bad(X: Any) -> tuple[int, int]:
+    """Return the row and the column of the first value that is not finite."""
+    if scipy.sparse.issparse(X):
+        X = X.tocoo()
+        first = int(np.flatnonzero(~np.isfinite(X.data))[0])
+        return int(X.row[first]), int(X.col[first])
+    row, column = np.argwhere(~np.isfinite(X))[0]
+    return int(row), int(column)
+
+
+def features_of(X: Any) -> Any:
+    """Return new rows as a float array or a CSR matrix, if they are finite."""
+    width = X.shape[1] if len(X.shape) == 2 else 0
+    part = part_of(X, np.empty(0), None, 0, tuple(map(str, range(width))), 0)
+    if not _is_finite(part.X.data if scipy.sparse.issparse(part.X) else part.X):
+        row, column = _first_bad(part.X)
+        raise PartitionError(
+            f"X must be finite, but a partition holds NaN or infinity in column "
+            f"{column}, first in its row {row}."
+        )
+    return part.X

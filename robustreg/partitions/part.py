@@ -1,0 +1,139 @@
+"""Rows of one partition, and what passes bring back of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any, final
+
+import numpy as np
+import scipy.sparse
+
+from robustreg.rows import Array, Index, Standard, present, standard_of, taken
+from robustreg.rows.base import make_standard
+
+
+@final
+@dataclass(frozen=True)
+class Part:
+    """Some rows, in the order of their numbers.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+        Features, float32 or float64.
+    y : ndarray of shape (n_rows, n_targets)
+        Targets.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    number : ndarray of int of shape (n_rows,)
+        Each row's number among all rows.
+    """
+
+    X: Any
+    y: Array
+    weight: Array
+    number: Index
+
+    def take(self, rows: Index) -> Part:
+        """Return some of the rows."""
+        return Part(self.X[rows], self.y[rows], self.weight[rows], self.number[rows])
+
+    def live(self) -> Part:
+        """Return the rows that have weight."""
+        live = present(self.weight)
+        return Part(*taken(live, self.X, self.y, self.weight, self.number))
+
+    @property
+    def nbytes(self) -> int:
+        """How much the rows take."""
+        sparse = scipy.sparse.issparse(self.X)
+        X = self.X.data.nbytes + self.X.indices.nbytes if sparse else self.X.nbytes
+        return int(X + self.y.nbytes + self.weight.nbytes + self.number.nbytes)
+
+
+def together(parts: Sequence[Part]) -> Part:
+    """Return the rows of all parts, in the order of their numbers."""
+    sparse = scipy.sparse.issparse(parts[0].X)
+    stack = scipy.sparse.vstack if sparse else np.concatenate
+    y, weight, number = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("y", "weight", "number")
+    )
+    every = Part(stack([part.X for part in parts]), y, weight, number)
+    in_order = bool((np.diff(number) > 0).all())
+    return every if in_order else every.take(np.argsort(number))
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """What standardises the columns: merged part by part [1]_.
+
+    Parameters
+    ----------
+    total : float
+        Sum of the weights.
+    mean, square : ndarray of shape (n_features,)
+        Mean, and sum of squared deviations from it; from 0 without an intercept.
+
+    References
+    ----------
+    .. [1] Chan, T. F., Golub, G. H., LeVeque, R. J. (1983). Algorithms for computing
+       the sample variance. The American Statistician 37, 242-247.
+    """
+
+    total: float
+    mean: Array
+    square: Array
+
+    def __add__(self, other: Moments) -> Moments:
+        """Return those of the rows of both."""
+        total = self.total + other.total
+        gap, share = other.mean - self.mean, other.total / total
+        between = gap**2 * (self.total * share)
+        return Moments(
+            total, self.mean + gap * share, self.square + other.square + between
+        )
+
+    def standard(self, fit_intercept: bool) -> Standard:
+        """Return the standardisation."""
+        deviation = np.sqrt(self.square / self.total)
+        mean_square = deviation**2 + self.mean**2
+        return make_standard(self.mean, deviation, mean_square, fit_intercept)
+
+
+def moments_of(part: Part, fit_intercept: bool) -> Moments:
+    """Return the moments of a part, of which some rows have weight."""
+    standard = standard_of(part.X, part.weight, fit_intercept, exactly=True)
+    varies, total = standard.unit > 0, float(part.weight.sum())
+    deviation = np.where(varies, 1 / np.where(varies, standard.unit, 1.0), 0.0)
+    return Moments(total, standard.shift, total * deviation**2)
+
+
+@final
+@dataclass(frozen=True)
+class Tally:
+    """What a pass brings back: sums, and the rows that were asked for."""
+
+    sums: tuple[Any, ...]
+    rows: tuple[Part, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """How much travels."""
+        rows = sum(each.nbytes for each in self.rows)
+        return rows + sum(np.asarray(each).nbytes for each in self.sums)
+
+
+def tallied(some: Sequence[Tally | None]) -> Tally | None:
+    """Return the tally of all parts from those of each; None stands for no rows."""
+    found = [each for each in some if each is not None]
+    if not found:
+        return None
+    columns = zip(*(each.sums for each in found), strict=True)
+    sums = tuple(reduce(add, column) for column in columns)
+    rows = zip(*(each.rows for each in found), strict=True)
+    return Tally(sums, tuple(together(each) for each in rows))

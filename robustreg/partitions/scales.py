@@ -1,0 +1,135 @@
+"""The scale of all rows' residuals, near where a pass was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from robustreg.partitions.sums import Asked
+from robustreg.partitions.whole import Reading, Whole
+from robustreg.rows import Array
+from robustreg.scale import (
+    MAD_FACTOR,
+    mad,
+    median_beside,
+    proposal2_share,
+    proposal2_spread,
+)
+
+# ``excess(params, scale)``, the first in units of the second, is the logarithm of the
+# residuals' scale over it; nan if that is out of sight.
+Excess = Callable[[Array, float], float]
+
+# The median of a sample's absolute residuals is off by about one over the root of its
+# size, in logarithms: eight of these hold that of all rows.
+ERRORS = 8.0
+# What params move from one pass to the next moves the rows near the median, too.
+ERRORS_LATER = 4.0
+# A window holds so many rows at least, if they are spread as widely as their sizes.
+FEWEST_ROWS = 64
+# A window that missed the median is widened.
+WIDER = 8.0
+# Two numbers this close, as a share, are one but for rounding.
+NARROW = 1e-12
+
+
+@final
+@dataclass(frozen=True)
+class Window:
+    """The absolute residuals among which the median of all is looked for.
+
+    Parameters
+    ----------
+    scale : float
+        1.4826 times the median that is expected, in units of y.
+    reach : float
+        By how much its logarithm may be off.
+    floor : float
+        The scale below which residuals count as 0, in units of y.
+    """
+
+    scale: float
+    reach: float
+    floor: float
+
+    def of(self, asked: Asked) -> Asked:
+        """Return the question with this window."""
+        unit, factor = MAD_FACTOR * asked.scale, float(np.exp(self.reach))
+        low = max(self.scale / factor, self.floor) / unit
+        return replace(asked, window=(low, max(self.scale * factor / unit, low)))
+
+    def wider(self) -> Window:
+        """Return the window after one that missed."""
+        return replace(self, reach=WIDER * self.reach)
+
+    def after(self, whole: Whole, scale: float, moved: float) -> Window:
+        """Return the next window, around the scale that is expected there."""
+        m, p = whole.problem.y.size, whole.standard.unit.size + 1
+        narrower = ERRORS_LATER * np.sqrt(p / m) * self.reach
+        least = FEWEST_ROWS / whole.engine.n_rows
+        return replace(self, scale=scale, reach=float(max(narrower, moved / 4, least)))
+
+
+def first_window(whole: Whole, asked: Asked) -> Window:
+    """Return the window around the scale that the sample's residuals have there."""
+    reach = float(ERRORS / np.sqrt(whole.problem.y.size))
+    return Window(sample_mad(whole, asked), reach, whole.sample.floor)
+
+
+def sample_mad(whole: Whole, asked: Asked) -> float:
+    """Return the MAD of the sample's residuals, in units of y."""
+    few = whole.few(asked)
+    return asked.scale * mad(few.residual(asked.params), few.weight, 0)
+
+
+def mad_of(whole: Whole, reading: Reading) -> float:
+    """Return the MAD of all residuals in units of y, nan if it was out of sight."""
+    scale = reading.asked.scale
+    return float(scale * np.exp(mad_excess(whole, reading)(reading.params, scale)))
+
+
+def mad_excess(whole: Whole, reading: Reading) -> Excess:
+    """Return the excess of the MAD, from the rows in the window.
+
+    Minus infinity if half of the residuals are below the scale that counts as 0.
+    """
+    asked, near = reading.asked, reading.near
+    rows, unit = asked.rows(near), asked.scale
+    target = near.y[:, asked.target] - asked.center
+    low, high = (end * unit for end in asked.window)
+    nothing = MAD_FACTOR * low <= whole.sample.floor * (1 + NARROW)
+    collapsed = nothing and 2 * reading.below > whole.total
+
+    def excess(params: Array, scale: float) -> float:
+        size = np.abs(target - scale * rows.predict(params))
+        if collapsed:
+            return -np.inf
+        median = median_beside(size, near.weight, reading.below, whole.total)
+        if median is None or not low <= median <= high:
+            return float("nan")
+        return float(np.log(MAD_FACTOR * median / scale))
+
+    return excess
+
+
+def proposal2_excess(whole: Whole, reading: Reading) -> Excess:
+    """Return that of proposal 2: what all rows differ by from the sample stays."""
+    share = proposal2_share(whole.sample.rank, whole.total)
+    spread = proposal2_spread
+    few = whole.few(reading.asked)
+    more = reading.spread - spread(few.residual(reading.params), few.weight)
+
+    def excess(params: Array, scale: float) -> float:
+        objective = whole.sample.objective(scale, reading.asked.loss)
+        sum_of_all = spread(objective.residual(params), objective.weight) + more
+        return 0.5 * float(np.log(sum_of_all / share)) if sum_of_all > 0 else -np.inf
+
+    return excess
+
+
+EXCESSES = {"mad": mad_excess, "proposal2": proposal2_excess}
+# Those of which a window shows all that matters, for residuals at any scale.
+SEEN_AT_ONCE = frozenset({"mad"})

@@ -1,0 +1,211 @@
+"""A smooth fit of all rows, and its scale at the same time: a pass a step.
+
+A pass at params and scale tells value and gradient of all rows, and the rows near the
+median of their absolute residuals. The client moves to the minimum of the sample's
+objective with that gradient, at the scale that residuals have there. Where the sample's
+curvature is no guide, passes bring the Gram matrix of all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from robustreg.losses import Loss
+from robustreg.partitions.scales import (
+    EXCESSES,
+    Window,
+    first_window,
+    mad_of,
+    sample_mad,
+)
+from robustreg.partitions.sums import Asked
+from robustreg.partitions.whole import Reading, Whole, model_at
+from robustreg.rows import Array
+from robustreg.scale import AGREES, find_fixed_point
+from robustreg.solvers import Start, solve
+from robustreg.solvers.newton import INNER_ITERATIONS
+from robustreg.solvers.subsampled import POOR, decrement
+from robustreg.tolerance import allowed_gap
+
+# A step is exact, beside the pass that it is for; so is the scale that goes with it.
+STEP_TOL, STEP_RTOL = 1e-14, 1e-12
+# Each pass gains a digit at least: these gain all, and make good for a sample that is
+# no guide.
+MOST_PASSES = 25
+
+
+class OutOfSightError(Exception):
+    """The scale of the residuals is not within the window."""
+
+
+@final
+@dataclass(frozen=True)
+class Found:
+    """What a pass showed of the fit at its params.
+
+    Parameters
+    ----------
+    reading : Reading
+        The pass.
+    gap, allowed : float
+        A bound on the excess of the objective, and how large it may be.
+    left : float
+        What the sample's Hessian says is left to gain.
+    off : float
+        Logarithm of the residuals' scale over that of the fit; 0 if that is given, nan
+        if it was out of sight.
+    mad : float
+        1.4826 times the median of the absolute residuals, in units of y; nan if it was
+        out of sight.
+    """
+
+    reading: Reading
+    gap: float
+    allowed: float
+    left: float
+    off: float
+    mad: float
+
+    @property
+    def success(self) -> bool:
+        """Whether the gap is allowed and the scale agrees."""
+        return self.gap <= self.allowed and abs(self.off) <= AGREES
+
+
+@final
+class Descent:
+    """The way down of a smooth loss.
+
+    Parameters
+    ----------
+    whole : Whole
+        The rows.
+    loss : Loss
+        The loss.
+    name : str or None
+        The scale that residuals are to have, None if it is given.
+    tol : float
+        Done when the certified gap is allowed by `allowed_gap`.
+    center : float or None
+        What counts as 0 of the target, if it is not the median.
+    """
+
+    def __init__(
+        self,
+        whole: Whole,
+        loss: Loss,
+        name: str | None,
+        tol: float,
+        center: float | None = None,
+    ) -> None:
+        self.whole, self.loss, self.name, self.tol = whole, loss, name, tol
+        self._center = whole.center if center is None else center
+
+    def _asked(self, params: Array, scale: float) -> Asked:
+        """Return where a pass is made."""
+        asked = self.whole.asked(self.loss, params, scale)
+        return replace(asked, center=self._center)
+
+    def run(self, params: Array, scale: float, most: int = MOST_PASSES) -> Found:
+        """Return the fit, or what ``most`` passes made of it.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_params,)
+            The fit of the sample, in units of the scale.
+        scale : float
+            The scale, or that of the sample.
+        """
+        window, left = first_window(self.whole, self._asked(params, scale)), np.inf
+        # Of constant curvature that of all rows ends it.
+        curved = self.loss.facts.breakpoints == ()
+        best = None
+        for _ in range(most):
+            asked = window.of(self._asked(params, scale))
+            found = self._found(self.whole.read(replace(asked, curved=curved)))
+            if self._is_done(found):
+                return found
+            if best is not None and self._has_risen(found, best):
+                params, curved = 0.5 * (params + best.reading.params), True
+                continue
+            curved = curved or found.left > POOR * left
+            best, left = found, found.left
+            try:
+                params, new = self.moved(found)
+            except OutOfSightError:
+                window, left = window.wider(), np.inf
+                continue
+            scale = new
+            window = self._next(window, found, self._asked(params, scale))
+        return found if best is None else best
+
+    def _has_risen(self, found: Found, best: Found) -> bool:
+        """Return whether a step went up, which is known where the scale is given."""
+        rise = found.reading.value - best.reading.value
+        return self.name is None and not rise <= best.allowed
+
+    def _is_done(self, found: Found) -> bool:
+        """Return whether nothing is left to do or to see."""
+        collapsed = found.off == -np.inf
+        seen = np.isfinite(found.mad) or self.name == "proposal2"
+        return collapsed or (found.success and bool(seen))
+
+    def _next(self, window: Window, found: Found, there: Asked) -> Window:
+        """Return the window of the next pass.
+
+        Around the scale that the sample has there, times what all rows had before.
+        """
+        scale, here = sample_mad(self.whole, there), found.reading.asked
+        if not np.isfinite(found.mad):
+            return replace(window.wider(), scale=scale)
+        before = sample_mad(self.whole, here)
+        expected = scale * (found.mad / before) if before > 0 else scale
+        moved = abs(float(np.log(there.scale / here.scale)))
+        return window.after(self.whole, expected, moved)
+
+    def _found(self, reading: Reading) -> Found:
+        """Return what a pass showed."""
+        point, scale = self.whole.at(reading), reading.asked.scale
+        off = 0.0
+        if self.name is not None:
+            off = EXCESSES[self.name](self.whole, reading)(reading.params, scale)
+        return Found(
+            reading,
+            self.whole.gap(reading),
+            allowed_gap(point.objective, point, self.tol),
+            decrement(model_at(point), point),
+            off,
+            mad_of(self.whole, reading),
+        )
+
+    def moved(self, found: Found) -> tuple[Array, float]:
+        """Return the params and the scale to look at next."""
+        reading, unit = found.reading, found.reading.asked.scale
+        curved = reading.asked.curved
+        model = self.whole.quadratic if curved else self.whole.near_minimum
+        start = Start(reading.params, is_near=True)
+
+        def fit_at(scale: float) -> Array:
+            near = start.rescaled(unit, scale)
+            step = solve(
+                model(reading, scale), near, "auto", STEP_TOL, INNER_ITERATIONS
+            )
+            return step.params
+
+        if self.name is None:
+            return fit_at(unit), unit
+        if not np.isfinite(found.off):
+            raise OutOfSightError
+        excess = EXCESSES[self.name](self.whole, reading)
+
+        def measure_at(scale: float) -> float:
+            measured = excess(fit_at(scale), scale)
+            if np.isnan(measured):
+                raise OutOfSightError
+            return scale * float(np.exp(measured))
+
+        new = find_fixed_point(measure_at, unit, 0.0, rtol=STEP_RTOL).scale
+        return fit_at(new), new

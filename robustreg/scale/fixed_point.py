@@ -1,0 +1,133 @@
+"""The scale at which a fit and the residuals of it agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from robustreg.linalg import EPS
+
+# A fit at one scale is repeated until the scale it gives agrees to this.
+SCALE_RTOL = 1e-11
+MOST_FITS = 60
+# Where rounding errors or a kink in the fit keep it from that, this is agreement too.
+AGREES = 1e-8
+# Fits in a row that do not halve the disagreement, after which the search ends.
+MOST_STALLED = 15
+# Between two scales whose disagreements differ by this many times more than they do,
+# the fit jumps. The scale of residuals that move with the fit changes a few times as
+# fast, seldom thirty times.
+STEEPEST = 40.0
+# A secant step that is this many times longer than the plain one is not to be trusted,
+# unless the scale falls on and on, as it does towards a collapse.
+LONGEST = 2.0
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """Where the scale of a fit's residuals is the scale of the fit.
+
+    Parameters
+    ----------
+    scale : float
+        The fixed point, or the floor that it was held at.
+    collapsed : bool
+        Whether it was held at the floor.
+    converged : bool
+        Whether the scale agrees with the residuals' to the tolerance.
+    slope : float
+        Derivative of the logarithm of measured over assumed scale by that of the
+        assumed one, near the fixed point.
+    disagreement : float
+        Logarithm of measured over assumed scale, if that is not 0 but for rounding.
+    """
+
+    scale: float
+    collapsed: bool
+    converged: bool
+    slope: float = -1.0
+    disagreement: float = 0.0
+
+
+def find_fixed_point(
+    measure_at: Callable[[float], float],
+    start: float,
+    floor: float,
+    slope: float = -1.0,
+    rtol: float = SCALE_RTOL,
+    jumps: bool = False,
+    agrees: float = AGREES,
+) -> FixedPoint:
+    """Return s with ``measure_at(s) = s``, by the secant method on log scales.
+
+    ``measure_at(s)`` fits at scale s and returns the scale of the residuals; ``slope``
+    is a guess of the derivative. If the fit may jump as the scale moves, steps that do
+    not gain are replaced by halving the interval that the disagreement changes its sign
+    in, until it is so short that the fit does jump there. What does not converge ends
+    at the scale that agreed best, which will do if it agrees to ``agrees``.
+    """
+    x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
+    search = _Interval(x, f, jumps)
+    reach, least, stalled = LONGEST, np.inf, 0
+    for _ in range(MOST_FITS):
+        stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
+        least = min(abs(f), least)
+        if stalled > MOST_STALLED or search.torn:
+            break
+        if abs(f) <= rtol:
+            return FixedPoint(float(np.exp(x)), False, True, slope)
+        if f == -np.inf:
+            return FixedPoint(floor, True, True)
+        step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
+        # Below the floor nothing is measured: residuals are rounding errors there.
+        new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
+        new_x, new_f = float(np.log(new)), _log_excess(measure_at(new), new, floor)
+        reach = 2 * reach if new_f * f > 0 else LONGEST
+        if new_f > -np.inf and new_x != x:
+            # Not 0: the step of a flat secant is limited by its reach.
+            slope = min((new_f - f) / (new_x - x), -EPS)
+        x, f = new_x, new_f
+        search.add(x, f)
+    x, f = search.best
+    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= agrees), slope, f)
+
+
+@final
+class _Interval:
+    """The log scales between which the disagreement changes its sign."""
+
+    def __init__(self, x: float, f: float, jumps: bool) -> None:
+        self._low = self._high = (np.nan, np.nan)
+        self.best, self._jumps = (x, f), jumps
+        self.add(x, f)
+
+    def add(self, x: float, f: float) -> None:
+        """Take note of a disagreement f at x."""
+        if self._jumps and f > 0:
+            self._low = (x, f)
+        elif self._jumps:
+            self._high = (x, f)
+        if abs(f) <= abs(self.best[1]):
+            self.best = (x, f)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the disagreement is so steep there that it jumps."""
+        (low, above), (high, below) = self._low, self._high
+        return bool(above - below > STEEPEST * abs(high - low))
+
+    def inside(self, x: float, halve: bool) -> float:
+        """Return x, or the middle of the interval if x is outside or does not gain."""
+        low, high = self._low[0], self._high[0]
+        if np.isnan(low) or np.isnan(high):
+            return x
+        outside = not min(low, high) < x < max(low, high)
+        return 0.5 * (low + high) if halve or outside else x
+
+
+def _log_excess(measured: float, scale: float, floor: float) -> float:
+    """Return by how much the log of a measured scale exceeds that of another."""
+    return -np.inf if measured <= floor else float(np.log(measured / scale))

@@ -1,0 +1,45 @@
+"""Checks of parameters and data; the only home of scikit-learn's private names."""
+
+from robustreg.validation.data import (
+    check_distance_data,
+    check_fit_data,
+    check_inference_data,
+    check_path_data,
+    check_predict_data,
+    check_score_data,
+)
+from robustreg.validation.estimators import (
+    check_collection_params,
+    check_column_names,
+    unchanged_on_error,
+)
+from robustreg.validation.params import (
+    MM_CONSTRAINTS,
+    PARAMETER_CONSTRAINTS,
+    SIZES,
+    check_mm_data,
+    check_mm_params,
+    check_params,
+    check_path_params,
+    check_scale_weight,
+)
+
+__all__ = [
+    "MM_CONSTRAINTS",
+    "PARAMETER_CONSTRAINTS",
+    "SIZES",
+    "check_collection_params",
+    "check_column_names",
+    "check_distance_data",
+    "check_fit_data",
+    "check_inference_data",
+    "check_mm_data",
+    "check_mm_params",
+    "check_params",
+    "check_path_data",
+    "check_path_params",
+    "check_predict_data",
+    "check_scale_weight",
+    "check_score_data",
+    "unchanged_on_error",
+]

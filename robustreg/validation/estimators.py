@@ -1,0 +1,68 @@
+"""What an estimator keeps if a fit fails, and what it knows of columns elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from robustreg.losses import Loss
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Give an estimator all its attributes back if what is done to it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def check_collection_params(estimator: Any, loss: Loss, allowed: bool) -> None:
+    """Refuse what is fitted to data in memory only."""
+    name, way_out = type(estimator).__name__, "model.fit(X.compute(), y.compute())"
+    if not allowed:
+        raise ValueError(
+            f"{name} does not fit dask collections. Fit them in memory: {way_out}, or "
+            "use RobustRegressor."
+        )
+    if not loss.facts.convex:
+        raise ValueError(
+            f"loss={estimator.loss!r} is not convex, and does not fit dask "
+            f"collections. Fit them in memory: {way_out}, or use a convex loss, such "
+            "as 'smooth_l1'."
+        )
+    if estimator.solver != "auto":
+        raise ValueError(
+            f"solver={estimator.solver!r} does not fit dask collections. Use 'auto'."
+        )
+
+
+def check_column_names(
+    estimator: Any, names: tuple[Any, ...] | None, n_features: int, reset: bool = False
+) -> None:
+    """Compare a collection's columns with those of the fit, or take note of them."""
+    known = names is not None and all(isinstance(name, str) for name in names)
+    given = np.array(names, dtype=object) if known else None
+    if reset:
+        vars(estimator).pop("feature_names_in_", None)
+        estimator.n_features_in_ = n_features
+        if given is not None:
+            estimator.feature_names_in_ = given
+        return
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X must have {estimator.n_features_in_} columns, as that of the fit. Got "
+            f"{n_features}."
+        )
+    fitted = vars(estimator).get("feature_names_in_")
+    if given is not None and fitted is not None and list(given) != list(fitted):
+        raise ValueError(
+            f"The columns of X must be those of the fit, {list(fitted)}, in that "
+            f"order. Got {list(given)}."
+        )

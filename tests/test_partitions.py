@@ -1,0 +1,213 @@
+"""Fits by passes over parts that are never joined, against fits of all rows."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from robustreg import RobustRegressor
+from robustreg.fitting import Problem
+from robustreg.losses import LOSSES, make_loss
+from robustreg.partitions import Drawing, InTurn, Part, draw, fit_partitions
+from robustreg.partitions.drawing import drawn
+from robustreg.penalties import PENALTIES, make_penalty
+
+CONVEX = sorted(name for name in LOSSES if make_loss(name, None, 0.5).facts.convex)
+# A sample of so few rows is a tenth of all: parts matter.
+DRAWING = Drawing(most_rows=1_500, worthwhile=1.0)
+TOL = 1e-17
+
+
+def make_data(n=12_000, seed=0, heavy=1.5):
+    """Return correlated columns of many units, and a target with outliers."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 5))
+    X[:, 1:] += 0.5 * X[:, :-1]
+    X = X * [0.5, 1, 5, 20, 1] + [0, 10, 0, 50, -3]
+    y = X @ [1.0, -0.5, 0.2, 0.01, 0.0] + 3 + rng.standard_t(heavy, size=n)
+    return X, y
+
+
+def parts_of(X, y, weight, edges):
+    """Return parts between the edges, each read when it is asked for."""
+    y = y if y.ndim == 2 else y[:, None]
+    weight = np.ones(len(y)) if weight is None else weight
+
+    def reader(low, high):
+        rows = slice(low, high)
+        number = np.arange(low, high)
+        return lambda: Part(X[rows], y[rows], weight[rows], number)
+
+    return [reader(*ends) for ends in pairwise(edges)]
+
+
+def fit_parts(
+    X,
+    y,
+    weight=None,
+    *,
+    edges=None,
+    loss="smooth_l1",
+    quantile=0.5,
+    drawing=DRAWING,
+    fit_intercept=True,
+    **options,
+):
+    """Return the fit of each target and the passes made, two halves unless told."""
+    n, p = X.shape
+    edges = [0, n // 2, n] if edges is None else edges
+    engine = InTurn(
+        parts_of(X, y, weight, edges), n, p, 1 if y.ndim == 1 else y.shape[1]
+    )
+    given = {"penalty": "l2", "alpha": 0.0, "scale": 1.0, "tol": TOL, **options}
+
+    def ask(rows, target, counted):
+        return Problem(
+            rows=rows,
+            y=np.ascontiguousarray(target),
+            weight=counted,
+            loss=make_loss(loss, None, quantile),
+            penalty=make_penalty(given["penalty"], given["alpha"], 0.5, p),
+            scale=given["scale"],
+            solver="auto",
+            tol=given["tol"],
+            max_iter=500,
+            outlier_threshold=3.0,
+            eps=np.finfo(float).eps,
+        )
+
+    some = draw(engine, fit_intercept, drawing)
+    return fit_partitions(engine, some, ask, fit_intercept), engine.passes
+
+
+def assert_same(fit, model, rtol=1e-8):
+    """Assert that a fit by parts is that of all rows."""
+    assert fit.success
+    size = np.abs(model.coef_).max()
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=rtol * size)
+    assert_allclose(fit.intercept, model.intercept_, rtol=rtol, atol=rtol)
+    assert_allclose(fit.scale, model.scale_, rtol=3 * rtol)
+    assert_allclose(fit.residual_scale, model.residual_scale_, rtol=3e-7)
+
+
+@pytest.mark.parametrize("scale", [2.0, "mad", "proposal2"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("loss", CONVEX)
+def test_halves_have_the_fit_of_the_whole(loss, penalty, scale):
+    X, y = make_data()
+    options = {
+        "loss": loss,
+        "penalty": penalty,
+        "alpha": 0.05 if penalty else 0.0,
+        "scale": scale,
+        "quantile": 0.7 if loss == "l1" else 0.5,
+    }
+    (fit,), _ = fit_parts(X, y, **options)
+    # Under an l1 penalty a fit of all rows is certified to this.
+    tol, rtol = (1e-14, 1e-7) if penalty in ("l1", "elasticnet") else (TOL, 1e-8)
+    assert_same(fit, RobustRegressor(**options, tol=tol).fit(X, y), rtol)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_any_division_has_the_same_fit(loss):
+    X, y = make_data()
+    n, rng = len(y), np.random.default_rng(1)
+    weight = rng.integers(0, 4, n).astype(float)
+    weight[5_000:9_000] = 0
+    (expected,), _ = fit_parts(X, y, weight, loss=loss, scale="mad")
+    cuts = [
+        [0, n],
+        [0, 1, 2, 2, 3, n],
+        [0, 5_000, 9_000, n],
+        [0, *np.sort(rng.integers(0, n, 60)), n],
+    ]
+    for edges in cuts:
+        (fit,), _ = fit_parts(X, y, weight, edges=edges, loss=loss, scale="mad")
+        assert_allclose(fit.coef, expected.coef, rtol=1e-9)
+        assert_allclose(fit.scale, expected.scale, rtol=1e-9)
+    every = np.repeat(np.arange(n), weight.astype(int))
+    model = RobustRegressor(loss, tol=TOL).fit(X[every], y[every])
+    assert_same(expected, model)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_sparse_parts_and_several_targets(loss):
+    X, y = make_data()
+    X = np.where(np.abs(X) < 1, 0.0, X)
+    targets = np.column_stack([y, X[:, 0] - 2 * y])
+    fits, _ = fit_parts(sparse.csr_array(X), targets, loss=loss)
+    # To the root of the tolerance: the second target is twice as wide as the loss.
+    for fit, target in zip(fits, targets.T, strict=True):
+        model = RobustRegressor(loss, scale=1.0, tol=TOL).fit(X, target)
+        assert_same(fit, model, 3e-8)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1", "l2"])
+def test_without_an_intercept(loss):
+    X, y = make_data(heavy=5)
+    (fit,), _ = fit_parts(X, y, loss=loss, fit_intercept=False)
+    model = RobustRegressor(loss, scale=1.0, fit_intercept=False, tol=TOL).fit(X, y)
+    assert fit.intercept == 0
+    assert_same(fit, model)
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1", "log_cosh"])
+def test_a_column_that_the_sample_does_not_show(loss):
+    X, y = make_data()
+    X = np.column_stack([X, np.zeros(len(y))])
+    rare = np.setdiff1d(np.arange(len(y)), drawn(0, len(y), len(y), 1_500))[::850]
+    X[rare, -1] = 1
+    y[rare] += 10
+    (fit,), _ = fit_parts(X, y, loss=loss, tol=1e-10)
+    model = RobustRegressor(loss, scale=1.0, tol=TOL).fit(X, y)
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"scale": 1.0}, 5),
+        ({"scale": "mad"}, 6),
+        ({"scale": 1.0, "penalty": "l1", "alpha": 0.05}, 5),
+        ({"scale": 1.0, "loss": "l1"}, 6),
+        ({"scale": 1.0, "loss": "l1", "quantile": 0.9}, 6),
+        ({"scale": 1.0, "loss": "l2"}, 3),
+    ],
+)
+def test_passes(options, most):
+    X, y = make_data(200_000)
+    _, passes = fit_parts(X, y, drawing=Drawing(), tol=1e-10, **options)
+    assert len(passes) <= most
+    # Nothing of the size of the rows travels.
+    assert sum(each.nbytes for each in passes[1:]) < 0.5 * X.nbytes
+
+
+def test_a_row_is_drawn_by_its_number_alone():
+    n, m = 10_000, 700
+    every = drawn(0, n, n, m)
+    assert every.size == m
+    edges = [0, 1, 17, 17, 4_000, 9_999, n]
+    parts = [low + drawn(low, high - low, n, m) for low, high in pairwise(edges)]
+    assert_array_equal(np.concatenate(parts), every)
+    # One of each stratum, anywhere in it.
+    place = (every + 0.5) * m / n - np.arange(m)
+    assert (np.abs(place - 0.5) <= 0.5 + m / n).all()
+    assert 0.45 < place.mean() < 0.55
+
+
+def test_rows_that_are_fitted_exactly_have_no_scale():
+    X, y = make_data()
+    y = X @ np.arange(1.0, 6.0)
+    y[::5] += 100
+    for loss in ("smooth_l1", "l1"):
+        (fit,), _ = fit_parts(X, y, loss=loss, scale="mad")
+        assert fit.collapsed
+        assert_allclose(fit.coef, np.arange(1.0, 6.0), rtol=1e-6)
+
+
+def test_no_row_with_weight():
+    X, y = make_data(3_000)
+    with pytest.raises(ValueError, match="weights are all zero"):
+        fit_parts(X, y, np.zeros(len(y)))
