@@ -49,6 +49,18 @@ def test_scale_and_flags_are_those_of_the_predictions(model, container):
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("loss", ["l1", "huber"])
+def test_rounding_the_coefficients_for_a_far_row_costs_no_other(loss, container):
+    X, y = make_data()
+    X[0] *= 1e6
+    y[0] = X[0].astype(float) @ [1.0, -2.0, 0.5]
+    model = RobustRegressor(loss).fit(container(X), y)
+    wide = RobustRegressor(loss).fit(X.astype(float), y)
+    assert_allclose(model.intercept_, wide.intercept_, rtol=0, atol=1e-6)
+    assert_allclose(model.residual_scale_, wide.residual_scale_, rtol=0.02)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
 def test_the_gap_is_that_of_what_is_stored(container):
     X, y = make_data(offset=2000.0)
     wide = SmoothL1Regressor(beta=1e-3).fit(X.astype(float), y)

@@ -132,17 +132,16 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
 def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     """Return the last fit in original units."""
     problem = scaled.problem
-    coef, intercept = answer(
-        problem.rows.standard, scaled.params(), found.scale, problem.eps
-    )
+    data = (problem.rows, problem.weight)
+    coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)
     if coef.dtype != np.float64:
         scaled.take_rounded(coef, intercept)
     smooth = np.isfinite(problem.loss.facts.largest_curvature)
     result = scaled.last
     residual = result.point.residual.astype(np.float64, copy=False)
     scale = _residual_scale(scaled, found, residual, estimated)
-    stored = (problem.rows, problem.weight, coef, intercept, problem.eps)
-    rounding = rounding_scale(*stored, min(scale, found.scale))
+    least = min(scale, found.scale)
+    rounding = rounding_scale(*data, coef, intercept, problem.eps, least)
     scale = max(scale, rounding)
     # A scale that rounding hides, in single precision, far from 0 or where columns
     # nearly depend on each other, is none of the stored answer's.

@@ -7,21 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.rows import Array, Standard
+from robustreg.rows import Array, Rows, typical_row
 
 # Numbers that change by more when they are rounded have left the range of a precision.
 ROUNDED = 1e-6
 
 
 def answer(
-    standard: Standard, params: Array, scale: float, eps: float
+    rows: Rows, weight: Array, params: Array, scale: float, eps: float
 ) -> tuple[Array, Any]:
     """Return coefficients and intercept as they are stored.
 
     Parameters
     ----------
-    standard : Standard
-        The standardisation.
+    rows : Rows
+        The standardised design.
+    weight : ndarray of shape (n_rows,)
+        Which rows count: those with weight.
     params : ndarray of shape (n_params,)
         The params, in units of y.
     scale : float
@@ -34,17 +36,18 @@ def answer(
     ValueError
         If a coefficient that counts is no floating point number.
     """
-    coef, intercept = answers(standard, params[None], scale, eps)
+    coef, intercept = answers(rows, weight, params[None], scale, eps)
     return coef[0], intercept[0]
 
 
 def answers(
-    standard: Standard, params: Array, scale: float | Array, eps: float
+    rows: Rows, weight: Array, params: Array, scale: float | Array, eps: float
 ) -> tuple[Sequence[Array], Sequence[Any]]:
     """Return the `answer` of each of k fits, whose params have shape (k, n_params).
 
     The scale is a number, or an array of shape (k, 1).
     """
+    standard = rows.standard
     with np.errstate(over="ignore", invalid="ignore"):
         coef, intercept = standard.to_original(params)
         coef, intercept = coef.astype(np.float64), intercept.astype(np.float64)
@@ -53,7 +56,8 @@ def answers(
         effect = np.where(standard.unit > 0, params[:, :-1] / scale, 0.0)
         _check_range(coef, effect, intercept)
     if eps > np.finfo(np.float64).eps:
-        return _in_single(standard, coef, intercept)
+        center = standard.constant * typical_row(rows, weight)
+        return _in_single(center, coef, intercept)
     return list(coef), list(intercept)
 
 
@@ -71,16 +75,17 @@ def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
 
 
 def _in_single(
-    standard: Standard, coef: Array, intercept: Array
+    center: Array, coef: Array, intercept: Array
 ) -> tuple[Sequence[Array], Sequence[Any]]:
     """Return answers in single precision, in double where single does not hold one.
 
-    What rounding takes from the coefficients, the intercept makes up for at the mean.
+    What rounding takes from the coefficients, the intercept makes up for in a
+    typical row: far rows may own the mean.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         single = coef.astype(np.float32)
         lost = coef - single
-        moved = intercept + standard.constant * (lost @ standard.shift)
+        moved = intercept + lost @ center
         near = moved.astype(np.float32)
         holds = (np.abs(lost) <= ROUNDED * np.abs(coef)).all(axis=1)
         holds &= np.abs(near - moved) <= ROUNDED * np.abs(moved)

@@ -84,7 +84,7 @@ class Resampling:
         intercept = np.zeros(len(weights))
         for i in np.flatnonzero(found.done):
             coef[i], intercept[i] = answer(
-                rows.standard, params[i], self._scale, self._problem.eps
+                rows, self._problem.weight, params[i], self._scale, self._problem.eps
             )
         return Resampled(coef, intercept, found.done)
 

@@ -137,14 +137,14 @@ def _fits(
     found: ManyPoints,
 ) -> Iterator[Fit]:
     """Yield the fits that were found, in original units and at their scales."""
-    done, standard = np.flatnonzero(found.done), problem.rows.standard
+    done, rows, eps = np.flatnonzero(found.done), problem.rows, problem.eps
     y, center, unit, scale = y[done], center[done], unit[done], scale[done]
     params = found.params[done] * unit[:, None]
     params[:, -1] += center
-    coef, intercept = answers(standard, params, scale[:, None], problem.eps)
+    coef, intercept = answers(rows, problem.weight, params, scale[:, None], eps)
     each = np.array(coef, np.float64), np.array(intercept, np.float64)
-    if problem.eps > EPS:
-        params = standard.from_original(*each)
+    if eps > EPS:
+        params = rows.standard.from_original(*each)
         params[:, -1] -= center
         rounded = found.params.copy()
         rounded[done] = params / unit[:, None]

@@ -194,14 +194,14 @@ class _Walk:
 
 def _as_path(walk: _Walk, units: Units, eps: float) -> RobustPath:
     """Return a path in original units."""
-    standard = walk.objective.rows.standard
+    rows = walk.objective.rows
     params = units.to_original(np.array([fit.params for fit in walk.fits]))
-    coefs, intercepts = answers(standard, params, units.scale, eps)
+    coefs, intercepts = answers(rows, walk.objective.weight, params, units.scale, eps)
     gaps = np.array([fit.gap for fit in walk.fits])
     for i, (fit, penalty) in enumerate(zip(walk.fits, walk.penalties, strict=True)):
         if coefs[i].dtype != np.float64:
             exact = coefs[i].astype(np.float64), float(intercepts[i])
-            rounded = units.from_original(standard.from_original(*exact))
+            rounded = units.from_original(rows.standard.from_original(*exact))
             objective = walk.objective.with_penalty(penalty)
             gaps[i] += _lost(objective, fit.params, rounded)
     return RobustPath(

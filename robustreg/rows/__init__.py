@@ -40,7 +40,7 @@ from robustreg.rows.sparse import (
     sparse_standard,
     sparse_within,
 )
-from robustreg.rows.terms import typical_original_terms, typical_terms
+from robustreg.rows.terms import typical_original_terms, typical_row, typical_terms
 
 __all__ = [
     "BLOCK_ENTRIES",
@@ -73,6 +73,7 @@ __all__ = [
     "stretches",
     "taken",
     "typical_original_terms",
+    "typical_row",
     "typical_terms",
     "weighted_gram",
 ]

@@ -26,15 +26,26 @@ def typical_original_terms(
     rows: Rows, weight: Array, coef: Array, intercept: float
 ) -> float:
     """Return `typical_terms` of coefficients and intercept in original columns."""
-    standard = rows.standard
-    varies = standard.unit > 0
-    unit, shift = standard.unit[varies], standard.shift[varies]
-    columns = rows.dense(_some(weight))[:, :-1][:, varies] / unit + shift
-    terms = columns * coef[varies]
+    terms = _original(rows, weight) * coef[rows.standard.unit > 0]
     edge = np.full((len(terms), 1), float(intercept))
     terms = np.hstack([terms, edge])
     largest = float(np.abs(terms).max())
     return largest * _median_norm(terms / largest) if largest > 0 else 0.0
+
+
+def typical_row(rows: Rows, weight: Array) -> Array:
+    """Return the median of each original column, of one that is constant its value."""
+    typical = rows.standard.shift.copy()
+    typical[rows.standard.unit > 0] = np.median(_original(rows, weight), axis=0)
+    return typical
+
+
+def _original(rows: Rows, weight: Array) -> Array:
+    """Return typical rows of the original columns that vary."""
+    standard = rows.standard
+    varies = standard.unit > 0
+    design = rows.dense(_some(weight))[:, :-1][:, varies]
+    return np.asarray(design / standard.unit[varies] + standard.shift[varies])
 
 
 def _some(weight: Array) -> Index:
