@@ -240,15 +240,17 @@ class _Fitting:
     def _answer(self, ended: Ended, at: FixedPoint) -> Fit:
         """Return a fit in original units."""
         problem, asked = self._problem, ended.reading.asked
-        units, standard = Units(self._whole.center, asked.scale), problem.rows.standard
-        coef, intercept = answer(
-            standard, units.to_original(asked.params), at.scale, problem.eps
+        units, data = (
+            Units(self._whole.center, asked.scale),
+            (problem.rows, problem.weight),
         )
+        params = units.to_original(asked.params)
+        coef, intercept = answer(*data, params, at.scale, problem.eps)
         given = self._name is None or at.collapsed
         measured = ended.mad if given else at.scale
         least = least_distance(problem.y, problem.weight)
-        stored = (problem.rows, problem.weight, coef, intercept, problem.eps)
-        rounding = rounding_scale(*stored, min(measured, at.scale))
+        lowest = min(measured, at.scale)
+        rounding = rounding_scale(*data, coef, intercept, problem.eps, lowest)
         # Only a fit that is the same at any scale was made at another.
         unit = asked.scale / at.scale
         return Fit(
