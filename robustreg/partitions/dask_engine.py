@@ -270,7 +270,9 @@ def _as_array(values: Any) -> Any:
     if isinstance(values, da.Array) or not dask.is_dask_collection(values):
         return values
     _refuse_words(values)
-    return values.to_dask_array()
+    # Else small files are read as one partition, as many as there are columns left out.
+    with dask.config.set({"optimization.tune.active": False}):
+        return values.to_dask_array()
 
 
 def _refuse_words(frame: Any) -> None:
