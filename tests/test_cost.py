@@ -19,7 +19,7 @@ from robustreg import (
     ScaleCollapseWarning,
     SmoothL1Regressor,
 )
-from robustreg.estimators import base
+from robustreg.estimators import arrays
 from robustreg.objective import Objective
 from robustreg.rows import DenseRows
 from robustreg.solvers import near_start, table
@@ -35,7 +35,7 @@ SMALL = (60, 5), (400, 5), (2000, 20)
 def spent(monkeypatch):
     """Return lists of all rows made, of sizes held and of rows in Gram matrices."""
     seen = {"rows": [], "held": [], "gram": []}
-    make, hold, gram = base.make_rows, Objective.linearise, DenseRows.gram
+    make, hold, gram = arrays.make_rows, Objective.linearise, DenseRows.gram
 
     def keep(*args, **options):
         seen["rows"].append(make(*args, **options))
@@ -49,7 +49,7 @@ def spent(monkeypatch):
         seen["gram"].append(np.count_nonzero(c))
         return gram(self, c, columns)
 
-    monkeypatch.setattr(base, "make_rows", keep)
+    monkeypatch.setattr(arrays, "make_rows", keep)
     monkeypatch.setattr(Objective, "linearise", count_held)
     monkeypatch.setattr(DenseRows, "gram", count_gram)
     return seen

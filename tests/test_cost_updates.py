@@ -7,7 +7,7 @@ from many_rows import data, uneven
 from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
-from robustreg.estimators import base
+from robustreg.estimators import arrays
 from robustreg.fitting import estimated
 from robustreg.linalg import Square, least_norm_solve
 from robustreg.losses import Pinball
@@ -124,9 +124,11 @@ def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     X, y = data(40_000)
     weight = uneven(y.size) if form == "weights" else None
     alpha = 0.01 if form == "penalty" else 0.0
-    rows, make = [], base.make_rows
+    rows, make = [], arrays.make_rows
     monkeypatch.setattr(
-        base, "make_rows", lambda *args, **kw: rows.append(make(*args, **kw)) or rows[0]
+        arrays,
+        "make_rows",
+        lambda *args, **kw: rows.append(make(*args, **kw)) or rows[0],
     )
     model = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
     # Half a pass, one and a half for each of about five steps, and a start.

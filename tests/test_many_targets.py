@@ -7,7 +7,7 @@ import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import RobustRegressor, ScaleCollapseWarning, fitting
-from robustreg.estimators import base
+from robustreg.estimators import arrays
 from robustreg.fitting import together
 from robustreg.scale import median_of_each, weighted_median
 from robustreg.solvers.many.targets import ManyTargets
@@ -136,13 +136,13 @@ def test_exact_fits_of_many_targets_collapse(alone, scale):
 
 @pytest.mark.parametrize("scale", ["mad", "proposal2"])
 def test_the_scales_of_many_targets_cost_one_fit(monkeypatch, alone, scale):
-    made, make = [], base.make_rows
+    made, make = [], arrays.make_rows
 
     def keep_rows(*args, **options):
         made.append(make(*args, **options))
         return made[-1]
 
-    monkeypatch.setattr(base, "make_rows", keep_rows)
+    monkeypatch.setattr(arrays, "make_rows", keep_rows)
     X = DESIGNS["plain"]
     Y = make_targets(X, np.random.default_rng(1))[:, 7:]
     RobustRegressor("l2", scale=scale).fit(X, Y)
@@ -158,7 +158,7 @@ def test_what_many_targets_cost(monkeypatch, alone, name, size, batches):
     """One Gram matrix and factor, a pass and a half for a step, no target by itself."""
     monkeypatch.setattr(together, "STRETCH", size)
     made, factors = [], []
-    make, factor = base.make_rows, scipy.linalg.lapack.dpotrf
+    make, factor = arrays.make_rows, scipy.linalg.lapack.dpotrf
 
     def keep_rows(*args, **options):
         made.append(make(*args, **options))
@@ -168,7 +168,7 @@ def test_what_many_targets_cost(monkeypatch, alone, name, size, batches):
         factors.append(args)
         return factor(*args, **options)
 
-    monkeypatch.setattr(base, "make_rows", keep_rows)
+    monkeypatch.setattr(arrays, "make_rows", keep_rows)
     monkeypatch.setattr(scipy.linalg.lapack, "dpotrf", keep_factor)
     X = DESIGNS[name]
     model = RobustRegressor(**L2).fit(X, make_targets(X, np.random.default_rng(1)))
