@@ -13,6 +13,7 @@ from robustreg.fitting import Fit, Problem, Units
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.estimated import ROUGH_RTOL, estimated_scale
 from robustreg.fitting.precision import answer
+from robustreg.losses import relative_weight
 from robustreg.outliers import rounding_scale
 from robustreg.partitions.drawing import Drawing
 from robustreg.partitions.engine import Engine
@@ -24,7 +25,7 @@ from robustreg.partitions.sums import sample, unusual
 from robustreg.partitions.whole import Ended, Reading, Whole
 from robustreg.rows import Array, Index, Rows, prepared, rows_in
 from robustreg.scale import AGREES, FixedPoint, find_fixed_point, least_distance
-from robustreg.tolerance import stationarity
+from robustreg.solvers.majorised import START_TOL, convex_start
 
 # The sample's fit is closer than it is to that of all rows.
 SAMPLE_TOL = 1e-8
@@ -145,12 +146,15 @@ class _Fitting:
 
     def fit(self) -> Fit:
         """Return the fit."""
+        loss = self._problem.loss
+        if not loss.facts.convex:
+            self._few = self._few.with_loss(convex_start(loss))
         if self._name is None:
             start = FixedPoint(float(self._problem.scale), False, True)
             self._few.fit(start.scale, self._few.problem.tol)
         else:
             start = estimated_scale(self._few, self._name, ROUGH_RTOL)
-        if self._problem.loss.facts.piecewise_linear:
+        if loss.facts.piecewise_linear:
             return self._kinked(start)
         return self._smooth(start)
 
@@ -159,18 +163,22 @@ class _Fitting:
         loss, tol = self._problem.loss, self._problem.tol
         name = None if start.collapsed else self._name
         params, scale = self._few.centred_params(), start.scale
+        if not loss.facts.convex:
+            # Which valley the fit lies in is for all rows to say.
+            convex = Descent(self._whole, convex_start(loss), name, START_TOL)
+            near = convex.run(params / scale, scale).reading
+            params, scale = near.in_units_of_y, near.asked.scale
         found = Descent(self._whole, loss, name, tol).run(params / scale, scale)
         collapsed = start.collapsed or found.off == -np.inf
         if collapsed and name is not None:
             # Most rows are fitted exactly, which the sample did not show.
             params, scale = found.reading.in_units_of_y, self._whole.sample.floor
             found = Descent(self._whole, loss, None, tol).run(params / scale, scale)
-        point = self._whole.at(found.reading)
         ended = Ended(
             found.reading,
-            found.gap,
+            found.gap if loss.facts.convex else float("nan"),
             found.mad,
-            stationarity(point.objective, point),
+            self._whole.stationarity(found.reading),
             found.gap <= found.allowed,
             "the passes did not converge",
         )
@@ -237,6 +245,14 @@ class _Fitting:
         excess = EXCESSES[str(self._name)](self._whole, reading)
         return excess(reading.params, reading.asked.scale)
 
+    def _counted(self, reading: Reading) -> float:
+        """Return the mean robustness weight, that of the sample's rows."""
+        few = self._whole.few(reading.asked)
+        if few.loss.facts.convex:
+            return 1.0
+        weights = relative_weight(few.loss, few.residual(reading.params))
+        return float(few.weight @ weights)
+
     def _answer(self, ended: Ended, at: FixedPoint) -> Fit:
         """Return a fit in original units."""
         problem, asked = self._problem, ended.reading.asked
@@ -268,5 +284,5 @@ class _Fitting:
             collapsed=at.collapsed,
             message=ended.message if at.converged else "the scale did not settle",
             disagreement=0.0 if at.converged else at.disagreement,
-            counted=1.0,
+            counted=self._counted(ended.reading),
         )

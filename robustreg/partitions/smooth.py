@@ -51,7 +51,8 @@ class Found:
     reading : Reading
         The pass.
     gap, allowed : float
-        A bound on the excess of the objective, and how large it may be.
+        A bound on the excess of the objective, and how large it may be; of a loss that
+        is not convex the relative violation of the optimality condition.
     left : float
         What the sample's Hessian says is left to gain.
     off : float
@@ -172,14 +173,14 @@ class Descent:
         off = 0.0
         if self.name is not None:
             off = EXCESSES[self.name](self.whole, reading)(reading.params, scale)
-        return Found(
-            reading,
-            self.whole.gap(reading),
-            allowed_gap(point.objective, point, self.tol),
-            decrement(model_at(point), point),
-            off,
-            mad_of(self.whole, reading),
-        )
+        if self.loss.facts.convex:
+            gap = self.whole.gap(reading)
+            allowed = allowed_gap(point.objective, point, self.tol)
+            left = decrement(model_at(point), point)
+        else:
+            gap, allowed = self.whole.stationarity(reading), self.tol
+            left = gap**2
+        return Found(reading, gap, allowed, left, off, mad_of(self.whole, reading))
 
     def moved(self, found: Found) -> tuple[Array, float]:
         """Return the params and the scale to look at next."""

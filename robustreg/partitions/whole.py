@@ -32,6 +32,7 @@ from robustreg.partitions.part import Part
 from robustreg.partitions.sums import Asked, gradient
 from robustreg.rows import Array, FormedRows, weighted_gram
 from robustreg.solvers.profiled import drift_at
+from robustreg.tolerance import stationarity
 
 
 @final
@@ -167,6 +168,12 @@ class Whole:
         few = self.few(reading.asked)
         steepest = _steepest(reading, few.l1)
         return Point(reading.params, steepest, few.residual(reading.params), few)
+
+    def stationarity(self, reading: Reading) -> float:
+        """Return the relative violation of the optimality condition there."""
+        few = self.few(reading.asked)
+        residual = few.residual(reading.params)
+        return stationarity(few, Point(reading.params, reading.gradient, residual, few))
 
     def near_minimum(self, reading: Reading, scale: float) -> Objective:
         """Return the sample's objective with the gradient of all rows there.

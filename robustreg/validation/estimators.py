@@ -31,12 +31,6 @@ def check_collection_params(estimator: Any, loss: Loss, allowed: bool) -> None:
             f"{name} does not fit dask collections. Fit them in memory: {way_out}, or "
             "use RobustRegressor."
         )
-    if not loss.facts.convex:
-        raise ValueError(
-            f"loss={estimator.loss!r} is not convex, and does not fit dask "
-            f"collections. Fit them in memory: {way_out}, or use a convex loss, such "
-            "as 'smooth_l1'."
-        )
     if estimator.solver != "auto":
         raise ValueError(
             f"solver={estimator.solver!r} does not fit dask collections. Use 'auto'."
