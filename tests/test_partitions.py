@@ -1,5 +1,6 @@
 """Fits by passes over parts that are never joined, against fits of all rows."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -7,10 +8,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from robustreg import RobustRegressor
+from robustreg import MMRegressor, RobustRegressor
+from robustreg.breakdown import fit_mm_whole, tukey_for_breakdown
 from robustreg.fitting import Problem
-from robustreg.losses import LOSSES, make_loss
-from robustreg.partitions import Drawing, InTurn, Part, draw, fit_partitions
+from robustreg.losses import LOSSES, Tukey, make_loss
+from robustreg.partitions import (
+    Drawing,
+    InTurn,
+    Part,
+    draw,
+    fit_partitions,
+    fit_whole,
+)
 from robustreg.partitions.drawing import drawn
 from robustreg.penalties import PENALTIES, make_penalty
 
@@ -53,6 +62,7 @@ def fit_parts(
     quantile=0.5,
     drawing=DRAWING,
     fit_intercept=True,
+    fit=fit_whole,
     **options,
 ):
     """Return the fit of each target and the passes made, two halves unless told."""
@@ -79,7 +89,8 @@ def fit_parts(
         )
 
     some = draw(engine, fit_intercept, drawing)
-    return fit_partitions(engine, some, ask, fit_intercept), engine.passes
+    rows = some.rows(fit_intercept)
+    return fit_partitions(engine, some, rows, ask, fit), engine.passes
 
 
 def assert_same(fit, model, rtol=1e-8):
@@ -108,6 +119,62 @@ def test_halves_have_the_fit_of_the_whole(loss, penalty, scale):
     # Under an l1 penalty a fit of all rows is certified to this.
     tol, rtol = (1e-14, 1e-7) if penalty in ("l1", "elasticnet") else (TOL, 1e-8)
     assert_same(fit, RobustRegressor(**options, tol=tol).fit(X, y), rtol)
+
+
+@pytest.mark.parametrize("scale", [2.0, "mad", "proposal2"])
+@pytest.mark.parametrize("penalty", [None, "l1"])
+@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {*CONVEX, "talwar"}))
+def test_halves_lead_to_the_same_valley(loss, penalty, scale):
+    X, y = make_data()
+    y[::5] += 40
+    alpha = 0.05 if penalty else 0.0
+    options = {"loss": loss, "penalty": penalty, "alpha": alpha, "scale": scale}
+    (fit,), _ = fit_parts(X, y, **options, tol=1e-10)
+    model = RobustRegressor(**options).fit(X, y)
+    assert fit.success
+    assert np.isnan(fit.dual_gap)
+    assert fit.stationarity <= 1e-10
+    size = np.abs(model.coef_).max()
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=1e-8 * size)
+    assert_allclose(fit.scale, model.scale_, rtol=1e-8)
+
+
+def test_a_loss_that_jumps_ends_at_a_minimum():
+    X, y = make_data()
+    y[::5] += 40
+    (fit,), _ = fit_parts(X, y, loss="talwar", tol=1e-10)
+    assert fit.success
+    assert fit.stationarity <= 1e-10
+    # It has one for each set of rows that it rejects: near each other.
+    model = RobustRegressor("talwar", scale=1.0).fit(X, y)
+    assert_allclose(fit.objective, fit_value(model, X, y), rtol=1e-4)
+
+
+def fit_value(model, X, y):
+    """Return the objective of a model at scale 1, without a penalty."""
+    loss = make_loss(model.loss, None, 0.5)
+    return float(loss.value(y - model.predict(X)).mean())
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_mm_estimates_of_halves(penalty):
+    X, y = make_data()
+    bad = np.arange(len(y)) % 10 < 3
+    X[bad] += 100
+    y[bad] -= 1_000
+    fit = partial(
+        fit_mm_whole,
+        constant=tukey_for_breakdown(0.5),
+        breakdown=0.5,
+        n_subsets=500,
+        rng=np.random.default_rng(0),
+    )
+    model = MMRegressor(penalty=penalty, alpha=0.1).fit(X, y)
+    options = {"penalty": penalty, "alpha": 0.1, "loss": Tukey(model.beta_)}
+    (fit,), _ = fit_parts(X, y, **options, tol=1e-10, fit=fit)
+    assert_same(fit, model, 1e-7)
+    assert_allclose(fit.s_estimate.coef, model.s_coef_, atol=1e-7)
+    assert_allclose(fit.s_estimate.intercept, model.s_intercept_, rtol=1e-7)
 
 
 @pytest.mark.parametrize("loss", ["smooth_l1", "l1"])

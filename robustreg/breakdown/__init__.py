@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robustreg.breakdown.by_passes import fit_mm_whole
 from robustreg.breakdown.constants import (
     efficiency_of,
     tukey_for_breakdown,
@@ -16,6 +17,7 @@ __all__ = [
     "collapses",
     "efficiency_of",
     "fit_mm",
+    "fit_mm_whole",
     "s_estimate",
     "tukey_for_breakdown",
     "tukey_for_efficiency",

@@ -56,7 +56,7 @@ def fit_mm(
         floor=floor / units.scale,
         rng=rng,
     )
-    _check_penalty(problem, start)
+    check_penalty(problem, start)
     at_scale = replace(problem, scale=start.scale * units.scale)
     fits = [
         _m_step(at_scale, params, units, start.collapsed)
@@ -77,7 +77,7 @@ def _m_step(problem: Problem, params: Array, units: Units, collapsed: bool) -> F
     return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 
-def _check_penalty(problem: Problem, start: SEstimate) -> None:
+def check_penalty(problem: Problem, start: SEstimate) -> None:
     """Refuse a penalty in units of a scale that is 0."""
     penalised = problem.penalty.value(np.ones(problem.rows.n_params - 1)) > 0
     if start.collapsed and penalised:

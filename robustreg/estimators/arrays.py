@@ -13,7 +13,7 @@ from robustreg.fitting import Fit, Problem, in_standard, with_absent
 from robustreg.linalg import EPS
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
-from robustreg.partitions import Drawing, InTurn, Part, draw, fit_partitions
+from robustreg.partitions import Drawing, Engine, InTurn, Part, draw, fit_partitions
 from robustreg.rows import Array, Rows, make_rows, merged, present, taken
 from robustreg.validation import check_fit_data
 
@@ -76,24 +76,42 @@ def _fits_of(
     X, targets, weight : ndarray
         Checked data.
     """
+    n, p = X.shape
     mapped = isinstance(given, np.memmap) and given.nbytes > LARGEST_MAPPED
-    suits = model.takes_collections and loss.facts.convex and model.solver == "auto"
-    if not (mapped and suits):
+    few = DRAWING.size(n, p + 1) == n
+    if few or not mapped or model.solver != "auto":
         return fits_in_memory(model, loss, X, targets, weight)
-    n, size = len(targets), max(PART_ENTRIES // X.shape[1], 1)
+    size = max(PART_ENTRIES // p, 1)
     places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
     parts = [partial(_rows, X, targets, weight, place) for place in places]
-    n_rows, n_features = X.shape
-    engine = InTurn(parts, n_rows, n_features, targets.shape[1])
-    some = draw(engine, model.fit_intercept, DRAWING)
-    if some.everything:
-        return fits_in_memory(model, loss, X, targets, weight)
-    ask = partial(problem_of_part, model, loss)
-    fits = fit_partitions(engine, some, ask, model.fit_intercept)
+    fits, _ = fits_by_passes(model, loss, InTurn(parts, n, p, targets.shape[1]))
     return [
         _with_rows(model, loss, fit, X, y, places)
         for fit, y in zip(fits, targets.T, strict=True)
     ]
+
+
+def fits_by_passes(
+    model: RobustLinearModel, loss: Loss, engine: Engine
+) -> tuple[list[Fit], Part]:
+    """Return a model's fit of each target, and the rows that were drawn.
+
+    Rows that are few enough are all drawn, and fitted in memory. Otherwise the fits
+    come without flags and weights of rows.
+    """
+    some = draw(engine, model.fit_intercept, DRAWING)
+    part = some.part
+    if some.everything:
+        return fits_in_memory(model, loss, part.X, part.y, part.weight), part
+    rows = some.rows(model.fit_intercept)
+    if model.starts_from_s:
+        near = rows_of(model, part.X.astype(np.float64, copy=False), part.weight)
+        rows = near if (near.varies >= rows.varies).all() else rows
+
+    def ask(rows: Rows, y: Array, weight: Array) -> Problem:
+        return model._problem(rows, y, weight, loss, model._asked_scale, EPS)
+
+    return fit_partitions(engine, some, rows, ask, model._fit_whole), part
 
 
 def _rows(X: Any, targets: Array, weight: Array, place: slice) -> Part:
@@ -121,13 +139,6 @@ def _with_rows(
         if weights is not None:
             weights[place] = relative_weight(loss, residual / fit.scale)
     return replace(fit, outliers=outliers, weights=weights)
-
-
-def problem_of_part(
-    model: RobustLinearModel, loss: Loss, rows: Rows, y: Array, weight: Array
-) -> Problem:
-    """Return the problem of a target, for its sample's rows."""
-    return model._problem(rows, y, weight, loss, model.scale, EPS)
 
 
 def rows_of(

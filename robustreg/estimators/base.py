@@ -25,7 +25,7 @@ from robustreg.estimators.collected import (
 )
 from robustreg.fitting import Fit, Problem, within_reach
 from robustreg.losses import Loss
-from robustreg.partitions import is_collection
+from robustreg.partitions import Whole, is_collection
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Rows, present, taken
 from robustreg.validation import (
@@ -47,8 +47,6 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
 
     # Whether a fit starts from an S-estimate, which `s_coef_` is.
     starts_from_s: ClassVar[bool] = False
-    # Whether a fit takes rows that are elsewhere.
-    takes_collections: ClassVar[bool] = True
     _doc_link_module = "robustreg"
     _doc_link_template = (
         "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
@@ -255,6 +253,15 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
+
+    @abstractmethod
+    def _fit_whole(self, whole: Whole) -> Fit:
+        """Return the fit of one target whose rows are elsewhere."""
+
+    @property
+    @abstractmethod
+    def _asked_scale(self) -> float | str:
+        """The scale of the problem: a number, or the name of an estimate."""
 
     @property
     @abstractmethod

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robustreg.estimators.arrays import DRAWING, fits_in_memory, problem_of_part
+from robustreg.estimators.arrays import fits_by_passes
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.partitions import (
     collections,
-    draw,
     features_of,
-    fit_partitions,
 )
 from robustreg.rows import Array
 from robustreg.validation import check_collection_params, check_column_names
@@ -36,16 +33,10 @@ def fit_collection(
     ValueError
         For what only data in memory can be fitted with.
     """
-    check_collection_params(model, loss, model.takes_collections)
+    check_collection_params(model)
     engine = collections().DaskEngine(X, y, sample_weight)
     check_column_names(model, engine.given_names, engine.n_features, reset=True)
-    some = draw(engine, model.fit_intercept, DRAWING)
-    part = some.part
-    if some.everything:
-        fits = fits_in_memory(model, loss, part.X, part.y, part.weight)
-    else:
-        ask = partial(problem_of_part, model, loss)
-        fits = fit_partitions(engine, some, ask, model.fit_intercept)
+    fits, part = fits_by_passes(model, loss, engine)
     model._store(fits, engine.single)
     model.outliers_ = engine.rowwise(
         _flags,

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 
-from robustreg.breakdown import fit_mm
+from robustreg.breakdown import fit_mm, fit_mm_whole
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, Tukey
+from robustreg.partitions import Whole
 from robustreg.rows import Array, Rows
 from robustreg.validation import MM_CONSTRAINTS, check_mm_data, check_mm_params
 
@@ -180,7 +181,6 @@ class MMRegressor(RobustLinearModel):
 
     _parameter_constraints: dict[str, list[Any]] = MM_CONSTRAINTS
     starts_from_s = True
-    takes_collections = False
 
     def __init__(
         self,
@@ -224,10 +224,10 @@ class MMRegressor(RobustLinearModel):
         So that a target's fit does not depend on the others.
         """
         check_mm_data(rows.n_params, weight)
-        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = self._seed()
         return [
             fit_mm(
-                self._problem(rows, column, weight, loss, 1.0, eps),
+                self._problem(rows, column, weight, loss, self._asked_scale, eps),
                 constant=self.s_beta_,
                 breakdown=self.breakdown,
                 n_subsets=self.n_subsets,
@@ -235,6 +235,26 @@ class MMRegressor(RobustLinearModel):
             )
             for column in targets.T
         ]
+
+    def _fit_whole(self, whole: Whole) -> Fit:
+        """Return the fit of one target whose rows are elsewhere."""
+        check_mm_data(whole.problem.rows.n_params, whole.problem.weight)
+        return fit_mm_whole(
+            whole,
+            constant=self.s_beta_,
+            breakdown=self.breakdown,
+            n_subsets=self.n_subsets,
+            rng=np.random.default_rng(self._seed()),
+        )
+
+    def _seed(self) -> int:
+        """Return what the random numbers of each target begin with."""
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    @property
+    def _asked_scale(self) -> float:
+        """Any number: the scale is that of the S-estimate."""
+        return 1.0
 
     @property
     def _scale_is_estimated(self) -> bool:

@@ -11,6 +11,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss
+from robustreg.partitions import Whole, fit_whole
 from robustreg.rows import Array, Rows
 from robustreg.validation import PARAMETER_CONSTRAINTS, check_params, check_scale_weight
 
@@ -41,10 +42,21 @@ class ScaledLossModel(RobustLinearModel):
         check_scale_weight(self.scale, n_coefs, weight)
         starts = self._starts(rows, targets.shape[1])
         problems = (
-            self._problem(rows, column, weight, loss, self.scale, eps)
+            self._problem(rows, column, weight, loss, self._asked_scale, eps)
             for column in targets.T
         )
         return fit_targets(problems, starts)
+
+    def _fit_whole(self, whole: Whole) -> Fit:
+        """Return the fit of one target whose rows are elsewhere."""
+        n_coefs = whole.standard.unit.size + (whole.standard.constant > 0)
+        check_scale_weight(self.scale, n_coefs, whole.problem.weight)
+        return fit_whole(whole)
+
+    @property
+    def _asked_scale(self) -> float | str:
+        """The scale: a number, or the name of an estimate."""
+        return self.scale
 
     def _starts(self, rows: Rows, n_targets: int) -> list[Array | None]:
         """Return where each target's fit starts: at the last fit if warm and fitting.

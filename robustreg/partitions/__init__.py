@@ -6,9 +6,10 @@ A fit needs a few sums and a few rows of them, which passes bring to the client.
 from robustreg.partitions.collection import collections, is_collection
 from robustreg.partitions.drawing import Drawing
 from robustreg.partitions.engine import Engine, InTurn, Pass
-from robustreg.partitions.fit import Drawn, draw, fit_partitions
+from robustreg.partitions.fit import Drawn, draw, fit_partitions, fit_whole
 from robustreg.partitions.loading import PartitionError, features_of
 from robustreg.partitions.part import Part
+from robustreg.partitions.whole import Whole
 
 __all__ = [
     "Drawing",
@@ -18,9 +19,11 @@ __all__ = [
     "Part",
     "PartitionError",
     "Pass",
+    "Whole",
     "collections",
     "draw",
     "features_of",
     "fit_partitions",
+    "fit_whole",
     "is_collection",
 ]

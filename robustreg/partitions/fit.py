@@ -9,12 +9,10 @@ from typing import final
 import numpy as np
 import scipy.sparse
 
-from robustreg.fitting import Fit, Problem, Units
+from robustreg.fitting import Fit, Problem
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.estimated import ROUGH_RTOL, estimated_scale
-from robustreg.fitting.precision import answer
-from robustreg.losses import relative_weight
-from robustreg.outliers import rounding_scale
+from robustreg.partitions.answers import ended, fitted
 from robustreg.partitions.drawing import Drawing
 from robustreg.partitions.engine import Engine
 from robustreg.partitions.kinked import fit_kinked
@@ -24,7 +22,7 @@ from robustreg.partitions.smooth import MOST_PASSES, Descent
 from robustreg.partitions.sums import sample, unusual
 from robustreg.partitions.whole import Ended, Reading, Whole
 from robustreg.rows import Array, Index, Rows, prepared, rows_in
-from robustreg.scale import AGREES, FixedPoint, find_fixed_point, least_distance
+from robustreg.scale import AGREES, FixedPoint, find_fixed_point
 from robustreg.solvers.majorised import START_TOL, convex_start
 
 # The sample's fit is closer than it is to that of all rows.
@@ -38,6 +36,8 @@ MOST_UNUSUAL = 2.0
 
 # Makes the problem of a target from rows, y and weights that count rows.
 Ask = Callable[[Rows, Array, Array], Problem]
+# Makes the fit of a target.
+FitOne = Callable[[Whole], Fit]
 
 
 @final
@@ -61,6 +61,11 @@ class Drawn:
     moments: Moments
     share: float
     everything: bool
+
+    def rows(self, fit_intercept: bool) -> Rows:
+        """Return the rows in the coordinates of all."""
+        X = prepared(self.part.X.astype(np.float64, copy=False))
+        return rows_in(X, self.moments.standard(fit_intercept))
 
 
 def draw(engine: Engine, fit_intercept: bool, drawing: Drawing) -> Drawn:
@@ -104,7 +109,7 @@ def _weighted(part: Part, extra: Part, moments: Moments) -> Drawn:
 
 
 def fit_partitions(
-    engine: Engine, some: Drawn, ask: Ask, fit_intercept: bool
+    engine: Engine, some: Drawn, rows: Rows, ask: Ask, fit: FitOne
 ) -> list[Fit]:
     """Return the fit of each target, without flags and weights of rows.
 
@@ -114,24 +119,26 @@ def fit_partitions(
         Where the rows are.
     some : Drawn
         The sample.
+    rows : Rows
+        Its rows, in coordinates that all columns vary in.
     ask : callable
         Makes the problem of a target.
-    fit_intercept : bool
-        As it was for the sample.
+    fit : callable
+        Makes its fit, such as `fit_whole`.
     """
-    standard = some.moments.standard(fit_intercept)
-    part = some.part
-    X = prepared(part.X.astype(np.float64, copy=False))
-    rows = rows_in(X, standard)
     fits = []
     for target in range(engine.n_targets):
         before = len(engine.passes)
-        problem = ask(rows, part.y[:, target], part.weight)
-        whole = Whole(engine, problem, target, some.share)
-        fit = _Fitting(whole).fit()
+        problem = ask(rows, some.part.y[:, target], some.part.weight)
+        found = fit(Whole(engine, problem, target, some.share))
         # With that of the sample.
-        fits.append(replace(fit, n_iter=1 + len(engine.passes) - before))
+        fits.append(replace(found, n_iter=1 + len(engine.passes) - before))
     return fits
+
+
+def fit_whole(whole: Whole) -> Fit:
+    """Return the fit of one target at a given scale, or that its residuals have."""
+    return _Fitting(whole).fit()
 
 
 @final
@@ -143,6 +150,7 @@ class _Fitting:
         few = replace(whole.problem, tol=max(whole.problem.tol, SAMPLE_TOL))
         self._few, scale = AnyScale(few, None), whole.problem.scale
         self._name = scale if isinstance(scale, str) else None
+        self._excess_of = None if self._name is None else EXCESSES[self._name]
 
     def fit(self) -> Fit:
         """Return the fit."""
@@ -161,31 +169,23 @@ class _Fitting:
     def _smooth(self, start: FixedPoint) -> Fit:
         """Return the fit of a smooth loss."""
         loss, tol = self._problem.loss, self._problem.tol
-        name = None if start.collapsed else self._name
+        excess = None if start.collapsed else self._excess_of
         params, scale = self._few.centred_params(), start.scale
         if not loss.facts.convex:
             # Which valley the fit lies in is for all rows to say.
-            convex = Descent(self._whole, convex_start(loss), name, START_TOL)
+            convex = Descent(self._whole, convex_start(loss), excess, START_TOL)
             near = convex.run(params / scale, scale).reading
             params, scale = near.in_units_of_y, near.asked.scale
-        found = Descent(self._whole, loss, name, tol).run(params / scale, scale)
+        found = Descent(self._whole, loss, excess, tol).run(params / scale, scale)
         collapsed = start.collapsed or found.off == -np.inf
-        if collapsed and name is not None:
+        if collapsed and excess is not None:
             # Most rows are fitted exactly, which the sample did not show.
             params, scale = found.reading.in_units_of_y, self._whole.sample.floor
             found = Descent(self._whole, loss, None, tol).run(params / scale, scale)
-        ended = Ended(
-            found.reading,
-            found.gap if loss.facts.convex else float("nan"),
-            found.mad,
-            self._whole.stationarity(found.reading),
-            found.gap <= found.allowed,
-            "the passes did not converge",
-        )
         agrees = abs(found.off) <= AGREES
         scale = found.reading.asked.scale
         at = FixedPoint(scale, collapsed, agrees, disagreement=found.off)
-        return self._answer(ended, at)
+        return self._answer(ended(self._whole, found), at)
 
     def _kinked(self, start: FixedPoint) -> Fit:
         """Return the fit of a piecewise linear loss."""
@@ -240,49 +240,11 @@ class _Fitting:
             floor,
         ).scale
 
+    def _answer(self, end: Ended, at: FixedPoint) -> Fit:
+        """Return a fit in original units."""
+        return fitted(self._whole, end, at, self._name is not None)
+
     def _excess(self, reading: Reading) -> float:
         """Return the logarithm of the residuals' scale over that of a fit."""
         excess = EXCESSES[str(self._name)](self._whole, reading)
         return excess(reading.params, reading.asked.scale)
-
-    def _counted(self, reading: Reading) -> float:
-        """Return the mean robustness weight, that of the sample's rows."""
-        few = self._whole.few(reading.asked)
-        if few.loss.facts.convex:
-            return 1.0
-        weights = relative_weight(few.loss, few.residual(reading.params))
-        return float(few.weight @ weights)
-
-    def _answer(self, ended: Ended, at: FixedPoint) -> Fit:
-        """Return a fit in original units."""
-        problem, asked = self._problem, ended.reading.asked
-        units, data = (
-            Units(self._whole.center, asked.scale),
-            (problem.rows, problem.weight),
-        )
-        params = units.to_original(asked.params)
-        coef, intercept = answer(*data, params, at.scale, problem.eps)
-        given = self._name is None or at.collapsed
-        measured = ended.mad if given else at.scale
-        least = least_distance(problem.y, problem.weight)
-        lowest = min(measured, at.scale)
-        rounding = rounding_scale(*data, coef, intercept, problem.eps, lowest)
-        # Only a fit that is the same at any scale was made at another.
-        unit = asked.scale / at.scale
-        return Fit(
-            coef=coef,
-            intercept=intercept,
-            scale=at.scale,
-            objective=ended.reading.value * unit,
-            dual_gap=ended.gap * unit,
-            stationarity=ended.stationarity,
-            n_iter=1,
-            weights=None,
-            residual_scale=float(max(measured, least, rounding)),
-            outliers=np.zeros(0, dtype=bool),
-            success=ended.success and at.converged,
-            collapsed=at.collapsed,
-            message=ended.message if at.converged else "the scale did not settle",
-            disagreement=0.0 if at.converged else at.disagreement,
-            counted=self._counted(ended.reading),
-        )

@@ -22,6 +22,8 @@ from robustreg.scale import (
 # ``excess(params, scale)``, the first in units of the second, is the logarithm of the
 # residuals' scale over it; nan if that is out of sight.
 Excess = Callable[[Array, float], float]
+# Makes one of what a pass showed.
+ExcessOf = Callable[[Whole, Reading], Excess]
 
 # The median of a sample's absolute residuals is off by about one over the root of its
 # size, in logarithms: eight of these hold that of all rows.
@@ -130,6 +132,24 @@ def proposal2_excess(whole: Whole, reading: Reading) -> Excess:
     return excess
 
 
-EXCESSES = {"mad": mad_excess, "proposal2": proposal2_excess}
+def m_scale_excess(share: float) -> ExcessOf:
+    """Return that of an M-scale: the mean loss is a share of the largest."""
+
+    def excess_of(whole: Whole, reading: Reading) -> Excess:
+        few, loss = whole.few(reading.asked), reading.asked.loss
+        aim = share * loss.facts.largest_value
+        more = reading.value - few.evaluate(reading.params).value
+
+        def excess(params: Array, scale: float) -> float:
+            objective = whole.sample.objective(scale, loss)
+            mean = objective.evaluate(params).value + more
+            return 0.5 * float(np.log(mean / aim)) if mean > 0 else -np.inf
+
+        return excess
+
+    return excess_of
+
+
+EXCESSES: dict[str, ExcessOf] = {"mad": mad_excess, "proposal2": proposal2_excess}
 # Those of which a window shows all that matters, for residuals at any scale.
 SEEN_AT_ONCE = frozenset({"mad"})

@@ -15,9 +15,10 @@ import numpy as np
 
 from robustreg.losses import Loss
 from robustreg.partitions.scales import (
-    EXCESSES,
+    ExcessOf,
     Window,
     first_window,
+    mad_excess,
     mad_of,
     sample_mad,
 )
@@ -86,8 +87,9 @@ class Descent:
         The rows.
     loss : Loss
         The loss.
-    name : str or None
-        The scale that residuals are to have, None if it is given.
+    excess_of : callable or None
+        Makes the excess of the residuals' scale of a reading, as those in `EXCESSES`;
+        None if the scale is given.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     center : float or None
@@ -98,11 +100,14 @@ class Descent:
         self,
         whole: Whole,
         loss: Loss,
-        name: str | None,
+        excess_of: ExcessOf | None,
         tol: float,
         center: float | None = None,
     ) -> None:
-        self.whole, self.loss, self.name, self.tol = whole, loss, name, tol
+        self.whole, self.loss, self.tol = whole, loss, tol
+        self._excess_of = excess_of
+        # Of other scales the MAD is of no account.
+        self._watches = excess_of in (None, mad_excess)
         self._center = whole.center if center is None else center
 
     def _asked(self, params: Array, scale: float) -> Asked:
@@ -146,13 +151,13 @@ class Descent:
     def _has_risen(self, found: Found, best: Found) -> bool:
         """Return whether a step went up, which is known where the scale is given."""
         rise = found.reading.value - best.reading.value
-        return self.name is None and not rise <= best.allowed
+        return self._excess_of is None and not rise <= best.allowed
 
     def _is_done(self, found: Found) -> bool:
         """Return whether nothing is left to do or to see."""
         collapsed = found.off == -np.inf
-        seen = np.isfinite(found.mad) or self.name == "proposal2"
-        return collapsed or (found.success and bool(seen))
+        seen = bool(np.isfinite(found.mad)) or not self._watches
+        return collapsed or (found.success and seen)
 
     def _next(self, window: Window, found: Found, there: Asked) -> Window:
         """Return the window of the next pass.
@@ -171,8 +176,8 @@ class Descent:
         """Return what a pass showed."""
         point, scale = self.whole.at(reading), reading.asked.scale
         off = 0.0
-        if self.name is not None:
-            off = EXCESSES[self.name](self.whole, reading)(reading.params, scale)
+        if self._excess_of is not None:
+            off = self._excess_of(self.whole, reading)(reading.params, scale)
         if self.loss.facts.convex:
             gap = self.whole.gap(reading)
             allowed = allowed_gap(point.objective, point, self.tol)
@@ -196,11 +201,11 @@ class Descent:
             )
             return step.params
 
-        if self.name is None:
+        if self._excess_of is None:
             return fit_at(unit), unit
         if not np.isfinite(found.off):
             raise OutOfSightError
-        excess = EXCESSES[self.name](self.whole, reading)
+        excess = self._excess_of(self.whole, reading)
 
         def measure_at(scale: float) -> float:
             measured = excess(fit_at(scale), scale)

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.losses import Loss
-
 
 @contextmanager
 def unchanged_on_error(estimator: Any) -> Iterator[None]:
@@ -23,14 +21,8 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_collection_params(estimator: Any, loss: Loss, allowed: bool) -> None:
-    """Refuse what is fitted to data in memory only."""
-    name, way_out = type(estimator).__name__, "model.fit(X.compute(), y.compute())"
-    if not allowed:
-        raise ValueError(
-            f"{name} does not fit dask collections. Fit them in memory: {way_out}, or "
-            "use RobustRegressor."
-        )
+def check_collection_params(estimator: Any) -> None:
+    """Refuse solvers that need all rows in memory."""
     if estimator.solver != "auto":
         raise ValueError(
             f"solver={estimator.solver!r} does not fit dask collections. Use 'auto'."

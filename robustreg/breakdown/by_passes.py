@@ -1,0 +1,93 @@
+"""MM-estimates of rows that are elsewhere.
+
+A sample of them is searched for the valley of its S-estimate. There the equations of
+the S-estimate of all rows are solved by passes: the fit is a minimum of Tukey's loss at
+the M-scale of its own residuals. The M-step goes down from it, by passes as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from robustreg.breakdown.mm import check_penalty
+from robustreg.breakdown.s_estimate import s_estimate
+from robustreg.fitting import Coefficients, Fit, units_of
+from robustreg.losses import Tukey
+from robustreg.partitions import Whole
+from robustreg.partitions.answers import ended, fitted
+from robustreg.partitions.scales import m_scale_excess
+from robustreg.partitions.smooth import Descent
+from robustreg.penalties import ElasticNet
+from robustreg.rows import Array, design_rank
+from robustreg.scale import AGREES, FixedPoint, scale_floor, spread
+
+
+def fit_mm_whole(
+    whole: Whole,
+    *,
+    constant: float,
+    breakdown: float,
+    n_subsets: int,
+    rng: np.random.Generator,
+) -> Fit:
+    """Fit one target.
+
+    Parameters
+    ----------
+    whole : Whole
+        The rows, with the problem of the M-step.
+    constant, breakdown, n_subsets, rng
+        As for `fit_mm`.
+
+    Raises
+    ------
+    ValueError
+        If most of the sample is fitted exactly, so that there is no scale.
+    """
+    problem = whole.problem
+    floor = scale_floor(problem.y, problem.weight)
+    units = units_of(problem, max(spread(problem.y, problem.weight), floor))
+    start = s_estimate(
+        problem.rows,
+        units.of_target(problem.y),
+        problem.weight,
+        constant=constant,
+        breakdown=breakdown,
+        n_subsets=n_subsets,
+        floor=floor / units.scale,
+        rng=rng,
+    )
+    check_penalty(problem, start)
+    params, scale = start.params * units.scale, start.scale * units.scale
+    settled = 0.0
+    if not start.collapsed:
+        share = breakdown * (
+            1 - design_rank(problem.rows, problem.weight) / whole.total
+        )
+        params, scale, settled = _s_step(whole, params, scale, constant, share)
+    found = Descent(whole, problem.loss, None, problem.tol).run(params / scale, scale)
+    collapsed = start.collapsed or settled == -np.inf
+    agrees = collapsed or abs(settled) <= AGREES
+    at = FixedPoint(scale, collapsed, agrees, disagreement=settled)
+    coef, intercept = problem.rows.standard.to_original(params)
+    s_fit = Coefficients(coef, float(intercept) + whole.center)
+    return replace(fitted(whole, ended(whole, found), at, True), s_estimate=s_fit)
+
+
+def _s_step(
+    whole: Whole, params: Array, scale: float, constant: float, share: float
+) -> tuple[Array, float, float]:
+    """Return the S-estimate of all rows in a valley, its scale, and what that is off.
+
+    Params are in units of y, around the centre.
+    """
+    free = np.zeros(params.size - 1)
+    problem = replace(whole.problem, penalty=ElasticNet(free, free))
+    unpenalised = Whole(whole.engine, problem, whole.target, whole.share)
+    descent = Descent(unpenalised, Tukey(constant), m_scale_excess(share), problem.tol)
+    found = descent.run(params / scale, scale)
+    if found.off == -np.inf:
+        return params, unpenalised.sample.floor, -np.inf
+    return found.reading.in_units_of_y, found.reading.asked.scale, found.off
