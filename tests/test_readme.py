@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/guide.md", "docs/index.md", "docs/inference.md"]
+PAGES = [
+    "README.md",
+    "docs/guide.md",
+    "docs/index.md",
+    "docs/inference.md",
+    "docs/larger_than_memory.md",
+]
 # A block of code and, if one follows at once, the block of text that it prints.
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\n^```text\n(?P<output>.*?)^```\n)?",
@@ -16,12 +22,14 @@ BLOCK = re.compile(
 )
 
 
+# Clusters of other tests have dask's usual port.
+@pytest.mark.filterwarnings("ignore:Port .* is already in use")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     text = (ROOT / page).read_text(encoding="utf-8")
-    namespace: dict[str, object] = {"__name__": "page"}
+    namespace: dict[str, object] = {"__name__": "__main__"}
     blocks = list(BLOCK.finditer(text))
     assert blocks
     for block in blocks:

@@ -78,10 +78,13 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Features: a numpy array (float32 stays float32), a pandas or polars frame,
-            or a CSR or CSC matrix, which is never densified. Not copied.
+            or a CSR or CSC matrix, which is never densified. Not copied. Or a dask
+            Array or DataFrame, which is read in passes, one partition at a time, as
+            memory-mapped arrays of more than 256 MiB are; not by `MMRegressor`.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets. Each of several columns is fitted by itself, with a scale of its
-            own; one column is the same as y of shape (n_samples,).
+            own; one column is the same as y of shape (n_samples,). Where X is a dask
+            collection, one with the same rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all 0. A weight of 2 is the same as the row
             twice and a weight of 0 the same as no row.
@@ -95,7 +98,10 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         ------
         ValueError
             For a parameter out of its range, a solver that cannot minimise the
-            objective, and data that is not finite and real or of the wrong shape.
+            objective, and data that is not finite and real or of the wrong shape; for
+            dask collections, if the loss is not convex.
+        ImportError
+            For a dask collection, if a part of dask is missing.
         """
         # Underflow is meant wherever it happens: what is too small counts as 0.
         with np.errstate(under="ignore"), unchanged_on_error(self):
@@ -112,12 +118,13 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features, or a dask Array or DataFrame.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_targets)
-            ``X @ coef_.T + intercept_``.
+        ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
+            ``X @ coef_.T + intercept_``; of a dask collection lazy, with its
+            partitions.
         """
         check_is_fitted(self)
         if is_collection(X):
@@ -141,15 +148,16 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features, of new rows or of those of the fit.
+            Features, of new rows or of those of the fit, or a dask Array or DataFrame.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets, with as many columns as those of the fit.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Scores in float64, at least 0. After an exact fit ``residual_scale_`` is as
-            small as rounding errors, and whatever is not on the fit has a huge score.
+        ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
+            Scores in float64, at least 0; lazy if X is a dask collection. After an
+            exact fit ``residual_scale_`` is as small as rounding errors, and whatever
+            is not on the fit has a huge score.
 
         Raises
         ------
@@ -188,7 +196,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features.
+            Features, or a dask Array or DataFrame, which is read twice.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets, with as many columns as those of the fit.
         sample_weight : array-like of shape (n_samples,), default=None

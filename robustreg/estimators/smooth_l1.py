@@ -70,7 +70,7 @@ class SmoothL1Regressor(ScaledLossModel):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        Coefficients, of the dtype of X.
+        Coefficients, of the dtype of X; float64 after a fit by passes.
     intercept_ : float or ndarray of shape (n_targets,)
         Intercept, 0 if none is fitted.
     scale_ : float or ndarray of shape (n_targets,)
@@ -84,16 +84,18 @@ class SmoothL1Regressor(ScaledLossModel):
         ``loss'(r)``, in standardised columns: 0 at a (local) minimum. nan for a loss
         with a kink at 0, which has the exact gap only.
     n_iter_ : int
-        Iterations of the last solver run, the largest of all targets.
-    weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        Iterations of the last solver run, the largest of all targets. For rows that
+        are elsewhere, readings of all of them.
+    weights_ : ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
         ``loss'(r) / r`` relative to the loss's largest curvature, in [0, 1]: how
-        much each row counts. Absent for losses with a kink.
+        much each row counts. Absent for losses with a kink. Lazy if X is a dask
+        collection, as `outliers_` is.
     residual_scale_ : float or ndarray of shape (n_targets,)
         Robust scale of the residuals, in units of y: ``scale_`` where it is estimated,
         1.4826 times the weighted median of the absolute residuals where ``scale`` is
         a number. Positive: as small as rounding errors if most rows are fitted
         exactly.
-    outliers_ : ndarray of bool of shape (n_samples,) or (n_samples, n_targets)
+    outliers_ : ndarray or dask Array of bool, of the shape of y
         Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``;
         of clean rows with Gaussian errors 0.27 % do, at the default of 3. Rows of
         weight 0 are flagged by the same rule.
