@@ -80,7 +80,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             Features: a numpy array (float32 stays float32), a pandas or polars frame,
             or a CSR or CSC matrix, which is never densified. Not copied. Or a dask
             Array or DataFrame, which is read in passes, one partition at a time, as
-            memory-mapped arrays of more than 256 MiB are; not by `MMRegressor`.
+            memory-mapped arrays of more than 256 MiB are.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets. Each of several columns is fitted by itself, with a scale of its
             own; one column is the same as y of shape (n_samples,). Where X is a dask
@@ -98,8 +98,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         ------
         ValueError
             For a parameter out of its range, a solver that cannot minimise the
-            objective, and data that is not finite and real or of the wrong shape; for
-            dask collections, if the loss is not convex.
+            objective, and data that is not finite and real or of the wrong shape.
         ImportError
             For a dask collection, if a part of dask is missing.
         """

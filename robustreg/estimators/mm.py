@@ -79,7 +79,7 @@ class MMRegressor(RobustLinearModel):
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        Coefficients, of the dtype of X.
+        Coefficients, of the dtype of X; float64 after a fit by passes.
     intercept_ : float or ndarray of shape (n_targets,)
         Intercept, 0 if none is fitted.
     scale_ : float or ndarray of shape (n_targets,)
@@ -90,11 +90,12 @@ class MMRegressor(RobustLinearModel):
     beta_, s_beta_ : float
         The constants of Tukey's loss for the M-step and for the S-estimate, by
         default 4.685 and 1.548.
-    weights_ : ndarray of shape (n_samples,) or (n_samples, n_targets)
-        ``loss'(r) / r``, in [0, 1]: how much each row counts in the M-step.
+    weights_ : ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
+        ``loss'(r) / r``, in [0, 1]: how much each row counts in the M-step. Lazy if X
+        is a dask collection, as `outliers_` is.
     residual_scale_ : float or ndarray of shape (n_targets,)
         `scale_`; positive and as small as rounding errors if that is 0.
-    outliers_ : ndarray of bool of shape (n_samples,) or (n_samples, n_targets)
+    outliers_ : ndarray or dask Array of bool, of the shape of y
         Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``.
         Rows of weight 0 are flagged by the same rule.
     stationarity_ : float or ndarray of shape (n_targets,)
@@ -103,7 +104,8 @@ class MMRegressor(RobustLinearModel):
     dual_gap_ : float or ndarray of shape (n_targets,)
         nan: the loss is not convex.
     n_iter_ : int
-        Iterations of the M-step, the largest of all targets.
+        Iterations of the M-step, the largest of all targets. For rows that are
+        elsewhere, readings of all of them.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -125,7 +127,8 @@ class MMRegressor(RobustLinearModel):
     [4]_; subsets are drawn so that columns of dummies do no harm [5]_. It may be
     missed: with many columns and wrong rows raise ``n_subsets``. Of more rows than
     4000, or 20 for each coefficient, a sample of half as many finds the candidates, and
-    all rows refine them. The subsets do not depend on the order of the rows.
+    all rows refine them. The subsets do not depend on the order of the rows. Of rows
+    that are elsewhere a sample finds the valley, which all rows are then fitted in.
 
     With ``n_subsets=0`` the S-estimate is the best local minimum that least squares
     and L1 fits of two central halves lead to, after [6]_ and [7]_: the half that is
