@@ -251,6 +251,13 @@ def test_passes(options, most):
     assert sum(each.nbytes for each in passes[1:]) < 0.5 * X.nbytes
 
 
+def test_a_step_keeps_the_median_in_its_window():
+    X, y = make_data(200_000, seed=10)
+    _, passes = fit_parts(X, y, drawing=Drawing(), tol=1e-10)
+    # A window that missed would be widened, and more rows come back.
+    assert (np.diff([each.nbytes for each in passes]) < 0).all()
+
+
 def test_a_row_is_drawn_by_its_number_alone():
     n, m = 10_000, 700
     every = drawn(0, n, n, m)

@@ -28,8 +28,9 @@ ExcessOf = Callable[[Whole, Reading], Excess]
 # The median of a sample's absolute residuals is off by about one over the root of its
 # size, in logarithms: eight of these hold that of all rows.
 ERRORS = 8.0
-# What params move from one pass to the next moves the rows near the median, too.
-ERRORS_LATER = 4.0
+# Later passes know that of all rows beside the sample's: what they differ by changes
+# with the rows that a step takes past the median.
+ERRORS_LATER = 6.0
 # A window holds so many rows at least, if they are spread as widely as their sizes.
 FEWEST_ROWS = 64
 # A window that missed the median is widened.
@@ -51,11 +52,14 @@ class Window:
         By how much its logarithm may be off.
     floor : float
         The scale below which residuals count as 0, in units of y.
+    share : float, default=1
+        The MAD of all rows over that of the sample, where it was last seen.
     """
 
     scale: float
     reach: float
     floor: float
+    share: float = 1.0
 
     def of(self, asked: Asked) -> Asked:
         """Return the question with this window."""
@@ -67,12 +71,27 @@ class Window:
         """Return the window after one that missed."""
         return replace(self, reach=WIDER * self.reach)
 
-    def after(self, whole: Whole, scale: float, moved: float) -> Window:
-        """Return the next window, around the scale that is expected there."""
-        m, p = whole.problem.y.size, whole.standard.unit.size + 1
-        narrower = ERRORS_LATER * np.sqrt(p / m) * self.reach
+    def around(self, whole: Whole, there: Asked) -> Window:
+        """Return the window around the scale that is expected there."""
+        return replace(self, scale=self.share * sample_mad(whole, there))
+
+    def after(self, whole: Whole, reading: Reading, there: Asked) -> Window:
+        """Return the window of the next pass, after one that showed the median."""
+        here, mad = reading.asked, mad_of(whole, reading)
+        before = sample_mad(whole, here)
+        share = mad / before if before > 0 else 1.0
+        passed = _step(whole, here, there) / mad if mad > 0 else 1.0
+        reach = ERRORS_LATER * np.sqrt(min(passed, 1.0) / whole.problem.y.size)
         least = FEWEST_ROWS / whole.engine.n_rows
-        return replace(self, scale=scale, reach=float(max(narrower, moved / 4, least)))
+        new = replace(self, reach=float(max(reach, least)), share=share)
+        return new.around(whole, there)
+
+
+def _step(whole: Whole, here: Asked, there: Asked) -> float:
+    """Return the mean size of what a step changes predictions by, in units of y."""
+    few = whole.few(here)
+    step = there.params * there.scale - here.params * here.scale
+    return float(few.weight @ np.abs(few.rows.predict(step)))
 
 
 def first_window(whole: Whole, asked: Asked) -> Window:

@@ -20,7 +20,6 @@ from robustreg.partitions.scales import (
     first_window,
     mad_excess,
     mad_of,
-    sample_mad,
 )
 from robustreg.partitions.sums import Asked
 from robustreg.partitions.whole import Reading, Whole, model_at
@@ -160,17 +159,10 @@ class Descent:
         return collapsed or (found.success and seen)
 
     def _next(self, window: Window, found: Found, there: Asked) -> Window:
-        """Return the window of the next pass.
-
-        Around the scale that the sample has there, times what all rows had before.
-        """
-        scale, here = sample_mad(self.whole, there), found.reading.asked
+        """Return the window of the next pass."""
         if not np.isfinite(found.mad):
-            return replace(window.wider(), scale=scale)
-        before = sample_mad(self.whole, here)
-        expected = scale * (found.mad / before) if before > 0 else scale
-        moved = abs(float(np.log(there.scale / here.scale)))
-        return window.after(self.whole, expected, moved)
+            return window.wider().around(self.whole, there)
+        return window.after(self.whole, found.reading, there)
 
     def _found(self, reading: Reading) -> Found:
         """Return what a pass showed."""
