@@ -353,10 +353,10 @@ def _measured(
             "the steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
         )
     score = estimator.outlier_score(X, y)
+    far = robust_distance(X, random_state=random_state)
     # One column of targets is y of shape (n_samples,), as for the fit.
     target_values = np.asarray(y, dtype=np.float64).reshape(score.shape)
     residual = np.copysign(score, target_values - estimator.predict(X))
-    far = robust_distance(X, random_state=random_state)
     return {
         "residual": _column(residual, target),
         "distance": far.distance,

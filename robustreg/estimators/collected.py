@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.partitions import (
     collections,
-    features_of,
+    new_rows,
+    r2,
 )
 from robustreg.rows import Array
 from robustreg.validation import check_collection_params, check_column_names
@@ -36,88 +38,133 @@ def fit_collection(
     check_collection_params(model)
     engine = collections().DaskEngine(X, y, sample_weight)
     check_column_names(model, engine.given_names, engine.n_features, reset=True)
+    engine.hold()
     fits, part = fits_by_passes(model, loss, engine)
     model._store(fits, engine.single)
-    model.outliers_ = engine.rowwise(
-        _flags,
-        bool,
-        model.coef_,
-        model.intercept_,
-        model.outlier_threshold * model.residual_scale_,
-    )
+    coef, intercept = _answer(model)
+    cut = model.outlier_threshold * model.residual_scale_
+    flags = partial(_flags, names=engine.names)
+    model.outliers_ = engine.rowwise(flags, bool, coef, intercept, cut)
     if "weights_" in vars(model):
         del model.weights_
     if np.isfinite(loss.facts.largest_curvature):
-        answer = model.coef_, model.intercept_, model.scale_
-        model.weights_ = engine.rowwise(_weights, float, *answer, loss)
+        weights = partial(_weights, names=engine.names, loss=loss)
+        model.weights_ = engine.rowwise(weights, float, coef, intercept, model.scale_)
     return fits, part.y, part.weight
 
 
 def predict_collection(model: RobustLinearModel, X: Any) -> Any:
     """Return predictions of a collection, lazily."""
-    features, _ = _checked(model, X, None)
-    return collections().predictions(
-        _predictions,
-        features,
-        np.shape(model.coef_)[:-1],
-        model.coef_,
-        model.intercept_,
-    )
+    features, _, names = _checked(model, X, None)
+    coef, intercept = _answer(model)
+    function = partial(_predictions, names=names)
+    targets = coef.shape[:-1]
+    return collections().predictions(function, features, targets, coef, intercept)
 
 
 def score_collection(model: RobustLinearModel, X: Any, y: Any) -> Any:
     """Return the outlier scores of a collection, lazily."""
-    features, target = _checked(model, X, y)
-    answer = model.coef_, model.intercept_, model.residual_scale_
-    return collections().rowwise(_scores, features, target, float, *answer)
+    features, target, names = _checked(model, X, y)
+    answer = *_answer(model), model.residual_scale_
+    function = partial(_scores, names=names)
+    return collections().rowwise(function, features, target, float, *answer)
 
 
 def r2_of_collection(
     model: RobustLinearModel, X: Any, y: Any, sample_weight: Any
 ) -> float:
-    """Return the coefficient of determination of a collection; takes two passes."""
-    features, target = _checked(model, X, y)
-    answer = model.coef_, model.intercept_
-    residual = collections().rowwise(_residuals, features, target, float, *answer)
-    return collections().r2(residual, target, sample_weight)
+    """Return the coefficient of determination of a collection; takes a pass."""
+    engine = collections().DaskEngine(X, y, sample_weight)
+    check_column_names(model, engine.given_names, engine.n_features)
+    _check_targets(model, engine.y)
+    coef, intercept = _answer(model)
+    return r2(engine, np.atleast_2d(coef), np.atleast_1d(intercept))
 
 
-def _checked(model: RobustLinearModel, X: Any, y: Any) -> tuple[Any, Any]:
-    """Return features, and targets if any, as arrays with the same partitions."""
+def _checked(
+    model: RobustLinearModel, X: Any, y: Any
+) -> tuple[Any, Any, tuple[str, ...]]:
+    """Return features, targets if any with the same partitions, and column names."""
     features, target = collections().aligned(X, y)
     names = collections().given_names(X)
     check_column_names(model, names, features.shape[1])
-    if target is not None and target.ndim != np.ndim(model.coef_):
+    if target is not None:
+        _check_targets(model, target)
+    return features, target, names or tuple(map(str, range(features.shape[1])))
+
+
+def _check_targets(model: RobustLinearModel, y: Any) -> None:
+    """Refuse other targets than those of the fit."""
+    expected = np.shape(model.coef_)[:-1]
+    if y.shape[1:] != expected:
         raise ValueError(
-            f"y must have {np.ndim(model.coef_)} dimensions, as that of the fit. Got "
-            f"{target.ndim}."
+            f"y must have the targets of the fit, of shape (n_samples, "
+            f"{', '.join(map(str, expected))}). Got shape {y.shape}."
         )
-    return features, target
 
 
-def _predictions(X: Any, coef: Array, intercept: Any) -> Array:
+def _answer(model: RobustLinearModel) -> tuple[Array, Array]:
+    """Return coefficients and intercepts in double precision, whatever X is in."""
+    return np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+
+
+def _predictions(
+    X: Any, partition: Array, coef: Array, intercept: Array, names: tuple[str, ...]
+) -> Array:
     """Return the predictions of some rows."""
-    return np.asarray(features_of(X) @ coef.T + intercept)
+    rows = new_rows(X, None, names, int(partition[0]))
+    return np.asarray(rows.X @ coef.T + intercept)
 
 
-def _residuals(X: Any, y: Array, coef: Array, intercept: Any) -> Array:
+def _residuals(
+    X: Any,
+    y: Array,
+    partition: Array,
+    coef: Array,
+    intercept: Array,
+    names: tuple[str, ...],
+) -> Array:
     """Return the residuals of some rows."""
-    return np.asarray(y, dtype=np.float64) - _predictions(X, coef, intercept)
+    rows = new_rows(X, y, names, int(partition[0]))
+    return rows.y.reshape(y.shape) - (rows.X @ coef.T + intercept)
 
 
-def _scores(X: Any, y: Array, coef: Array, intercept: Any, scale: Any) -> Array:
+def _scores(
+    X: Any,
+    y: Array,
+    partition: Array,
+    coef: Array,
+    intercept: Array,
+    scale: Any,
+    names: tuple[str, ...],
+) -> Array:
     """Return the absolute residuals of some rows in units of a scale."""
-    return np.abs(_residuals(X, y, coef, intercept)) / scale
+    return np.abs(_residuals(X, y, partition, coef, intercept, names)) / scale
 
 
-def _flags(X: Any, y: Array, coef: Array, intercept: Any, cut: Any) -> Array:
+def _flags(
+    X: Any,
+    y: Array,
+    partition: Array,
+    coef: Array,
+    intercept: Array,
+    cut: Any,
+    names: tuple[str, ...],
+) -> Array:
     """Return which of some rows are far from the fit."""
-    return flag(_residuals(X, y, coef, intercept), cut)
+    return flag(_residuals(X, y, partition, coef, intercept, names), cut)
 
 
 def _weights(
-    X: Any, y: Array, coef: Array, intercept: Any, scale: Any, loss: Loss
+    X: Any,
+    y: Array,
+    partition: Array,
+    coef: Array,
+    intercept: Array,
+    scale: Any,
+    names: tuple[str, ...],
+    loss: Loss,
 ) -> Array:
     """Return how much each of some rows counts."""
-    residual = _residuals(X, y, coef, intercept) / scale
+    residual = _residuals(X, y, partition, coef, intercept, names) / scale
     return relative_weight(loss, residual.ravel()).reshape(residual.shape)

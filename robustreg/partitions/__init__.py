@@ -4,10 +4,11 @@ A fit needs a few sums and a few rows of them, which passes bring to the client.
 """
 
 from robustreg.partitions.collection import collections, is_collection
+from robustreg.partitions.determination import r2
 from robustreg.partitions.drawing import Drawing
 from robustreg.partitions.engine import Engine, InTurn, Pass
 from robustreg.partitions.fit import Drawn, draw, fit_partitions, fit_whole
-from robustreg.partitions.loading import PartitionError, features_of
+from robustreg.partitions.loading import PartitionError, new_rows
 from robustreg.partitions.part import Part
 from robustreg.partitions.whole import Whole
 
@@ -22,8 +23,9 @@ __all__ = [
     "Whole",
     "collections",
     "draw",
-    "features_of",
     "fit_partitions",
     "fit_whole",
     "is_collection",
+    "new_rows",
+    "r2",
 ]

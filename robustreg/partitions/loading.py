@@ -39,11 +39,18 @@ def part_of(
     X = _features(X, names, partition)
     n = X.shape[0]
     targets = _numbers(y, "y", partition)
-    targets = targets.reshape(n, -1) if targets.size else np.empty((n, 0))
+    targets = targets[:, None] if targets.ndim == 1 else targets
     if weight is None:
         counted = np.broadcast_to(1.0, (n,))
     else:
-        counted = _numbers(weight, "sample_weight", partition).reshape(-1)
+        counted = _numbers(weight, "sample_weight", partition)
+    for name, values in (("y", targets), ("sample_weight", counted)):
+        if len(values) != n:
+            raise PartitionError(
+                f"{name} must have the same partitions as X, but partition {partition} "
+                f"has {n} rows of X and {len(values)} of {name}. Make both from one "
+                "frame, or repartition them."
+            )
     return Part(X, targets, counted, np.arange(first, first + n))
 
 
@@ -79,14 +86,29 @@ def _features(X: Any, names: tuple[str, ...], partition: int) -> Any:
     """Return features as a float array, or as a CSR matrix."""
     if scipy.sparse.issparse(X):
         X = X.tocsr()
+        if X.shape[1] != len(names):
+            raise _wrong_width(X, names, partition)
         return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != len(names):
-        raise PartitionError(
-            f"Partition {partition} of X has shape {X.shape}, but must have "
-            f"{len(names)} columns as the others."
-        )
-    return X if X.dtype == np.float32 else _numbers(X, "X", partition)
+        raise _wrong_width(X, names, partition)
+    if X.dtype == np.float32:
+        return X
+    if X.dtype.kind != "O":
+        return _numbers(X, "X", partition)
+    columns = [
+        _numbers(column, f"Column {name!r} of X", partition)
+        for name, column in zip(names, X.T, strict=True)
+    ]
+    return np.column_stack(columns)
+
+
+def _wrong_width(X: Any, names: tuple[str, ...], partition: int) -> PartitionError:
+    """Return the error for a partition of another shape."""
+    return PartitionError(
+        f"Partition {partition} of X has shape {X.shape}, but must have {len(names)} "
+        "columns as the others."
+    )
 
 
 def _numbers(values: Any, name: str, partition: int) -> Array:
@@ -121,14 +143,8 @@ def _first_bad(X: Any) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def features_of(X: Any) -> Any:
-    """Return new rows as a float array or a CSR matrix, if they are finite."""
-    width = X.shape[1] if len(X.shape) == 2 else 0
-    part = part_of(X, np.empty(0), None, 0, tuple(map(str, range(width))), 0)
-    if not _is_finite(part.X.data if scipy.sparse.issparse(part.X) else part.X):
-        row, column = _first_bad(part.X)
-        raise PartitionError(
-            f"X must be finite, but a partition holds NaN or infinity in column "
-            f"{column}, first in its row {row}."
-        )
-    return part.X
+def new_rows(X: Any, y: Any, names: tuple[str, ...], partition: int) -> Part:
+    """Return new rows that can be used, with targets unless y is None."""
+    targets = np.empty((X.shape[0], 0)) if y is None else y
+    part = part_of(X, targets, None, 0, names, partition)
+    return checked(part, names, partition)

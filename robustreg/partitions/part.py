@@ -53,6 +53,10 @@ class Part:
         X = self.X.data.nbytes + self.X.indices.nbytes if sparse else self.X.nbytes
         return int(X + self.y.nbytes + self.weight.nbytes + self.number.nbytes)
 
+    def __sizeof__(self) -> int:
+        """Return what schedulers count as the memory that it takes."""
+        return self.nbytes
+
 
 def together(parts: Sequence[Part]) -> Part:
     """Return the rows of all parts, in the order of their numbers."""
@@ -126,6 +130,10 @@ class Tally:
         """How much travels."""
         rows = sum(each.nbytes for each in self.rows)
         return rows + sum(np.asarray(each).nbytes for each in self.sums)
+
+    def __sizeof__(self) -> int:
+        """Return what schedulers count as the memory that it takes."""
+        return self.nbytes
 
 
 def tallied(some: Sequence[Tally | None]) -> Tally | None:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from robustreg.partitions import is_collection
 from robustreg.rows import Array
 
 # Dates and times have no unit until one is chosen; pandas has no other way, either.
@@ -54,6 +55,7 @@ def check_fit_data(
 @QUIETLY
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
+    _refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = check_X_y(X, y, **READ_BOTH, estimator="robust_path")
@@ -65,10 +67,23 @@ def check_inference_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
+    _refuse_collections(
+        "A table of coefficients", X=X, y=y, sample_weight=sample_weight
+    )
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
     return X, _single_target(y), _checked_weight(sample_weight, X)
+
+
+def _refuse_collections(what: str, **given: Any) -> None:
+    """Refuse rows that are elsewhere, where all of them would be read at once."""
+    for name, values in given.items():
+        if is_collection(values):
+            raise ValueError(
+                f"{what} does not take dask collections: pass {name}.compute(), if it "
+                "fits in memory."
+            )
 
 
 def _refuse_masked(**given: Any) -> None:
@@ -175,6 +190,7 @@ def check_score_data(
 @QUIETLY
 def check_distance_data(X: Any, least_rows: int) -> Array:
     """Return X as a dense float array with enough rows to measure distances."""
+    _refuse_collections("robust_distance", X=X)
     if scipy.sparse.issparse(X):
         raise ValueError(
             "X is sparse, and distances between its rows need all entries. Pass "

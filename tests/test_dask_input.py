@@ -1,0 +1,219 @@
+"""What dask collections are refused for, by the name of partition and column."""
+
+import dask
+import dask.array as da
+import dask.bag as db
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from robustreg import RobustRegressor, robust_path
+from robustreg.inference import coef_table
+from robustreg.plotting import outlier_category
+
+N = 2_000
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, 4))
+Y = X @ [1.0, -0.5, 0.0, 0.2] + RNG.standard_t(2, N)
+FEATURES = da.from_array(X, chunks=(300, 2))
+TARGET = da.from_array(Y, chunks=500)
+NAMES = ["age", "dose", "sex", "site"]
+ROWS = pd.DataFrame(X, columns=NAMES).assign(y=Y)
+FRAME = dd.from_pandas(ROWS, npartitions=7)
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+def with_bad(values, place, bad=np.nan):
+    """Return a copy with a bad value."""
+    values = np.array(values)
+    values[place] = bad
+    return values
+
+
+def refused(message, *given, model=None):
+    """Assert that a fit is refused."""
+    model = RobustRegressor() if model is None else model
+    with pytest.raises(ValueError, match=message):
+        model.fit(*given)
+    assert "coef_" not in vars(model)
+    assert "n_features_in_" not in vars(model)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_features_that_are_not_finite(bad, container):
+    given = da.from_array(with_bad(X, (1_550, 2), bad), chunks=(300, 4))
+    given = given.map_blocks(container)
+    message = r"partition 5 holds NaN or infinity in column '2', first in its row 50"
+    refused(message, given, TARGET)
+    model = RobustRegressor().fit(X, Y)
+    for made in (model.predict(given), model.outlier_score(given, Y)):
+        with pytest.raises(ValueError, match=message):
+            made.compute()
+    with pytest.raises(ValueError, match=message):
+        model.score(given, Y)
+
+
+def test_the_name_of_the_column_is_told():
+    frame = dd.from_pandas(ROWS.assign(dose=with_bad(ROWS["dose"], 1_550)), 7)
+    message = "partition 5 holds NaN or infinity in column 'dose'"
+    refused(message, frame[NAMES], frame["y"])
+    model = RobustRegressor().fit(FRAME[NAMES], FRAME["y"])
+    with pytest.raises(ValueError, match=message):
+        model.predict(frame[NAMES]).compute()
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_targets_that_are_not_finite(bad):
+    given = da.from_array(with_bad(Y, 1_700, bad), chunks=300)
+    message = "y must be finite, but partition 5 .* row 200"
+    refused(message, FEATURES, given)
+    refused(message, FEATURES, with_bad(Y, 1_700, bad))
+    model = RobustRegressor().fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        model.outlier_score(FEATURES, given).compute()
+    with pytest.raises(ValueError, match=message):
+        model.score(FEATURES, given)
+
+
+@pytest.mark.parametrize("of", ["fit", "score"])
+def test_weights(of):
+    model = RobustRegressor().fit(X, Y)
+    method = getattr(model, of)
+    for bad, message in (
+        (with_bad(np.ones(N), 1_700, -1.0), "negative, but in partition 5 it is -1"),
+        (with_bad(np.ones(N), 1_700), "sample_weight must be finite, but partition 5"),
+        (np.zeros(N), "weights are all zero"),
+        (np.ones((N, 2)), "sample_weight must have one dimension"),
+        (np.ones(N - 1), "sample_weight must have as many rows as X, which has 2000"),
+    ):
+        for given in (bad, da.from_array(bad, chunks=100)):
+            with pytest.raises(ValueError, match=message):
+                method(FEATURES, TARGET, given)
+
+
+def test_words():
+    frame = dd.from_pandas(ROWS.assign(sex="f", site=pd.Categorical(["a"] * N)), 3)
+    message = r"All columns of X must be numbers. \['sex', 'site'\] are not"
+    refused(message, frame[NAMES], frame["y"])
+    refused(r"All columns of y must be numbers. \['sex'\]", FEATURES, frame["sex"])
+    words = X.astype(object)
+    words[1_550, 1] = "many"
+    given = da.from_array(words, chunks=(300, 4))
+    refused("Column '1' of X must hold real numbers, but partition 5", given, TARGET)
+    refused("y must hold real numbers, but partition 5", FEATURES, words[:, 1])
+    refused("X must hold real numbers", FEATURES.astype(complex), TARGET)
+
+
+@pytest.mark.parametrize("kind", ["Float64", "Int64", "double[pyarrow]"])
+def test_types_of_pandas(kind):
+    rows = ROWS.assign(age=(ROWS["age"] * 9).round().astype(kind), sex=ROWS["sex"] > 0)
+    frame = dd.from_pandas(rows, 7)
+    model = RobustRegressor(tol=1e-16).fit(frame[NAMES], frame["y"])
+    expected = RobustRegressor(tol=1e-16).fit(rows[NAMES].astype(float), Y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-8)
+    rows.loc[1_550, "age"] = pd.NA
+    frame = dd.from_pandas(rows, 7)
+    for names in (NAMES, ["age"]):
+        message = "partition 5 holds NaN or infinity in column 'age'"
+        refused(message, frame[names], frame["y"])
+    refused("y must be finite, but partition 5", FRAME[NAMES], frame["age"])
+
+
+def test_partitions_that_do_not_match():
+    by_age, by_dose = FRAME[FRAME["age"] > 1], FRAME[FRAME["dose"] > 1]
+    message = r"y must have the same partitions as X, but partition \d has \d+ rows of"
+    refused(message, by_age[NAMES], by_dose["y"])
+    with pytest.raises(ValueError, match=message):
+        model = RobustRegressor().fit(X, Y)
+        model.outlier_score(by_age[NAMES], by_dose["y"]).compute()
+    # Twice the rows are not two targets.
+    half = FEATURES[: N // 2]
+    refused("y must have as many rows as X, which has 1000", half, TARGET)
+    every = da.ones(N, chunks=500, dtype=bool)
+    refused(message, FEATURES.rechunk((500, 4))[every[:]][:], _doubled())
+    few = FRAME.repartition(npartitions=3)
+    message = "y must have the same partitions as X, of which there are 7. Got 3"
+    refused(message, FRAME[NAMES], few["y"])
+    refused("sample_weight must have the same", FRAME[NAMES], FRAME["y"], few["y"] ** 2)
+    refused("y must have as many rows as X", FEATURES, Y[:-1])
+    refused("y must have as many rows as X", FRAME[NAMES], Y[:-1])
+
+
+def _doubled():
+    """Return a target with unknown chunks, each twice as long as those of 500 rows."""
+    twice = da.from_array(np.repeat(Y, 2), chunks=1_000)
+    return twice[da.ones(2 * N, chunks=1_000, dtype=bool)]
+
+
+def test_shapes():
+    refused("X must have two dimensions", TARGET, TARGET)
+    refused("X must have two dimensions", FRAME["age"], FRAME["y"])
+    refused("X has no rows", FEATURES[:0], TARGET[:0])
+    refused("X has no columns", FEATURES[:, :0], TARGET)
+    refused("y must have one dimension or two", FEATURES, np.ones((N, 2, 2)))
+    nobody = FRAME[FRAME["age"] > 1e9]
+    refused("X has no rows", nobody[NAMES], nobody["y"])
+
+
+def test_other_collections():
+    for given in (db.from_sequence([1, 2]), dask.delayed(X), dask.delayed(Y)):
+        refused("X must be a dask array or frame", given, Y)
+        refused("y must be a dask array or frame", FEATURES, given)
+        refused("sample_weight must be a dask array", FEATURES, TARGET, given)
+        frame, target = FRAME[NAMES], FRAME["y"]
+        refused("sample_weight must be a dask array", frame, target, given)
+
+
+def test_solvers_of_data_in_memory():
+    model = RobustRegressor(solver="newton")
+    refused("solver='newton' does not fit dask collections", FEATURES, Y, model=model)
+
+
+def test_columns_of_new_rows():
+    model = RobustRegressor().fit(FRAME[NAMES], FRAME["y"])
+    for call in (
+        model.predict,
+        lambda new: model.outlier_score(new, Y),
+        lambda new: model.score(new, Y),
+    ):
+        with pytest.raises(ValueError, match="X must have 4 columns"):
+            call(FEATURES[:, :3])
+        with pytest.raises(ValueError, match="The columns of X must be those of the"):
+            call(FRAME[NAMES[::-1]])
+    two = np.column_stack([Y, Y])
+    for method in (model.outlier_score, model.score):
+        with pytest.raises(ValueError, match="y must have the targets of the fit"):
+            method(FEATURES, two)
+    model.fit(FEATURES, two)
+    with pytest.raises(ValueError, match="y must have the targets of the fit"):
+        model.outlier_score(FEATURES, TARGET)
+
+
+@pytest.mark.parametrize("name", ["X", "y", "sample_weight"])
+def test_what_reads_all_rows_at_once_is_refused_by_name(name):
+    data = {"X": X, "y": Y, "sample_weight": np.ones(N)}
+    model = RobustRegressor().fit(**data)
+    data[name] = da.from_array(data[name], chunks=500)
+    message = f"does not take dask collections: pass {name}.compute"
+    with pytest.raises(ValueError, match=f"robust_path {message}"):
+        robust_path(**data, penalty="l1")
+    for options in ({}, {"cov_type": "bootstrap"}):
+        with pytest.raises(ValueError, match=f"A table of coefficients {message}"):
+            coef_table(model, **data, **options)
+    if name == "X":
+        with pytest.raises(ValueError, match=f"robust_distance {message}"):
+            outlier_category(model, data["X"], Y)
+
+
+def test_a_model_of_partitions_has_a_table_of_rows_in_memory():
+    model = RobustRegressor(tol=1e-16).fit(FEATURES, TARGET)
+    expected = coef_table(RobustRegressor(tol=1e-16).fit(X, Y), X, Y)
+    pd.testing.assert_frame_equal(coef_table(model, X, Y), expected)
