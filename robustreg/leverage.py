@@ -81,8 +81,8 @@ def robust_distance(X: ArrayLike, *, random_state: int = 0) -> RobustDistance:
     Raises
     ------
     ValueError
-        If X is sparse or not finite, has fewer than 10 rows, or does not vary in most
-        rows.
+        If X is sparse, a dask collection or not finite, has fewer than 10 rows, or
+        does not vary in most rows.
 
     References
     ----------

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import RobustLinearModel
+from robustreg.inference.algebra import AtFit
 from robustreg.inference.columns import (
     refuse_constant,
     refuse_dependent,
@@ -179,7 +180,7 @@ def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
 def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)
-    _check_scale(estimator, scale_floor(y, weight))
+    check_scale(estimator, scale_floor(y, weight))
     rows = rows_of(estimator, X, weight)
     coef = estimator.coef_.astype(np.float64)
     params = rows.standard.from_original(coef / scale, estimator.intercept_ / scale)
@@ -191,13 +192,19 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
         params=params,
         loss=loss,
         scale=scale,
-        precision=float(np.finfo(estimator.coef_.dtype).eps),
+        precision=precision_of(estimator),
         names=names_of(estimator),
         s_estimate=_s_fitted(estimator, rows, y / scale) if is_mm(estimator) else None,
     )
-    _check_columns(fitted)
-    _check_optimal(fitted, estimator.tol)
+    refuse_constant(fitted.standard, fitted.names)
+    refuse_few_rows(fitted, weight.size)
+    refuse_foreign(_violation(fitted), estimator)
     return fitted
+
+
+def precision_of(estimator: Any) -> float:
+    """Return the rounding error of the stored coefficients."""
+    return float(np.finfo(estimator.coef_.dtype).eps)
 
 
 def _s_fitted(estimator: Any, rows: Rows, target: Array) -> SFitted:
@@ -210,7 +217,7 @@ def _s_fitted(estimator: Any, rows: Rows, target: Array) -> SFitted:
     return SFitted(residual, Tukey(float(estimator.s_beta_)), estimator.breakdown)
 
 
-def _check_scale(estimator: Any, floor: float) -> None:
+def check_scale(estimator: Any, floor: float) -> None:
     """Refuse an estimated scale that was held at its floor."""
     scale = float(estimator.scale_)
     name, way_out = "The S-scale", "Use cov_type='bootstrap'."
@@ -233,17 +240,16 @@ def check_columns(estimator: Any, X: Any, weight: Array) -> None:
     """
     if isinstance(estimator, RobustLinearModel) and not is_penalised(estimator):
         rows, names = rows_of(estimator, X, weight), names_of(estimator)
-        refuse_constant(rows, names)
+        refuse_constant(rows.standard, names)
         refuse_dependent(rows, weight, names)
 
 
-def _check_columns(fitted: Fitted) -> None:
-    """Refuse constant columns and fewer rows than columns."""
-    refuse_constant(fitted.rows, fitted.names)
+def refuse_few_rows(fitted: AtFit[Any], n_rows: int) -> None:
+    """Refuse no more rows than what they determine, by their number or weight."""
     if fitted.df > 0:
         return
-    if fitted.weight.size <= fitted.rank:
-        refuse_few(fitted.weight.size, fitted.columns.size)
+    if n_rows <= fitted.rank:
+        refuse_few(n_rows, fitted.columns.size)
     raise ValueError(
         "Standard errors need more rows than coefficients. The weights count "
         f"{fitted.n_obs:g} rows, their sum, and there are {fitted.columns.size} "
@@ -252,15 +258,15 @@ def _check_columns(fitted: Fitted) -> None:
     )
 
 
-def _check_optimal(fitted: Fitted, tol: float) -> None:
-    """Refuse data at which the coefficients are not those of the fit.
+def _violation(fitted: Fitted) -> float:
+    """Return by which share of its terms the gradient misses 0.
 
     Rows at the kink can have any slope between the loss's two; by the inequality of
     Cauchy and Schwarz they balance no more than the root of their squares.
     """
     slopes, free = fitted.slopes, np.zeros_like(fitted.residual)
     low, high = fitted.loss.facts.slopes
-    room, exact = 0.0, fitted.precision < 1e-10
+    room, exact = 0.0, is_exact(fitted.precision)
     if fitted.loss.facts.piecewise_linear:
         size = np.abs(fitted.snapped)
         exact_share = fitted.mean(size == 0)
@@ -276,15 +282,29 @@ def _check_optimal(fitted: Fitted, tol: float) -> None:
         room = max(-low, high)
     left = np.abs(fitted.rows.adjoint(fitted.weight * slopes * (free == 0)))
     balanced = room * np.sqrt(free.sum() * fitted.rows.gram_diagonal(free))
-    # The slopes of a perfect fit are those of rounding errors.
-    # Halves, because the sum of two large ones may be no number.
-    size = 0.5 * np.abs(fitted.target) + 0.5 * np.abs(fitted.residual)
-    noise = 2 * NOISE_LEVELS * fitted.precision * size
+    noise = noise_of(fitted.target, fitted.residual, fitted.precision)
     terms = float(
         fitted.weight @ np.maximum(np.abs(slopes), fitted.loss.gradient(noise))
     )
-    violation = float(np.max(left - balanced)) / terms if terms > 0 else 0.0
-    bound = max(FOREIGN_SLOPE, 10 * np.sqrt(tol))
+    return float(np.max(left - balanced)) / terms if terms > 0 else 0.0
+
+
+def noise_of(target: Array, residual: Array, precision: float) -> Array:
+    """Return residuals whose slopes are those of a perfect fit's rounding errors."""
+    # Halves, because the sum of two large ones may be no number.
+    size = 0.5 * np.abs(target) + 0.5 * np.abs(residual)
+    return np.asarray(2 * NOISE_LEVELS * precision * size)
+
+
+def is_exact(precision: float) -> bool:
+    """Return whether coefficients are stored in double precision."""
+    return precision < 1e-10
+
+
+def refuse_foreign(violation: float, estimator: Any) -> None:
+    """Refuse data at which the coefficients are not those of the fit."""
+    bound = max(FOREIGN_SLOPE, 10 * np.sqrt(estimator.tol))
+    exact = is_exact(precision_of(estimator))
     if violation > (bound if exact else max(bound, FOREIGN_SLOPE_FLOAT32)):
         raise ValueError(
             "The coefficients do not minimise the loss on this X, y and sample_weight "

@@ -5,25 +5,25 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.rows import Array, Index, Rows, design_rank
+from robustreg.rows import Array, Index, Rows, Standard, design_rank
 
 # A coefficient moves in a direction if by this share of the one that moves most.
 MOVES = 1e-3
 MOST_NAMED = 10
 
 
-def columns_of(rows: Rows) -> Index:
+def columns_of(standard: Standard) -> Index:
     """Return the params that a design has: all but an absent intercept."""
-    return np.arange(rows.n_params - 1 + (rows.standard.constant > 0))
+    return np.arange(standard.unit.size + (standard.constant > 0))
 
 
-def refuse_constant(rows: Rows, names: list[str]) -> None:
+def refuse_constant(standard: Standard, names: list[str]) -> None:
     """Refuse columns that do not vary."""
-    constant = np.flatnonzero(~rows.varies[columns_of(rows)])
+    constant = np.flatnonzero(standard.unit == 0)
     if not constant.size:
         return
     named = _listed(names, constant)
-    if not rows.standard.constant:
+    if not standard.constant:
         raise ValueError(
             f"X is 0 in {named}, which therefore has no coefficient. Drop it."
         )
@@ -43,13 +43,13 @@ def refuse_few(n_rows: int, n_coefs: int) -> None:
 
 def refuse_dependent(rows: Rows, weight: Array, names: list[str]) -> None:
     """Refuse a design whose columns depend on each other in all rows with weight."""
-    columns, rank = columns_of(rows), design_rank(rows, weight)
+    columns, rank = columns_of(rows.standard), design_rank(rows, weight)
     n_live = int(np.count_nonzero(weight))
     if n_live <= rank:
         refuse_few(n_live, columns.size)
     if rank < columns.size:
         scale, _, basis = decomposed(rows.root(1.0 * (weight > 0), columns))
-        raise ValueError(dependent(rows, names, basis[rank:] * scale))
+        raise ValueError(dependent(rows.standard, names, basis[rank:] * scale))
 
 
 def decomposed(root: Array) -> tuple[Array, Array, Array]:
@@ -63,13 +63,15 @@ def decomposed(root: Array) -> tuple[Array, Array, Array]:
     return scale, np.append(size, np.zeros(len(basis) - size.size)), basis
 
 
-def dependent(rows: Rows, names: list[str], null: Array, held: bool = False) -> str:
+def dependent(
+    standard: Standard, names: list[str], null: Array, held: bool = False
+) -> str:
     """Return what is said of null directions, by the names of the columns they move.
 
     Parameters
     ----------
-    rows : Rows
-        The standardised design.
+    standard : Standard
+        The coordinates of the design.
     names : list of str
         The names of its columns.
     null : ndarray of shape (n_directions, n_columns)
@@ -79,9 +81,9 @@ def dependent(rows: Rows, names: list[str], null: Array, held: bool = False) -> 
         other rows hold, tell the coefficients.
     """
     null = null.copy()
-    if null.shape[1] == rows.n_params:
+    if null.shape[1] > standard.unit.size:
         # What centring takes from the columns belongs to the intercept.
-        null[:, -1] -= null[:, :-1] @ (rows.standard.shift * rows.standard.unit)
+        null[:, -1] -= null[:, :-1] @ (standard.shift * standard.unit)
     share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
     named = _listed(names, np.flatnonzero(share.max(axis=0) > MOVES))
     why, way_out = ".", "Drop some of them: of dummies with all their levels, one."

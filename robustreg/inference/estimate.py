@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robustreg.estimators.base import RobustLinearModel
+from robustreg.inference.algebra import AtFit
 from robustreg.inference.bootstrap import (
     Plan,
     check_refit,
@@ -30,6 +31,7 @@ from robustreg.inference.checks import (
     kind_of,
     names_of,
 )
+from robustreg.inference.collected import check_collected
 from robustreg.inference.density import BANDWIDTHS, KERNELS
 from robustreg.inference.families import (
     BOOTSTRAP,
@@ -39,7 +41,8 @@ from robustreg.inference.families import (
     KINDS,
 )
 from robustreg.losses import Loss, make_loss
-from robustreg.rows import Array, present, taken
+from robustreg.partitions import is_collection
+from robustreg.rows import Array, Index, present, taken
 from robustreg.validation import check_inference_data
 
 # With fewer rows expected beyond a quantile, no normal distribution describes it.
@@ -140,6 +143,7 @@ def _analytic(
     options: Mapping[str, Any],
 ) -> Estimate:
     """Return a covariance from the rows and their residuals."""
+    fitted: AtFit[Any]
     kind = kind_of(estimator, loss)
     if cov_type is None:
         cov_type = DEFAULTS.get(kind) if data.groups is None else "cluster"
@@ -153,21 +157,45 @@ def _analytic(
     chosen = check_options(cov_type, entry.options, given)
     if cov_type == "cluster" and data.groups is None:
         raise ValueError("cov_type='cluster' needs groups, a label for each row.")
-    X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
-    live = present(weight)
-    if "groups" in chosen:
-        groups = check_groups(data.groups, len(y), weight)
-        (chosen["groups"],) = taken(live, groups)
-    X, y, weight = taken(live, X, y, weight)
-    fitted = check_fit(estimator, loss, X, y, weight)
+    if is_collection(data.X):
+        if not entry.by_sums:
+            others = [name for name, one in COV_TYPES[kind].items() if one.by_sums]
+            _refuse_collection(cov_type, others)
+        fitted = check_collected(estimator, loss, data.X, data.y, data.sample_weight)
+    else:
+        fitted, groups = _in_memory(estimator, loss, data)
+        chosen |= {"groups": groups} if "groups" in chosen else {}
     covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
     coef = coefficients_of(estimator)
     return Estimate(cov_type, fitted.names, coef, covariance, float(df), fitted.n_obs)
 
 
+def _in_memory(
+    estimator: Any, loss: Loss, data: Data
+) -> tuple[AtFit[Array], Index | None]:
+    """Return a fit of the rows that have weight, and their groups if they are given."""
+    X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
+    live, groups = present(weight), None
+    if data.groups is not None:
+        (groups,) = taken(live, check_groups(data.groups, len(y), weight))
+    X, y, weight = taken(live, X, y, weight)
+    return check_fit(estimator, loss, X, y, weight), groups
+
+
+def _refuse_collection(cov_type: str, others: list[str]) -> None:
+    """Refuse a covariance that is not made of sums over rows that are elsewhere."""
+    way_out = f"Use one of {others}, or pass" if others else "Pass"
+    raise ValueError(
+        f"cov_type={cov_type!r} does not take dask collections. {way_out} X.compute() "
+        "and y.compute()."
+    )
+
+
 def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
     """Return the covariance of the coefficients of resamples."""
+    if is_collection(data.X):
+        _refuse_collection(BOOTSTRAP, [])
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups, live = None, present(weight)
     if data.groups is not None:

@@ -20,10 +20,13 @@ class CovType:
         ``compute(fitted, **options)`` returns it, over the square of the scale.
     options : mapping
         The options that it takes, with their defaults.
+    by_sums : bool
+        Whether it is made of what any `AtFit` has, wherever the rows are.
     """
 
     compute: Callable[..., Array]
     options: Mapping[str, Any] = field(default_factory=dict)
+    by_sums: bool = False
 
 
 BANDWIDTH = {"bandwidth": "hall-sheather"}
@@ -34,15 +37,15 @@ PARABOLA = {**BANDWIDTH, "kernel": "epanechnikov"}
 GROUPS: dict[str, Any] = {"groups": None}
 
 SMOOTH: dict[str, CovType] = {
-    "H1": CovType(classical.h1),
-    "H2": CovType(classical.h2),
-    "H3": CovType(classical.h3),
-    "XtX": CovType(classical.xtx),
-    "XtWX": CovType(classical.xtwx),
-    "HC0": CovType(sandwich.hc0),
-    "HC1": CovType(sandwich.hc1),
-    "HC2": CovType(sandwich.hc2),
-    "HC3": CovType(sandwich.hc3),
+    "H1": CovType(classical.h1, by_sums=True),
+    "H2": CovType(classical.h2, by_sums=True),
+    "H3": CovType(classical.h3, by_sums=True),
+    "XtX": CovType(classical.xtx, by_sums=True),
+    "XtWX": CovType(classical.xtwx, by_sums=True),
+    "HC0": CovType(sandwich.hc0, by_sums=True),
+    "HC1": CovType(sandwich.hc1, by_sums=True),
+    "HC2": CovType(sandwich.hc2, by_sums=True),
+    "HC3": CovType(sandwich.hc3, by_sums=True),
     "cluster": CovType(sandwich.cluster, GROUPS),
 }
 

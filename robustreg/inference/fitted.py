@@ -1,4 +1,4 @@
-"""A fit as inference sees it, and the algebra that its covariances share."""
+"""A fit of rows in memory, as inference sees it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.linalg
 
 from robustreg.fitting import Fit, Problem, fit_problem
-from robustreg.inference.columns import columns_of, decomposed, dependent
+from robustreg.inference.algebra import (
+    NOT_DECIDED,
+    AtFit,
+    Inverse,
+    of_full_leverage,
+)
 from robustreg.inference.density import at_width, deviation, spread
-from robustreg.linalg import SMALLEST_RCOND, TINY, factorise
-from robustreg.losses import Loss, Pinball
+from robustreg.losses import Loss, Pinball, relative_weight
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Index, Rows, design_rank, signed_gram
+from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
-# Singular values this small beside the largest are rounding errors.
-DEPENDENT = 1e-12
 # The residual of a row that a kinked loss passes through is 0 up to this share of a
 # typical one, as in quantreg, and this many rounding errors.
 ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
-# A variance this small beside its largest possible one has lost half of its digits.
-LOST = 1e-8
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
@@ -39,35 +38,6 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
     height = loss.gradient(ends + step) - loss.gradient(ends - step)
     found = np.abs(height) > 1e-6 * np.abs(loss.gradient(ends)).max(initial=0.0)
     return list(zip(ends[found].tolist(), height[found].tolist(), strict=True))
-
-
-@dataclass(frozen=True)
-class Inverse:
-    """The inverse of a Gram matrix, in coefficients of the original columns.
-
-    Parameters
-    ----------
-    half : ndarray of shape (n_columns, n_columns)
-        In standardised coordinates the inverse is ``half @ half.T``.
-    outer : ndarray of shape (n_columns, n_columns)
-        In original ones it is ``outer @ outer.T``, over the square of the scale.
-    delicate : bool
-        Whether the Gram matrix has too few digits, and the half is of its root.
-    """
-
-    half: Array
-    outer: Array
-    delicate: bool
-
-    @property
-    def full(self) -> Array:
-        """The inverse."""
-        return np.asarray(self.outer @ self.outer.T)
-
-    def around(self, root: Array) -> Array:
-        """Return ``outer @ root.T @ root @ outer.T``, whose diagonal is never < 0."""
-        image = root @ self.outer.T
-        return np.asarray(image.T @ image)
 
 
 @dataclass(frozen=True)
@@ -90,7 +60,7 @@ class SFitted:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Fitted(AtFit[Array]):
     """Rows, residuals and loss at a fit, in units of its scale.
 
     Parameters
@@ -126,20 +96,15 @@ class Fitted:
     names: list[str]
     s_estimate: SFitted | None = None
 
-    @cached_property
-    def columns(self) -> Index:
-        """The params that the design has: all but an absent intercept."""
-        return columns_of(self.rows)
+    @property
+    def standard(self) -> Standard:
+        """The coordinates of the design."""
+        return self.rows.standard
 
     @cached_property
     def n_obs(self) -> float:
         """How many rows the weights count."""
         return float(self.weight.sum())
-
-    @property
-    def df(self) -> float:
-        """Rows less what they determine."""
-        return self.n_obs - self.rank
 
     @cached_property
     def rank(self) -> int:
@@ -172,9 +137,43 @@ class Fitted:
         width = spread(self.residual, self.weight, size)
         return float(1.06 * width * self.n_obs**-0.2)
 
-    def mean(self, values: Array) -> float:
+    @property
+    def ones(self) -> Array:
+        """A 1 for each row."""
+        return np.ones_like(self.residual)
+
+    @cached_property
+    def squared_slopes(self) -> Array:
+        """The square of the loss's gradient at each residual."""
+        return np.asarray(self.slopes**2)
+
+    @cached_property
+    def robustness(self) -> Array:
+        """The weight of each row in a least squares fit that is the same."""
+        return relative_weight(self.loss, self.residual)
+
+    def mean(self, value: Array) -> float:
         """Return the weighted mean of a value of each row."""
-        return float(self.weight @ values) / self.n_obs
+        return float(self.weight @ value) / self.n_obs
+
+    @property
+    def curvature_variance(self) -> float:
+        """The variance of the curvature, of divisor n."""
+        return self.mean((self.curvature - self.mean(self.curvature)) ** 2)
+
+    def raised(self, bread: Inverse, power: int) -> Array:
+        """Return the squared slopes over a power of 1 less the leverage of their rows.
+
+        A pass for each column. Refuses a leverage of 1.
+        """
+        square = np.zeros_like(self.residual)
+        for direction in bread.half.T:
+            square += self.predict(direction) ** 2
+        left = 1 - self.curvature * square
+        decided = (self.weight > 0) & (left < NOT_DECIDED)
+        if decided.any():
+            raise ValueError(of_full_leverage(int(np.flatnonzero(decided)[0])))
+        return np.asarray(self.squared_slopes / left**power)
 
     def predict(self, direction: Array) -> Array:
         """Return the change of each prediction along a direction of the columns."""
@@ -188,88 +187,19 @@ class Fitted:
         self.rows.passes += 1
         return self.rows.adjoint(self.weight * v)[self.columns]
 
-    def gram(self, c: Array) -> Array:
-        """Return ``design.T @ diag(weight * c) @ design``, for c of any sign."""
-        return signed_gram(self.rows, self.weight * c, self.columns)
+    def gram(self, value: Array) -> Array:
+        """Return ``design.T @ diag(weight * value) @ design``, whatever its sign."""
+        return signed_gram(self.rows, self.weight * value, self.columns)
 
-    def inverse(self, c: Array) -> Inverse:
-        """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
-        factor = factorise(self.gram(c))
-        if factor.rcond > SMALLEST_RCOND and factor.scale.all():
-            half = scipy.linalg.lapack.dtrtri(factor.lower, lower=1)[0]
-            half = factor.scale[:, None] * np.tril(half).T
-            return Inverse(half, self._original @ half, delicate=False)
-        half = self._half_by_root(np.abs(c))
-        bent = self.weight * np.maximum(-c, 0.0)
-        if bent.any():
-            half = half @ self._half_with_bent(half, bent)
-        return Inverse(half, self._original @ half, delicate=True)
+    def root(self, value: Array) -> Array:
+        """Return R with ``R.T @ R = gram(abs(value))``, by orthogonal steps."""
+        return self.rows.root(self.weight * np.abs(value), self.columns)
 
-    def _half_by_root(self, c: Array) -> Array:
-        """Return the half from orthogonal steps, which keep twice the digits."""
-        root = self.rows.root(self.weight * c, self.columns)
-        scale, size, basis = decomposed(root)
-        null = basis[size <= DEPENDENT * size[0]] * scale
-        if null.size:
-            held = self.rank == self.columns.size
-            raise ValueError(dependent(self.rows, self.names, null, held))
-        return np.asarray(scale[:, None] * (basis.T / size))
-
-    def _half_with_bent(self, half: Array, bent: Array) -> Array:
-        """Return what turns the half of ``gram(abs(c))`` into that of ``gram(c)``."""
-        image = self.rows.root(bent, self.columns) @ half
-        size, basis = scipy.linalg.eigh(np.eye(len(half)) - 2 * image.T @ image)
-        if size[0] <= SMALLEST_RCOND:
-            raise ValueError(
-                "The Hessian is not positive definite at the fit, so that no sandwich "
-                "can be made of it: rows far out bend the loss the wrong way. Use a "
-                "larger beta, or cov_type='bootstrap'."
-            )
-        return np.asarray(basis / np.sqrt(size))
-
-    def inverse_gram(self, c: Array) -> Array:
-        """Return the inverse of ``gram(c)``; refuse columns that depend on others."""
-        return self.inverse(c).full
-
-    def sandwich(self, bread: Inverse, meat: Array) -> Array:
-        """Return ``bread @ gram(meat) @ bread``, for a meat that is not negative.
-
-        Products with a Gram matrix cancel where columns all but depend on each other,
-        and where rows without errors hold a coefficient: there it is made of the rows.
-        """
-        if not bread.delicate:
-            middle = bread.half.T @ self.gram(meat) @ bread.half
-            result = np.asarray(bread.outer @ middle @ bread.outer.T)
-            most = np.linalg.norm(bread.outer, axis=1) ** 2 * np.trace(middle)
-            if (result.diagonal() > LOST * most).all():
-                return result
-        return bread.around(
-            self.rows.root(self.weight * meat, self.columns) @ bread.half
-        )
-
-    @cached_property
-    def _original(self) -> Array:
-        """The matrix from standardised params to original coefficients."""
-        standard = self.rows.standard
-        p = standard.unit.size
-        change = np.zeros((p + 1, p + 1))
-        change[np.arange(p), np.arange(p)] = standard.unit
-        change[-1, :-1] = -standard.shift * standard.unit
-        change[-1, -1] = standard.constant
-        return np.asarray(change[np.ix_(self.columns, self.columns)])
-
-    def in_units(self, covariance: Array) -> Array:
-        """Return a covariance in units of y; refuse what has no floating point."""
-        square = self.scale * self.scale
-        with np.errstate(over="ignore"):
-            result = square * (covariance + covariance.T) / 2
-        if square < TINY or not np.isfinite(result).all():
-            raise ValueError(
-                "The covariance is beyond the range of float64: it has units of y^2, "
-                f"and residuals are of size {self.scale:.3g}. Divide y by "
-                f"{self.scale:.0e}, and fit again."
-            )
-        return np.asarray(result)
+    def bent_root(self, value: Array) -> Array:
+        """Return R with ``R.T @ R = gram(max(-value, 0))``; no rows if that is 0."""
+        bent = self.weight * np.maximum(-value, 0.0)
+        none = np.zeros((0, self.columns.size))
+        return self.rows.root(bent, self.columns) if bent.any() else none
 
     # Losses with a kink -------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def iid(fitted: Fitted, bandwidth: str) -> Array:
     nearest = np.sort(Ranked(residual, fitted.weight, size).at(ranks))
     slope = L1Regressor().fit((ranks / fitted.df)[:, None], nearest).coef_[0]
     return (
-        q * (1 - q) * _positive(fitted, slope) ** 2 * fitted.inverse_gram(_ones(fitted))
+        q * (1 - q) * _positive(fitted, slope) ** 2 * fitted.inverse_gram(fitted.ones)
     )
 
 
@@ -93,7 +93,7 @@ def ker(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
 def kernel_iid(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     """Return ``q (1 - q) (X'X)^-1 / f^2``, f by a kernel, as statsmodels does."""
     q, f = fitted.quantile, _kernel_density(fitted, bandwidth, kernel)
-    return q * (1 - q) / f**2 * fitted.inverse_gram(_ones(fitted))
+    return q * (1 - q) / f**2 * fitted.inverse_gram(fitted.ones)
 
 
 def kernel_robust(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
@@ -104,7 +104,7 @@ def kernel_robust(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
     """
     q, f = fitted.quantile, _kernel_density(fitted, bandwidth, kernel)
     side = np.where(fitted.snapped > 0, q, 1 - q)
-    return fitted.sandwich(fitted.inverse(_ones(fitted)), (side / f) ** 2)
+    return fitted.sandwich(fitted.inverse(fitted.ones), (side / f) ** 2)
 
 
 def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -> Array:
@@ -124,7 +124,7 @@ def kinked_cluster(fitted: Fitted, groups: Index, bandwidth: str, kernel: str) -
 def _sandwich(fitted: Fitted, density: Array) -> Array:
     """Return ``q (1 - q) D^-1 X'X D^-1`` with ``D = X' diag(f) X``."""
     q = fitted.quantile
-    return q * (1 - q) * fitted.sandwich(fitted.inverse(density), _ones(fitted))
+    return q * (1 - q) * fitted.sandwich(fitted.inverse(density), fitted.ones)
 
 
 def _kernel_densities(fitted: Fitted, bandwidth: str, kernel: str) -> Array:
@@ -146,11 +146,6 @@ def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
     h = inside(q, BANDWIDTHS[bandwidth](fitted.n_obs, q))
     distance = float(norm.ppf(q + h) - norm.ppf(q - h))
     return distance * _positive(fitted, spread(fitted.residual, fitted.weight, size))
-
-
-def _ones(fitted: Fitted) -> Array:
-    """Return a 1 for each row."""
-    return np.ones_like(fitted.residual)
 
 
 def _positive(fitted: Fitted, spread: float) -> float:

@@ -7,7 +7,8 @@ from typing import cast
 import numpy as np
 import scipy.linalg
 
-from robustreg.inference.fitted import Fitted, Inverse, SFitted
+from robustreg.inference.algebra import Inverse
+from robustreg.inference.fitted import Fitted, SFitted
 from robustreg.rows import Array
 
 
@@ -35,7 +36,7 @@ def avar1(fitted: Fitted) -> Array:
     a = _solved(fitted, bread, fitted.curvature * fitted.residual)
     a /= fitted.mean(rise * start.residual)
     c = _solved(fitted, bread, fitted.slopes * chi) / n
-    result = fitted.sandwich(bread, fitted.slopes**2)
+    result = fitted.sandwich(bread, fitted.squared_slopes)
     result -= np.outer(a, c) + np.outer(c, a)
     result += np.outer(a, a) * fitted.mean(chi**2 - start.breakdown**2) / n
     return _positive(result)

@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.inference.fitted import Fitted, Inverse
+from robustreg.inference.algebra import AtFit, Inverse, Value
+from robustreg.inference.fitted import Fitted
 from robustreg.rows import FORMED_ENTRIES, Array, Index, stretches
 
-# A row of this leverage decides its own prediction.
-FULL_LEVERAGE = 1 - 1e-9
 
-
-def hc0(fitted: Fitted) -> Array:
+def hc0(fitted: AtFit[Value]) -> Array:
     """Return ``H^-1 X' diag(psi^2) X H^-1``."""
-    return fitted.sandwich(fitted.inverse(fitted.curvature), fitted.slopes**2)
+    return fitted.sandwich(fitted.inverse(fitted.curvature), fitted.squared_slopes)
 
 
-def hc1(fitted: Fitted) -> Array:
+def hc1(fitted: AtFit[Value]) -> Array:
     """Return HC0 times ``n / (n - p)``."""
     return fitted.n_obs / fitted.df * hc0(fitted)
 
 
-def hc2(fitted: Fitted) -> Array:
+def hc2(fitted: AtFit[Value]) -> Array:
     """Return HC0 with ``psi^2 / (1 - h)``, h the leverage of the row."""
     return _by_leverage(fitted, 1)
 
 
-def hc3(fitted: Fitted) -> Array:
+def hc3(fitted: AtFit[Value]) -> Array:
     """Return HC0 with ``psi^2 / (1 - h)^2``: the jackknife, to one Newton step."""
     return _by_leverage(fitted, 2)
 
@@ -51,27 +49,10 @@ def clustered(fitted: Fitted, groups: Index, bread: Inverse, slopes: Array) -> A
     return correction * bread.around(root)
 
 
-def _by_leverage(fitted: Fitted, power: int) -> Array:
+def _by_leverage(fitted: AtFit[Value], power: int) -> Array:
     """Return the sandwich with slopes raised by the leverage of their rows."""
     bread = fitted.inverse(fitted.curvature)
-    left = 1 - _leverage(fitted, bread)
-    counted = fitted.weight > 0
-    if (left[counted] < 1 - FULL_LEVERAGE).any():
-        row = int(np.flatnonzero(counted & (left < 1 - FULL_LEVERAGE))[0])
-        raise ValueError(
-            f"Row {row} decides its own prediction (leverage 1), so that its residual "
-            "says nothing of the errors. Use cov_type='HC1', or drop the column that "
-            "only this row has."
-        )
-    return fitted.sandwich(bread, fitted.slopes**2 / left**power)
-
-
-def _leverage(fitted: Fitted, bread: Inverse) -> Array:
-    """Return ``psi'_i x_i' H^-1 x_i`` of each row, a pass for each column."""
-    square = np.zeros_like(fitted.residual)
-    for direction in bread.half.T:
-        square += fitted.predict(direction) ** 2
-    return fitted.curvature * square
+    return fitted.sandwich(bread, fitted.raised(bread, power))
 
 
 def _root_of_groups(fitted: Fitted, groups: Index, half: Array, v: Array) -> Array:

@@ -50,11 +50,12 @@ def coef_table(
         of one target, without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
         takes ``sample_weight``.
-    X : array-like or sparse matrix of shape (n_samples, n_features)
-        The features of the fit. Not copied, and never densified.
-    y : array-like of shape (n_samples,)
+    X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
+        The features of the fit. Not copied, and never densified. The rows of a dask
+        array or frame stay where they are, and are read in two passes, or three.
+    y : array-like or dask collection of shape (n_samples,)
         The target of the fit.
-    sample_weight : array-like of shape (n_samples,), default=None
+    sample_weight : array-like or dask collection of shape (n_samples,), default=None
         The weights of the fit. They count rows: a weight of 2 is the row twice, and
         the sum is the number of observations.
     cov_type : str, default=None
@@ -74,6 +75,9 @@ def coef_table(
           as statsmodels, takes the errors' density at the fit to be that of all rows;
         - all of these losses, errors dependent within groups: ``"cluster"`` [7]_;
         - any loss and penalty: ``"bootstrap"``, of rows or, if given, of groups.
+
+        Those of smooth losses but for ``"cluster"``, and not of `talwar`, take dask
+        collections.
     level : float, default=0.95
         Confidence level, in (0, 1).
     use_t : bool, default=True
@@ -117,7 +121,7 @@ def coef_table(
     ValueError
         For a penalised fit, several targets, columns that depend on each other,
         data that is not the fit's, a collapsed scale, an option that ``cov_type`` has
-        no use for, and one out of its range.
+        no use for, one out of its range, and a dask collection that it does not take.
     TypeError
         For an estimator that has no standard errors.
     ImportError

@@ -123,8 +123,8 @@ def robust_path(
     Raises
     ------
     ValueError
-        For a parameter out of its range, an l2 penalty without alphas, and data that
-        is not finite and real or of the wrong shape.
+        For a parameter out of its range, an l2 penalty without alphas, data that is
+        not finite and real or of the wrong shape, and dask collections.
 
     Warns
     -----

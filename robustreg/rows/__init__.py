@@ -33,7 +33,7 @@ from robustreg.rows.distinct import Merged, merged
 from robustreg.rows.formed import FormedRows
 from robustreg.rows.gram import WeightedGram, signed_gram, weighted_gram
 from robustreg.rows.present import present, taken
-from robustreg.rows.rank import design_rank
+from robustreg.rows.rank import design_rank, independent, root_rank
 from robustreg.rows.sparse import (
     SparseRows,
     sparse_columns,
@@ -59,11 +59,13 @@ __all__ = [
     "WeightedGram",
     "dense_rows",
     "design_rank",
+    "independent",
     "make_rows",
     "merged",
     "prepared",
     "present",
     "representatives",
+    "root_rank",
     "rows_in",
     "rows_within",
     "sampled_columns",

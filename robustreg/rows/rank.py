@@ -39,6 +39,11 @@ def design_rank(rows: Rows, weight: Array) -> int:
     if columns.size <= live.size and _independent(rows, live, columns):
         return int(columns.size)
     root = rows.root(1.0 * (weight > 0), columns)
+    return root_rank(root)
+
+
+def root_rank(root: Array) -> int:
+    """Return the rank of a design from a root of its Gram matrix."""
     norms = np.linalg.norm(root, axis=0)
     size = scipy.linalg.svdvals(root / np.where(norms > 0, norms, 1.0))
     return int(np.count_nonzero(size > NO_DIRECTION * size.max(initial=0.0)))
@@ -50,7 +55,12 @@ def _independent(rows: Rows, live: Index, columns: Index) -> bool:
     if live.size > enough:
         live = live[strata(live.size, enough).astype(np.intp)]
     design = rows.dense(live)[:, columns]
-    factor = factorise(design.T @ design)
+    return independent(design.T @ design)
+
+
+def independent(gram: Array) -> bool:
+    """Return whether a Gram matrix shows that no column depends on the others."""
+    factor = factorise(gram)
     pivots = factor.lower.diagonal() ** 2
     regular = factor.rcond > 0 and factor.scale.all()
     return bool(regular and pivots.min() > INDEPENDENT)

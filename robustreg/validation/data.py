@@ -67,9 +67,7 @@ def check_inference_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
-    _refuse_collections(
-        "A table of coefficients", X=X, y=y, sample_weight=sample_weight
-    )
+    _refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
     _refuse_masked(X=X, y=y, sample_weight=sample_weight)
     _refuse_sparse_targets(y)
     X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
