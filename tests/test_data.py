@@ -249,3 +249,15 @@ def test_dask_arrays():
         model = RobustRegressor().fit(*arrays)
         assert_array_equal(model.coef_, expected.coef_)
         assert_array_equal(model.predict(arrays[0]), expected.predict(X))
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_predictions_of_other_precision_make_no_copy(targets):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200_000, 20)).astype(np.float32)
+    y = rng.normal(size=(200_000, targets)).squeeze()
+    model = RobustRegressor("l2", scale=1.0).fit(X[:100].astype(float), y[:100])
+    expected = X.astype(float) @ model.coef_.T + model.intercept_
+    assert_allclose(model.predict(X), expected, rtol=1e-12, atol=1e-12)
+    # The answer, its sum, and blocks; X in double precision takes 32 MB.
+    assert peak_bytes(model.predict, X) < 4 * y.nbytes + 10e6

@@ -19,6 +19,7 @@ from robustreg.partitions import (
     draw,
     fit_partitions,
     fit_whole,
+    kinked,
 )
 from robustreg.partitions.drawing import drawn
 from robustreg.penalties import PENALTIES, make_penalty
@@ -152,7 +153,7 @@ def test_a_loss_that_jumps_ends_at_a_minimum():
 
 def fit_value(model, X, y):
     """Return the objective of a model at scale 1, without a penalty."""
-    loss = make_loss(model.loss, None, 0.5)
+    loss = make_loss(model.loss, None, model.quantile)
     return float(loss.value(y - model.predict(X)).mean())
 
 
@@ -269,6 +270,66 @@ def test_a_row_is_drawn_by_its_number_alone():
     place = (every + 0.5) * m / n - np.arange(m)
     assert (np.abs(place - 0.5) <= 0.5 + m / n).all()
     assert 0.45 < place.mean() < 0.55
+
+
+def test_equal_rows_are_fitted_in_memory():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, (20_000, 3)).astype(float)
+    y = rng.poisson(2 + X.sum(axis=1)).astype(float)
+    n, p = X.shape
+    engine = InTurn(parts_of(X, y, None, [0, n // 2, n]), n, p, 1)
+    some = draw(engine, True, Drawing(most_rows=5_000, worthwhile=1.0))
+    assert some.everything
+    assert [each.verb for each in engine.passes] == ["sample", "distinct"]
+    rows = np.column_stack([some.part.X, some.part.y])
+    kinds, counts = np.unique(np.column_stack([X, y]), axis=0, return_counts=True)
+    found, which = np.unique(rows, axis=0, return_inverse=True)
+    assert_array_equal(found, kinds)
+    assert_array_equal(np.bincount(which.ravel(), some.part.weight), counts)
+    # Each half has its own.
+    assert len(rows) <= 2 * len(kinds)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_a_target_that_is_mostly_one_value(quantile):
+    X, _ = make_data()
+    y = np.where(np.arange(len(X)) % 7, 0.0, 1 + X[:, 0])
+    (fit,), passes = fit_parts(X, y, loss="l1", quantile=quantile)
+    model = RobustRegressor("l1", quantile=quantile, scale=1.0).fit(X, y)
+    assert fit.success
+    assert_allclose(fit.coef, model.coef_, atol=1e-12)
+    assert_allclose(fit.objective, fit_value(model, X, y), rtol=1e-12)
+    # At 0.9 the fit crosses the tied rows: another round gathers those that it passed.
+    assert len(passes) <= 7
+
+
+def test_too_many_tied_rows_are_refused(monkeypatch):
+    X, _ = make_data()
+    monkeypatch.setattr(kinked, "MOST_GATHERED", 1_000)
+    with pytest.raises(ValueError, match="Use a smooth loss"):
+        fit_parts(X, np.zeros(len(X)), loss="l1")
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_a_factor_with_many_rare_levels(loss, container):
+    rng = np.random.default_rng(3)
+    n = 12_000
+    # Three in four levels are in no more than a handful of rows of a sample.
+    level = np.minimum(rng.geometric(0.1, n) - 1, 60)
+    X = np.column_stack([rng.normal(size=n), level[:, None] == np.arange(1, 61)])
+    X = X[:, np.append(True, X[:, 1:].sum(axis=0) > 0)]
+    y = X[:, 0] + np.sqrt(level) + rng.standard_t(3, size=n)
+    (fit,), passes = fit_parts(container(X), y, loss=loss, tol=1e-10)
+    model = RobustRegressor(loss, scale=1.0, tol=1e-14).fit(X, y)
+    assert fit.success
+    assert len(passes) <= 10
+    assert fit.objective - fit_value(model, X, y) <= 1e-9
+
+
+def test_more_columns_than_the_client_holds_are_refused():
+    with pytest.raises(ValueError, match="X has 5000 columns"):
+        Drawing().size(10**6, 5_001)
 
 
 def test_rows_that_are_fitted_exactly_have_no_scale():

@@ -10,11 +10,11 @@ import numpy as np
 
 from robustreg.breakdown import typical_rows
 from robustreg.fitting import Fit, Problem, in_standard, with_absent
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.partitions import Drawing, Engine, InTurn, Part, draw, fit_partitions
-from robustreg.rows import Array, Rows, make_rows, merged, present, taken
+from robustreg.rows import Array, Rows, make_rows, merged, present, product, taken
 from robustreg.validation import check_fit_data
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def _fits_of(
     """
     n, p = X.shape
     mapped = isinstance(given, np.memmap) and given.nbytes > LARGEST_MAPPED
-    few = DRAWING.size(n, p + 1) == n
-    if few or not mapped or model.solver != "auto":
+    suits = mapped and model.solver == "auto" and p < MOST_DIRECT_PARAMS
+    if not suits or DRAWING.size(n, p + 1) == n:
         return fits_in_memory(model, loss, X, targets, weight)
     size = max(PART_ENTRIES // p, 1)
     places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
@@ -134,7 +134,7 @@ def _with_rows(
         weights = np.empty(y.size)
     cut = model.outlier_threshold * fit.residual_scale
     for place in places:
-        residual = y[place] - (X[place] @ fit.coef + fit.intercept)
+        residual = y[place] - (product(X[place], fit.coef) + fit.intercept)
         outliers[place] = flag(residual, cut)
         if weights is not None:
             weights[place] = relative_weight(loss, residual / fit.scale)

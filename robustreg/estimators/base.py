@@ -27,7 +27,7 @@ from robustreg.fitting import Fit, Problem, within_reach
 from robustreg.losses import Loss
 from robustreg.partitions import Whole, is_collection
 from robustreg.penalties import make_penalty
-from robustreg.rows import Array, Rows, present, taken
+from robustreg.rows import Array, Rows, present, product, taken
 from robustreg.validation import (
     check_predict_data,
     check_score_data,
@@ -133,7 +133,7 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     def _predicted(self, X: Any, dtype: Any) -> NDArray[Any]:
         """Return predictions of checked rows, by coefficients in a precision."""
         coef = self.coef_.astype(dtype, copy=False)
-        return np.asarray(X @ coef.T + self.intercept_)
+        return np.asarray(product(X, coef) + self.intercept_)
 
     def outlier_score(self, X: ArrayLike, y: ArrayLike) -> NDArray[Any]:
         """Say how many robust scales each target is away from its prediction.

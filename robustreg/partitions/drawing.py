@@ -8,6 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.linalg import MOST_DIRECT_PARAMS
+
 # The finaliser of the generator SplitMix64 (Steele, G. L., Lea, D., Flood, C. H.
 # (2014). Fast splittable pseudorandom number generators. OOPSLA 2014, section 4):
 # consecutive numbers in, independent bits out.
@@ -39,6 +41,12 @@ class Drawing:
 
     def size(self, n_rows: int, n_params: int) -> int:
         """Return how many rows are drawn."""
+        if n_params > MOST_DIRECT_PARAMS:
+            raise ValueError(
+                f"X has {n_params - 1} columns. Fits by passes take at most "
+                f"{MOST_DIRECT_PARAMS - 1}, because the client holds their Hessian. "
+                "Choose columns, or pass X.compute(), y.compute()."
+            )
         some = min(self.most_rows, self.most_entries // n_params)
         some = max(some, self.per_param * n_params)
         return n_rows if n_rows <= self.worthwhile * some else some
@@ -54,13 +62,13 @@ def drawn(first: int, count: int, n_rows: int, size: int) -> NDArray[Any]:
     low = max(int(first * size / n_rows) - 1, 0)
     high = min(int((first + count) * size / n_rows) + 2, size)
     stratum = np.arange(low, high)
-    number = ((stratum + _uniform(stratum)) * (n_rows / size)).astype(np.int64)
+    number = ((stratum + uniform(stratum)) * (n_rows / size)).astype(np.int64)
     number = np.unique(np.minimum(number, n_rows - 1)) - first
     return number[(number >= 0) & (number < count)]
 
 
-def _uniform(number: NDArray[Any]) -> NDArray[Any]:
-    """Return a number in [0, 1) for each integer, always the same."""
+def uniform(number: NDArray[Any]) -> NDArray[Any]:
+    """Return a number in [0, 1) for each integer of at least 0, always the same."""
     x = (number.astype(np.uint64) + np.uint64(1)) * np.uint64(GAMMA)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(FIRST)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(SECOND)

@@ -19,20 +19,18 @@ from robustreg.partitions.kinked import fit_kinked
 from robustreg.partitions.part import Moments, Part, together
 from robustreg.partitions.scales import EXCESSES, SEEN_AT_ONCE
 from robustreg.partitions.smooth import MOST_PASSES, Descent
-from robustreg.partitions.sums import sample, unusual
+from robustreg.partitions.sums import Unusual, distinct, sample, unusual
 from robustreg.partitions.whole import Ended, Reading, Whole
-from robustreg.rows import Array, Index, Rows, prepared, rows_in
+from robustreg.rows import Array, Rows, merged, prepared, rows_in
 from robustreg.scale import AGREES, FixedPoint, find_fixed_point
 from robustreg.solvers.majorised import START_TOL, convex_start
 
 # The sample's fit is closer than it is to that of all rows.
 SAMPLE_TOL = 1e-8
 
-# A column in which fewer rows of the sample differ from the rest is known by all such
-# rows: their curvature would be off by more than a seventh.
-FEWEST_UNUSUAL = 50
-# If these are no more than this many times the sample.
-MOST_UNUSUAL = 2.0
+# Where fewer rows of the sample differ from the rest of a column, its curvature is off
+# by more than a seventh: up to the second figure of such rows are drawn besides.
+FEWEST_UNUSUAL, MOST_UNUSUAL = 50, 200
 
 # Makes the problem of a target from rows, y and weights that count rows.
 Ask = Callable[[Rows, Array, Array], Problem]
@@ -75,37 +73,70 @@ def draw(engine: Engine, fit_intercept: bool, drawing: Drawing) -> Drawn:
     (part,), (moments,) = tally.rows, tally.sums
     if size == engine.n_rows:
         return Drawn(part, moments, 1.0, True)
-    columns, usual = _rare(part, moments, fit_intercept)
-    expected = FEWEST_UNUSUAL * columns.size * (engine.n_rows / size)
-    if not columns.size or expected > MOST_UNUSUAL * size:
-        return _weighted(part, part.take(np.arange(0)), moments)
-    extra = engine.run(unusual, columns, usual).rows[0]
-    others = np.flatnonzero(~np.isin(part.number, extra.number))
-    return _weighted(part.take(others), extra, moments)
+    if _repeats(part, engine.n_rows / size):
+        every = engine.run(distinct).rows[0].distinct()
+        return Drawn(every, moments, 1.0, True)
+    kinds = _unusual(part, moments, fit_intercept, engine.n_rows / size)
+    if not kinds.columns.size:
+        share = float(part.weight.sum()) / moments.total
+        part = replace(part, weight=part.weight / share)
+        return Drawn(part, moments, share, False)
+    tally = engine.run(unusual, kinds)
+    others = part.take(np.flatnonzero(kinds.rate_of(part.X) == 0))
+    return _stratified(others, tally.rows[0], tally.sums[0], kinds, moments)
 
 
-def _rare(part: Part, moments: Moments, fit_intercept: bool) -> tuple[Index, Array]:
-    """Return columns in which few rows of a sample differ from the rest, and that."""
-    varies = moments.standard(fit_intercept).unit > 0
+def _repeats(part: Part, times: float) -> bool:
+    """Return whether all rows, so many times these, are of few kinds.
+
+    Rows of kinds that were not drawn are about as many as, in the same measure, those
+    that are the only one of their kind among the drawn [1]_.
+
+    References
+    ----------
+    .. [1] Good, I. J. (1953). The population frequencies of species and the estimation
+       of population parameters. Biometrika 40, 237-264.
+    """
+    kind = merged(part.X, part.y, part.weight).kind
+    if kind is None:
+        return False
+    single = np.count_nonzero(np.bincount(kind) == 1)
+    return bool(single * times <= kind.size)
+
+
+def _unusual(
+    part: Part, moments: Moments, fit_intercept: bool, times: float
+) -> Unusual:
+    """Return the columns in which few rows of a sample differ from the rest.
+
+    All rows are so many times as many as the sample's.
+    """
     n, p = part.X.shape
     if scipy.sparse.issparse(part.X):
-        usual = np.zeros(p)
-        count = np.bincount(part.X.indices, minlength=p)
+        usual, count = np.zeros(p), np.bincount(part.X.indices, minlength=p)
     else:
         usual = np.median(part.X, axis=0)
         count = np.count_nonzero(usual != part.X, axis=0)
+    varies = moments.standard(fit_intercept).unit > 0
     columns = np.flatnonzero(varies & (count < min(FEWEST_UNUSUAL, n / 2)))
-    return columns, usual[columns]
+    most = min(MOST_UNUSUAL, 2 * n / max(columns.size, 1))
+    expected = np.maximum(count[columns], 1) * times
+    return Unusual(columns, usual[columns], np.minimum(most / expected, 1.0))
 
 
-def _weighted(part: Part, extra: Part, moments: Moments) -> Drawn:
-    """Return a sample of which some rows stand for all others, and some for themselves.
+def _stratified(
+    others: Part, extra: Part, total: float, kinds: Unusual, moments: Moments
+) -> Drawn:
+    """Return a sample in which unusual rows, of a total weight, stand for themselves.
 
     So that columns in which few rows differ from the rest have their curvature.
     """
-    share = float(part.weight.sum()) / (moments.total - float(extra.weight.sum()))
-    every = together([replace(part, weight=part.weight / share), extra])
-    return Drawn(every, moments, share, False)
+    share = float(others.weight.sum()) / (moments.total - total)
+    every = together([replace(others, weight=others.weight / share), extra])
+    # Each weight is one over the rate at which its row was drawn, on the whole.
+    least = min(share, float(kinds.rate.min()))
+    scale = float(every.weight.sum()) / moments.total
+    return Drawn(every, moments, least * scale, False)
 
 
 def fit_partitions(
@@ -130,7 +161,7 @@ def fit_partitions(
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
-        found = fit(Whole(engine, problem, target, some.share))
+        found = fit(Whole(engine, problem, target, some.share, some.moments.total))
         # With that of the sample.
         fits.append(replace(found, n_iter=1 + len(engine.passes) - before))
     return fits

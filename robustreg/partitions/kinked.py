@@ -19,10 +19,11 @@ from robustreg.objective import FAINTEST, Objective
 from robustreg.partitions.part import Part, together
 from robustreg.partitions.scales import Window, first_window, mad_of
 from robustreg.partitions.smooth import Descent
-from robustreg.partitions.sums import Asked, held, sides
+from robustreg.partitions.sums import Asked, distinct, held, sides
 from robustreg.partitions.whole import Ended, Reading, Whole
 from robustreg.rows import Array
-from robustreg.solvers import Result, Start, canonical_fit
+from robustreg.scale import mad, proposal2_spread
+from robustreg.solvers import Result, Start, canonical_fit, solve
 from robustreg.solvers.facts import facts_of
 from robustreg.solvers.kinked.active_rows import (
     BAND,
@@ -31,12 +32,14 @@ from robustreg.solvers.kinked.active_rows import (
     near_sample,
 )
 from robustreg.solvers.kinked.exact import exact_method
-from robustreg.solvers.kinked.without_search import AT_KINK
+from robustreg.solvers.kinked.without_search import AT_KINK, TIED_SHARE
 
 # Passes of the smooth fit. With fewer its error is larger, and more rows travel.
 SMOOTH_PASSES = 3
 # Too few rows may leave nothing that bounds the linear term of the others.
 MORE = 4.0
+# Of more values a fit of all rows does not bring them to one process, 512 MiB.
+MOST_GATHERED = 2**26
 # Each at least doubles the rows that are not held, or ends.
 MOST_ROUNDS = 20
 
@@ -95,26 +98,65 @@ def fit_kinked(
     max_iter : int
         Iterations of each small problem.
     """
+    loss, noise = whole.problem.loss, near.point.objective.noise
+    asked = whole.asked(loss, near.params, scale)
+    if _share_within(whole, asked, AT_KINK * noise) > TIED_SHARE:
+        return _of_all(whole, asked, tol, max_iter)
     params, error, window = _near_all(whole, near, scale, tol)
-    asked = whole.asked(whole.problem.loss, params, scale)
+    asked = whole.asked(loss, params, scale)
     few = Held(whole, asked, BAND * error)
     for _ in range(MOST_ROUNDS):
         few, result = _solved(few, error, tol, max_iter)
         there = window.of(replace(asked, params=result.params))
         reading, wrong = _check(few, there)
-        mad = mad_of(whole, reading)
+        size = mad_of(whole, reading)
         settled = not few.without(wrong)
-        if settled and np.isfinite(mad):
+        if settled and np.isfinite(size):
             break
-        window = window if np.isfinite(mad) else window.wider()
+        window = window if np.isfinite(size) else window.wider()
     return Ended(
         reading,
         result.gap if settled else np.inf,
-        mad,
+        size,
         float("nan"),
         result.success and settled,
         result.message,
     )
+
+
+def _share_within(whole: Whole, asked: Asked, reach: float) -> float:
+    """Return the share of the rows that are near the kink, as the sample has it."""
+    few = whole.few(asked)
+    return float(few.weight @ (np.abs(few.residual(asked.params)) <= reach))
+
+
+def _of_all(whole: Whole, asked: Asked, tol: float, max_iter: int) -> Ended:
+    """Return the fit of all rows in memory, because too many lie at the kink.
+
+    Raises
+    ------
+    ValueError
+        If they are too many for that.
+    """
+    entries = whole.engine.n_rows * whole.standard.unit.size
+    if entries > MOST_GATHERED:
+        raise ValueError(
+            "y is nearly the same in so many rows that an exact fit of this loss would "
+            f"bring {entries:.2g} values to one process, more than "
+            f"{MOST_GATHERED:.2g}. "
+            "Use a smooth loss, such as RobustRegressor(), or fewer rows."
+        )
+    rows = whole.engine.run(distinct).rows[0]
+    objective = whole.of_rows(asked, rows)
+    result = solve(objective, Start(asked.params), "auto", tol, max_iter)
+    there, residual = replace(asked, params=result.params), result.point.residual
+    nothing = np.zeros((0, 0))
+    spread = proposal2_spread(residual, objective.weight)
+    reading = Reading(
+        there, result.value, result.point.gradient, 0.0, spread, nothing, rows
+    )
+    size = asked.scale * mad(residual, rows.weight, 0)
+    return Ended(reading, result.gap, size, np.nan, result.success, result.message)
 
 
 def _solved(few: Held, error: float, tol: float, max_iter: int) -> tuple[Held, Result]:

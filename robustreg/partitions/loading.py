@@ -10,6 +10,9 @@ import scipy.sparse
 from robustreg.partitions.part import Part
 from robustreg.rows import Array
 
+# Squares of larger targets, and their sums, are no numbers.
+LARGEST = 1e140
+
 
 class PartitionError(ValueError):
     """What a partition holds is not what a fit can use."""
@@ -73,6 +76,11 @@ def checked(part: Part, names: tuple[str, ...], partition: int) -> Part:
                 f"{name} must be finite, but partition {partition} holds NaN or "
                 f"infinity, first in its row {row}. Drop such rows."
             )
+    if np.abs(part.y).max(initial=0.0) > LARGEST:
+        raise PartitionError(
+            f"y must be within {LARGEST:g} of 0, but in partition {partition} it is "
+            "not. Divide it by a power of ten."
+        )
     if (part.weight < 0).any():
         row = int(np.flatnonzero(part.weight < 0)[0])
         raise PartitionError(

@@ -11,7 +11,15 @@ from typing import Any, final
 import numpy as np
 import scipy.sparse
 
-from robustreg.rows import Array, Index, Standard, present, standard_of, taken
+from robustreg.rows import (
+    Array,
+    Index,
+    Standard,
+    merged,
+    present,
+    standard_of,
+    taken,
+)
 from robustreg.rows.base import make_standard
 
 
@@ -45,6 +53,14 @@ class Part:
         """Return the rows that have weight."""
         live = present(self.weight)
         return Part(*taken(live, self.X, self.y, self.weight, self.number))
+
+    def distinct(self) -> Part:
+        """Return equal rows as one with their weight, if that leaves far fewer."""
+        few = merged(self.X, self.y, self.weight)
+        if few.kind is None:
+            return self
+        _, first = np.unique(few.kind, return_index=True)
+        return Part(few.X, few.targets, few.weight, self.number[first])
 
     @property
     def nbytes(self) -> int:

@@ -6,15 +6,15 @@ rows there are: sums, and rows that are drawn or near a kink or a median.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import numpy as np
 import scipy.sparse
 
 from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
-from robustreg.partitions.drawing import drawn
+from robustreg.partitions.drawing import drawn, uniform
 from robustreg.partitions.part import Part, Tally, moments_of
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, prepared, rows_in
@@ -82,11 +82,47 @@ def sample(part: Part, n_rows: int, size: int, fit_intercept: bool) -> Tally:
     return Tally((moments_of(part, fit_intercept),), (rows,))
 
 
-def unusual(part: Part, columns: Index, usual: Array) -> Tally:
-    """Return the rows that differ from what is usual in some of the columns."""
-    X = part.X[:, columns]
-    X = X.toarray() if scipy.sparse.issparse(X) else X
-    return Tally((), (part.take(np.flatnonzero((usual != X).any(axis=1))),))
+@final
+@dataclass(frozen=True)
+class Unusual:
+    """Columns in which few rows differ from the rest.
+
+    Parameters
+    ----------
+    columns : ndarray of int of shape (k,)
+        Their numbers.
+    usual : ndarray of shape (k,)
+        What they hold in most rows.
+    rate : ndarray of shape (k,)
+        Share of the other rows that is drawn, at most 1.
+    """
+
+    columns: Index
+    usual: Array
+    rate: Array
+
+    def rate_of(self, X: Any) -> Array:
+        """Return the rate at which each row is drawn, 0 for usual rows."""
+        some = X[:, self.columns]
+        if scipy.sparse.issparse(some):
+            # Of sparse columns the usual value is 0.
+            rates = (some != 0).multiply(self.rate).tocsr().max(axis=1)
+            return np.asarray(rates.toarray()).ravel()
+        return ((some != self.usual) * self.rate).max(axis=1)
+
+
+def unusual(part: Part, kinds: Unusual) -> Tally:
+    """Return the weight of unusual rows, and those drawn, weighted to stand for all."""
+    rate = kinds.rate_of(part.X)
+    chosen = np.flatnonzero(uniform(part.number) < rate)
+    rows = part.take(chosen)
+    rows = replace(rows, weight=rows.weight / rate[chosen])
+    return Tally((float(part.weight @ (rate > 0)),), (rows,))
+
+
+def distinct(part: Part) -> Tally:
+    """Return all rows, equal ones merged."""
+    return Tally((), (part.distinct(),))
 
 
 def gradient(part: Part, asked: Asked) -> Tally:
@@ -113,7 +149,7 @@ def held(part: Part, asked: Asked, reach: float) -> Tally:
     near = np.abs(point.residual) <= reach
     slopes = point.objective.weight * asked.loss.gradient(point.residual)
     adjoint = point.objective.rows.adjoint(np.where(near, 0.0, slopes))
-    return Tally((adjoint,), (part.take(np.flatnonzero(near)),))
+    return Tally((adjoint,), (part.take(np.flatnonzero(near)).distinct(),))
 
 
 def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -> Tally:

@@ -120,16 +120,26 @@ class Whole:
         Which column of the targets.
     share : float
         Every row of the sample has in truth at least this share of its weight there.
+    total : float
+        Sum of all weights.
     """
 
     def __init__(
-        self, engine: Engine, problem: Problem, target: int, share: float
+        self,
+        engine: Engine,
+        problem: Problem,
+        target: int,
+        share: float,
+        total: float,
     ) -> None:
         self.engine, self.problem, self.share = engine, problem, share
-        self.target, self.center = target, units_of(problem).center
-        # Those of a sample add up to that of all rows.
-        self.total = float(problem.weight.sum())
+        self.target, self.total = target, total
+        self.center = units_of(problem).center
         self.standard = problem.rows.standard
+
+    def with_problem(self, problem: Problem) -> Whole:
+        """Return the same rows with another problem of the sample."""
+        return Whole(self.engine, problem, self.target, self.share, self.total)
 
     @cached_property
     def sample(self) -> AnyScale:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse
 from numpy.typing import NDArray
 
 from robustreg.linalg import CANCELLED, FAR
@@ -146,6 +147,25 @@ def gathered(X: Array, rows: Index) -> Array:
     if X.flags.c_contiguous:
         return X.take(rows, axis=0, mode="clip")
     return np.asarray(X[rows])
+
+
+def product(X: Any, coef: Array) -> Array:
+    """Return ``X @ coef.T``; of X in another precision no copy is made.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_rows, n_columns)
+        Features.
+    coef : ndarray of shape (n_columns,) or (k, n_columns)
+        Coefficients.
+    """
+    if scipy.sparse.issparse(X) or X.dtype == coef.dtype:
+        return np.asarray(X @ coef.T)
+    n, p = X.shape
+    result = np.empty((n, *coef.shape[:-1]), np.result_type(X, coef))
+    for place in stretches(n, max(BLOCK_ENTRIES // max(p, 1), 1)):
+        result[place] = X[place] @ coef.T
+    return result
 
 
 class Block(Protocol):
