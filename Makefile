@@ -67,5 +67,6 @@ clean:
 .venv-oldest/.test: pyproject.toml Makefile
 	test -x $(OLDEST_BIN)/python || $(PYTHON) -m venv .venv-oldest
 	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
-	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars==1.17.*"
+	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars==1.17.*" \
+	    "dask==2025.12.0" "distributed==2025.12.0" "pandas==2.2.*" "pyarrow==17.*"
 	touch $@

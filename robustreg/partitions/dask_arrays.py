@@ -1,0 +1,188 @@
+"""Dask collections as arrays with the same partitions, and lazy arrays made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from robustreg.partitions.collection import is_collection
+from robustreg.partitions.dask_tasks import computed, counted
+
+
+def rowwise(
+    function: Callable[..., Any], X: Any, y: Any, dtype: Any, *args: Any
+) -> Any:
+    """Return a lazy array of ``function(X, y, partition, *args)``, shaped as y.
+
+    Of a partition the function gets its number in an array.
+    """
+    axes = "it"[: y.ndim]
+    return da.blockwise(
+        partial(_of_one_column, function),
+        axes,
+        X,
+        "ij",
+        y,
+        axes,
+        _numbers_of(X),
+        "i",
+        *(other for each in args for other in (each, None)),
+        dtype=dtype,
+        align_arrays=False,
+        meta=np.empty((0,) * y.ndim, dtype),
+    )
+
+
+def given_names(X: Any) -> tuple[Any, ...] | None:
+    """Return what the columns of a frame are called; None for an array."""
+    columns = getattr(X, "columns", None)
+    return None if columns is None else tuple(columns)
+
+
+def aligned(X: Any, y: Any) -> tuple[Any, Any]:
+    """Return features and targets as arrays with the same partitions."""
+    features = features_of(X)
+    if y is None:
+        return features, None
+    lengths = cache(partial(lengths_of, features, y=y))
+    return features, aligned_with("y", y, features, lengths)
+
+
+def predictions(
+    function: Callable[..., Any], X: Any, targets: tuple[int, ...], *args: Any
+) -> Any:
+    """Return a lazy array of ``function(X, partition, *args)`` of each row and target.
+
+    Of a partition the function gets its number in an array.
+    """
+    axes = "it"[: 1 + len(targets)]
+    return da.blockwise(
+        partial(_of_one_column, function),
+        axes,
+        X,
+        "ij",
+        _numbers_of(X),
+        "i",
+        *(other for each in args for other in (each, None)),
+        dtype=np.float64,
+        new_axes=dict(zip("t", targets, strict=False)),
+        align_arrays=False,
+        meta=np.empty((0,) * len(axes)),
+    )
+
+
+def _of_one_column(function: Callable[..., Any], X: list[Any], *others: Any) -> Any:
+    """Return what a function makes of the one block that X has of some rows."""
+    (block,) = X
+    return function(block, *others)
+
+
+def _numbers_of(X: Any) -> Any:
+    """Return the number of each partition, one a block."""
+    return da.arange(X.numblocks[0], chunks=1)
+
+
+def features_of(X: Any) -> Any:
+    """Return features as a dask array with one column of blocks."""
+    array = _as_array("X", X)
+    if array.ndim != 2:
+        raise ValueError(
+            f"X must have two dimensions. Got an array of shape {array.shape}."
+        )
+    if not array.shape[1]:
+        raise ValueError("X has no columns. At least one is needed.")
+    return _one_column(array)
+
+
+def _as_array(name: str, values: Any) -> Any:
+    """Return a dask array; an array in memory is one partition."""
+    if isinstance(values, da.Array):
+        return values
+    if not is_collection(values):
+        return da.from_array(np.asarray(values), chunks=-1)
+    # Of the type: a Delayed has every attribute.
+    make = getattr(type(values), "to_dask_array", None)
+    if make is None:
+        raise ValueError(
+            f"{name} must be a dask array or frame. Got a {type(values).__name__}. Use "
+            "dask.array.from_delayed, or its to_dataframe()."
+        )
+    kinds = set(_kinds(name, values).values())
+    if len(kinds) > 1 or not all(isinstance(kind, np.dtype) for kind in kinds):
+        # Else of other types together pandas makes an array of objects.
+        values = values.astype(np.float64)
+    # Else small files are read as one partition, as many as there are columns left out.
+    with dask.config.set({"optimization.tune.active": False}):
+        return make(values)
+
+
+def _kinds(name: str, frame: Any) -> dict[Any, Any]:
+    """Return the type of each column; refuse by name those that are not numbers."""
+    kinds = dict(frame.dtypes) if frame.ndim == 2 else {frame.name: frame.dtype}
+    words = [str(each) for each, kind in kinds.items() if kind.kind not in "biuf"]
+    if words:
+        raise ValueError(
+            f"All columns of {name} must be numbers. {words[:10]} are not. Encode them "
+            "first, or drop them."
+        )
+    return kinds
+
+
+def lengths_of(X: Any, **others: Any) -> list[int]:
+    """Return how many rows each partition has, counted if no collection knows."""
+    arrays = [_as_array(*each) for each in others.items() if is_collection(each[1])]
+    alike = [each for each in arrays if each.numblocks[0] == X.numblocks[0]]
+    for each in (X, *alike):
+        if not np.isnan(each.chunks[0]).any():
+            return [int(length) for length in each.chunks[0]]
+    # Targets are the least to read.
+    blocks = blocks_of(_one_column(alike[0] if alike else X))
+    return computed(list(map(counted, blocks)), [(block,) for block in blocks])
+
+
+def aligned_with(
+    name: str, values: Any, X: Any, lengths: Callable[[], list[int]]
+) -> Any:
+    """Return targets or weights with the partitions of X.
+
+    Where these are not known on both sides, each is compared when it is read.
+    """
+    array = _as_array(name, values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 and (array.ndim != 2 or name != "y"):
+        raise ValueError(
+            f"{name} must have one dimension{' or two' if name == 'y' else ''}. Got an "
+            f"array of shape {array.shape}."
+        )
+    array, n_parts = _one_column(array), X.numblocks[0]
+    unknown = np.isnan(array.chunks[0]).any()
+    if array.numblocks[0] == n_parts and (unknown or np.isnan(X.chunks[0]).any()):
+        return array
+    if unknown:
+        raise ValueError(
+            f"{name} must have the same partitions as X, of which there are {n_parts}. "
+            f"Got {array.numblocks[0]}. Make both from one frame, or repartition them."
+        )
+    n, known = sum(lengths()), sum(array.chunks[0])
+    if known != n:
+        raise ValueError(
+            f"{name} must have as many rows as X, which has {n}. Got {known}."
+        )
+    return array.rechunk({0: tuple(lengths())})
+
+
+def _one_column(array: Any) -> Any:
+    """Return an array with one column of blocks."""
+    one = array.ndim == 1 or array.numblocks[1] == 1
+    return array if one else array.rechunk({1: -1})
+
+
+def blocks_of(array: Any) -> list[Any]:
+    """Return the blocks of one column of them."""
+    return list(array.to_delayed().ravel())

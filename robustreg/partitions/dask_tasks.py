@@ -1,0 +1,62 @@
+"""Tasks of dask: what they are called, and what is said of those that fail."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import dask
+
+from robustreg.partitions.loading import PartitionError
+
+
+def new_name(name: str) -> str:
+    """Return a name of tasks that no others have, shown as it is given."""
+    return f"{name}-{uuid4().hex}"
+
+
+def computed(tasks: list[Any], partitions: list[Any]) -> list[Any]:
+    """Return the results of tasks; an error tells which partition cannot be read."""
+    try:
+        return list(dask.compute(*tasks, optimize_graph=False))
+    except PartitionError:
+        raise
+    except Exception as error:
+        # What the cluster itself reports is about no partition, or names its task.
+        if type(error).__module__.partition(".")[0] != "distributed":
+            error.add_note(_culprit(partitions))
+        raise
+
+
+def _culprit(partitions: list[Any]) -> str:
+    """Return which partition cannot be read, found by halves."""
+    low, high = 0, len(partitions)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _is_readable(partitions[low:middle]):
+            low = middle
+        else:
+            high = middle
+    if _is_readable(partitions[low:high]):
+        return "Every partition can be read by itself."
+    return f"Partition {low} of {len(partitions)} cannot be read."
+
+
+def _is_readable(partitions: list[Any]) -> bool:
+    """Return whether partitions can be read."""
+    blocks = [block for each in partitions for block in each if block is not None]
+    counts = map(counted, blocks)
+    try:
+        return bool(dask.compute(*counts))
+    except Exception:
+        return False
+
+
+def counted(block: Any) -> Any:
+    """Return a task that counts the rows of a block."""
+    return dask.delayed(_count)(block, dask_key_name=new_name("robustreg counting"))
+
+
+def _count(block: Any) -> int:
+    """Return the number of rows of a block."""
+    return int(block.shape[0])
