@@ -20,6 +20,7 @@ from robustreg.partitions import (
     fit_partitions,
     fit_whole,
     kinked,
+    scales,
 )
 from robustreg.partitions.drawing import drawn
 from robustreg.penalties import PENALTIES, make_penalty
@@ -257,6 +258,23 @@ def test_a_step_keeps_the_median_in_its_window():
     _, passes = fit_parts(X, y, drawing=Drawing(), tol=1e-10)
     # A window that missed would be widened, and more rows come back.
     assert (np.diff([each.nbytes for each in passes]) < 0).all()
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1", "tukey"])
+@pytest.mark.parametrize("scale", [1.0, "mad"])
+def test_few_rows_tell_the_median_of_any_number(loss, scale, monkeypatch):
+    X, y = make_data(100_000)
+    options = {"loss": loss, "scale": scale, "tol": 1e-13}
+    (expected,), passes = fit_parts(X, y, **options)
+    monkeypatch.setattr(scales, "MOST_ROWS", 1_500)
+    (fit,), fewer = fit_parts(X, y, **options)
+    assert fit.success
+    assert_allclose(fit.coef, expected.coef, rtol=0, atol=1e-6)
+    assert_allclose(fit.residual_scale, expected.residual_scale, rtol=1e-6)
+    # The last windows hold fewer, and are seen whole.
+    assert len(fewer) <= len(passes) + 3
+    of_windows = [each.nbytes for each in fewer if each.verb == "gradient"]
+    assert max(of_windows) < 2 * 1_500 * (X[:1].nbytes + 24)
 
 
 def test_a_row_is_drawn_by_its_number_alone():

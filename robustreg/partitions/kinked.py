@@ -107,13 +107,16 @@ def fit_kinked(
     few = Held(whole, asked, BAND * error)
     for _ in range(MOST_ROUNDS):
         few, result = _solved(few, error, tol, max_iter)
-        there = window.of(replace(asked, params=result.params))
+        there = window.of(whole, replace(asked, params=result.params))
         reading, wrong = _check(few, there)
         size = mad_of(whole, reading)
         settled = not few.without(wrong)
-        if settled and np.isfinite(size):
+        if settled and np.isfinite(size) and there.rate == 1:
             break
-        window = window if np.isfinite(size) else window.wider()
+        if not np.isfinite(size):
+            window = window.wider()
+        elif there.rate < 1:
+            window = window.after(whole, reading, there)
     return Ended(
         reading,
         result.gap if settled else np.inf,

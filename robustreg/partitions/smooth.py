@@ -129,7 +129,7 @@ class Descent:
         curved = self.loss.facts.breakpoints == ()
         best = None
         for _ in range(most):
-            asked = window.of(self._asked(params, scale))
+            asked = window.of(self.whole, self._asked(params, scale))
             found = self._found(self.whole.read(replace(asked, curved=curved)))
             if self._is_done(found):
                 return found
@@ -155,7 +155,8 @@ class Descent:
     def _is_done(self, found: Found) -> bool:
         """Return whether nothing is left to do or to see."""
         collapsed = found.off == -np.inf
-        seen = bool(np.isfinite(found.mad)) or not self._watches
+        exact = found.reading.asked.rate == 1 and bool(np.isfinite(found.mad))
+        seen = exact or not self._watches
         return collapsed or (found.success and seen)
 
     def _next(self, window: Window, found: Found, there: Asked) -> Window:

@@ -42,6 +42,8 @@ class Asked:
         Where, in units of the scale.
     window : tuple of float, default=(0, 0)
         Absolute residuals from the first to below the second are asked for.
+    rate : float, default=1
+        Share of them that is brought back, each weighted for those it stands for.
     curved : bool, default=False
         Whether the Gram matrix of all rows is asked for, weighted by their curvature.
     """
@@ -54,6 +56,7 @@ class Asked:
     total: float
     params: Array
     window: tuple[float, float] = (0.0, 0.0)
+    rate: float = 1.0
     curved: bool = False
 
     def rows(self, part: Part) -> Rows:
@@ -138,7 +141,7 @@ def gradient(part: Part, asked: Asked) -> Tally:
         # Parabolas from above: far from the optimum no row may lose its curvature.
         curvature = objective.curvature(point, majorised=1.0)
         gram = objective.rows.gram(curvature, np.arange(objective.n_params))
-    below, near = _in_window(part, point, asked.window)
+    below, near = _in_window(part, point, asked)
     spread = proposal2_spread(point.residual, objective.weight)
     return Tally((point.value, point.gradient, below, spread, gram), (near,))
 
@@ -161,16 +164,18 @@ def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -
     old = point.objective.residual(before)
     wrong = ((old > 0) != (point.residual > 0)) & (np.abs(old) > reach)
     wrong &= np.abs(point.residual) > noise
-    below, near = _in_window(part, point, asked.window)
+    below, near = _in_window(part, point, asked)
     spread = proposal2_spread(point.residual, point.objective.weight)
     sums = point.value, point.gradient, below, spread
     return Tally(sums, (near, part.take(np.flatnonzero(wrong))))
 
 
-def _in_window(
-    part: Part, point: Point, window: tuple[float, float]
-) -> tuple[float, Part]:
-    """Return the weight of absolute residuals below a window, and the rows in it."""
-    (low, high), size = window, np.abs(point.residual)
+def _in_window(part: Part, point: Point, asked: Asked) -> tuple[float, Part]:
+    """Return the weight of absolute residuals below the window, and rows in it."""
+    (low, high), size = asked.window, np.abs(point.residual)
     near = np.flatnonzero((size >= low) & (size < high))
-    return float(part.weight @ (size < low)), part.take(near)
+    if asked.rate < 1:
+        near = near[uniform(part.number[near]) < asked.rate]
+    rows = part.take(near)
+    rows = replace(rows, weight=rows.weight / asked.rate)
+    return float(part.weight @ (size < low)), rows
