@@ -44,7 +44,7 @@ def fit_mm_whole(
     Raises
     ------
     ValueError
-        If most of the sample is fitted exactly, so that there is no scale.
+        If a penalty is in units of a scale that is 0.
     """
     problem = whole.problem
     floor = scale_floor(problem.y, problem.weight)
