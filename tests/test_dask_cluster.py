@@ -197,6 +197,15 @@ def test_bad_values(client):
         RobustRegressor().fit(*collection(LENGTHS, partition_readers.with_nan))
 
 
+@pytest.fixture
+def interruptible():
+    """Let interrupts raise, also where the tests run as a job in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("held", [True, False])
 def test_an_interrupt_leaves_no_tasks(cluster, client, held, monkeypatch):
     if not held:
