@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.mm import check_penalty
-from robustreg.breakdown.s_estimate import s_estimate
-from robustreg.fitting import Coefficients, Fit, units_of
+from robustreg.breakdown.mm import start_of
+from robustreg.fitting import Coefficients, Fit
 from robustreg.losses import Tukey
 from robustreg.partitions import Whole
 from robustreg.partitions.answers import ended, fitted
@@ -21,7 +20,7 @@ from robustreg.partitions.scales import m_scale_excess
 from robustreg.partitions.smooth import Descent
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, design_rank
-from robustreg.scale import AGREES, FixedPoint, scale_floor, spread
+from robustreg.scale import AGREES, FixedPoint
 
 
 def fit_mm_whole(
@@ -47,19 +46,9 @@ def fit_mm_whole(
         If a penalty is in units of a scale that is 0.
     """
     problem = whole.problem
-    floor = scale_floor(problem.y, problem.weight)
-    units = units_of(problem, max(spread(problem.y, problem.weight), floor))
-    start = s_estimate(
-        problem.rows,
-        units.of_target(problem.y),
-        problem.weight,
-        constant=constant,
-        breakdown=breakdown,
-        n_subsets=n_subsets,
-        floor=floor / units.scale,
-        rng=rng,
+    start, units = start_of(
+        problem, constant=constant, breakdown=breakdown, n_subsets=n_subsets, rng=rng
     )
-    check_penalty(problem, start)
     params, scale = start.params * units.scale, start.scale * units.scale
     settled = 0.0
     if not start.collapsed:

@@ -44,19 +44,9 @@ def fit_mm(
     .. [1] Yohai, V. J. (1987). High breakdown-point and high efficiency robust
        estimates for regression. Annals of Statistics 15, 642-656.
     """
-    floor = scale_floor(problem.y, problem.weight)
-    units = units_of(problem, max(spread(problem.y, problem.weight), floor))
-    start = s_estimate(
-        problem.rows,
-        units.of_target(problem.y),
-        problem.weight,
-        constant=constant,
-        breakdown=breakdown,
-        n_subsets=n_subsets,
-        floor=floor / units.scale,
-        rng=rng,
+    start, units = start_of(
+        problem, constant=constant, breakdown=breakdown, n_subsets=n_subsets, rng=rng
     )
-    check_penalty(problem, start)
     at_scale = replace(problem, scale=start.scale * units.scale)
     fits = [
         _m_step(at_scale, params, units, start.collapsed)
@@ -77,7 +67,32 @@ def _m_step(problem: Problem, params: Array, units: Units, collapsed: bool) -> F
     return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 
-def check_penalty(problem: Problem, start: SEstimate) -> None:
+def start_of(
+    problem: Problem,
+    *,
+    constant: float,
+    breakdown: float,
+    n_subsets: int,
+    rng: np.random.Generator,
+) -> tuple[SEstimate, Units]:
+    """Return the S-estimate of the rows of a problem, and the units that it is in."""
+    floor = scale_floor(problem.y, problem.weight)
+    units = units_of(problem, max(spread(problem.y, problem.weight), floor))
+    start = s_estimate(
+        problem.rows,
+        units.of_target(problem.y),
+        problem.weight,
+        constant=constant,
+        breakdown=breakdown,
+        n_subsets=n_subsets,
+        floor=floor / units.scale,
+        rng=rng,
+    )
+    _check_penalty(problem, start)
+    return start, units
+
+
+def _check_penalty(problem: Problem, start: SEstimate) -> None:
     """Refuse a penalty in units of a scale that is 0."""
     penalised = problem.penalty.value(np.ones(problem.rows.n_params - 1)) > 0
     if start.collapsed and penalised:

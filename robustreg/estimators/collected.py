@@ -17,7 +17,11 @@ from robustreg.partitions import (
     r2,
 )
 from robustreg.rows import Array
-from robustreg.validation import check_collection_params, check_column_names
+from robustreg.validation import (
+    check_collection_params,
+    check_column_names,
+    note_columns,
+)
 
 if TYPE_CHECKING:
     from robustreg.estimators.base import RobustLinearModel
@@ -37,7 +41,7 @@ def fit_collection(
     """
     check_collection_params(model)
     engine = collections().DaskEngine(X, y, sample_weight)
-    check_column_names(model, engine.given_names, engine.n_features, reset=True)
+    note_columns(model, engine.given_names, engine.n_features)
     engine.hold()
     fits, part = fits_by_passes(model, loss, engine)
     model._store(fits, engine.single)

@@ -11,6 +11,7 @@ from robustreg.validation.data import (
 from robustreg.validation.estimators import (
     check_collection_params,
     check_column_names,
+    note_columns,
     unchanged_on_error,
 )
 from robustreg.validation.params import (
@@ -41,5 +42,6 @@ __all__ = [
     "check_predict_data",
     "check_scale_weight",
     "check_score_data",
+    "note_columns",
     "unchanged_on_error",
 ]

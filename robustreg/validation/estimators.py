@@ -29,18 +29,22 @@ def check_collection_params(estimator: Any) -> None:
         )
 
 
-def check_column_names(
-    estimator: Any, names: tuple[Any, ...] | None, n_features: int, reset: bool = False
+def note_columns(
+    estimator: Any, names: tuple[Any, ...] | None, n_features: int
 ) -> None:
-    """Compare a collection's columns with those of the fit, or take note of them."""
-    known = names is not None and all(isinstance(name, str) for name in names)
-    given = np.array(names, dtype=object) if known else None
-    if reset:
-        vars(estimator).pop("feature_names_in_", None)
-        estimator.n_features_in_ = n_features
-        if given is not None:
-            estimator.feature_names_in_ = given
-        return
+    """Take note of the columns of a collection that is fitted."""
+    vars(estimator).pop("feature_names_in_", None)
+    estimator.n_features_in_ = n_features
+    given = _of_strings(names)
+    if given is not None:
+        estimator.feature_names_in_ = np.array(given, dtype=object)
+
+
+def check_column_names(
+    estimator: Any, names: tuple[Any, ...] | None, n_features: int
+) -> None:
+    """Refuse a collection whose columns are not those of the fit."""
+    given = _of_strings(names)
     if n_features != estimator.n_features_in_:
         raise ValueError(
             f"X must have {estimator.n_features_in_} columns, as that of the fit. Got "
@@ -52,3 +56,9 @@ def check_column_names(
             f"The columns of X must be those of the fit, {list(fitted)}, in that "
             f"order. Got {list(given)}."
         )
+
+
+def _of_strings(names: tuple[Any, ...] | None) -> tuple[str, ...] | None:
+    """Return the names of columns if all are strings: others are none."""
+    known = names is not None and all(isinstance(name, str) for name in names)
+    return names if known else None
