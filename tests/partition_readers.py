@@ -43,7 +43,8 @@ def vanished(partition, n_rows):
 def with_nan(partition, n_rows):
     """Return features, of which the fourth partition holds NaN."""
     X = features(partition, n_rows)
-    X[7, 2] = np.nan if partition == 3 else X[7, 2]
+    if partition == 3:
+        X[7, 2] = np.nan
     return X
 
 
