@@ -17,8 +17,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning"
 
 CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor, MMRegressor]
 LOSS_NAMES = sorted(LOSSES)
-SCALES = [1.0, "mad", "proposal2"]
-PENALTIES = ["l2", "l1", "elasticnet"]
+# Penalties and scales that every loss meets, and some that meet each other.
+SETTINGS = [(None, "mad"), (None, "proposal2"), ("l1", 1.0)]
+OTHERS = [("l2", 1.0), ("elasticnet", 1.0)]
+LOSSES_PENALTIES_SCALES = [
+    *((loss, *setting) for loss in LOSS_NAMES for setting in SETTINGS),
+    *((loss, *OTHERS[i % 2]) for i, loss in enumerate(LOSS_NAMES)),
+    ("smooth_l1", "l1", "mad"),
+    ("smooth_l1", "l2", "proposal2"),
+    ("l1", "l2", "mad"),
+    ("l1", "elasticnet", "proposal2"),
+]
 
 # What the public list of checks leaves out and scikit-learn's own suite runs.
 OTHER_CHECKS = [
@@ -27,8 +36,7 @@ OTHER_CHECKS = [
     check_param_validation,
 ]
 
-# Solvers that can do a loss and a penalty, beside "auto". The checks raise alpha to
-# 0.01, so that a solver has to suit the penalty even where alpha is 0.
+# Solvers that can do a loss and a penalty, beside "auto".
 SMOOTH_SOLVERS = ["newton", "newton-cg", "proximal-newton", "l-bfgs-b"]
 SOLVERS = {
     ("smooth_l1", None): SMOOTH_SOLVERS,
@@ -45,10 +53,14 @@ SOLVERS = {
 }
 
 SOLVER_SETTINGS = [
-    {"loss": loss, "penalty": penalty, "solver": solver, "alpha": alpha}
+    {
+        "loss": loss,
+        "penalty": penalty,
+        "solver": solver,
+        "alpha": 0.0 if penalty is None else 0.01,
+    }
     for (loss, penalty), solvers in SOLVERS.items()
     for solver in solvers
-    for alpha in ([0.0] if penalty is None else [0.0, 0.01])
 ]
 
 OTHER_SETTINGS = [
@@ -93,30 +105,14 @@ def test_checks_outside_the_public_list(cls, check):
     check(cls.__name__, cls())
 
 
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("loss", LOSS_NAMES)
-def test_loss_and_scale(loss, scale):
-    check_everything(RobustRegressor(loss, scale=scale))
-
-
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", LOSS_NAMES)
-def test_loss_and_penalty(loss, penalty):
+@pytest.mark.parametrize(("loss", "penalty", "scale"), LOSSES_PENALTIES_SCALES, ids=str)
+def test_loss_penalty_and_scale(loss, penalty, scale):
     # Targets of the checks are about 25 apart: at scale 1 a redescending loss takes
     # nearly all for outliers, and says so.
-    scale = 1.0 if make_loss(loss, None, 0.5).facts.convex else 30.0
-    model = SmoothL1Regressor(loss, penalty=penalty, alpha=0.01, scale=scale)
-    check_everything(model)
-
-
-@pytest.mark.parametrize(
-    ("scale", "penalty"),
-    [("mad", "l2"), ("mad", "l1"), ("proposal2", "l2"), ("proposal2", "elasticnet")],
-)
-@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
-def test_estimated_scale_and_penalty(loss, scale, penalty):
-    settings = {"loss": loss, "scale": scale, "penalty": penalty}
-    check_everything(RobustRegressor(alpha=0.01, **settings))
+    if scale == 1.0 and not make_loss(loss, None, 0.5).facts.convex:
+        scale = 30.0
+    alpha = 0.0 if penalty is None else 0.01
+    check_everything(RobustRegressor(loss, penalty=penalty, alpha=alpha, scale=scale))
 
 
 @pytest.mark.parametrize("settings", SOLVER_SETTINGS, ids=settings_id)
