@@ -222,7 +222,8 @@ class PseudoHuber(BreakpointLoss):
 
     def value(self, residual: Array) -> Array:
         """Return the loss, written without the subtraction that loses digits."""
-        return residual * (residual / (1 + np.hypot(1.0, residual / self.beta)))
+        slope = residual / (self.beta + np.hypot(self.beta, residual))
+        return residual * (self.beta * slope)
 
     def gradient(self, residual: Array) -> Array:
         """Return ``r / sqrt(1 + (r / beta)^2)``."""
@@ -260,7 +261,7 @@ class LogCosh(BreakpointLoss):
         near = t < 1
         # Near, the divisor is above 0.7; elsewhere it may be 0.
         inner = np.where(near, d * d / np.maximum(2 + 2 * d, 0.5), d * (2 + d) / 2)
-        return self.beta * (np.log1p(inner) + np.where(near, 0.0, t))
+        return self.beta * np.log1p(inner) + np.where(near, 0.0, np.abs(residual))
 
     def gradient(self, residual: Array) -> Array:
         """Return ``tanh(r / beta)``."""

@@ -12,6 +12,7 @@ from robustreg.scale.estimates import (
     least_distance,
     mad,
     mad_along,
+    mean_clipped_square,
     median_beside,
     median_of_each,
     proposal2,
@@ -28,6 +29,13 @@ from robustreg.scale.fixed_point import (
     FixedPoint,
     find_fixed_point,
 )
+from robustreg.scale.of_predictions import (
+    TAU_CLIP,
+    TAU_SQUARE,
+    tau,
+    trimmed_mean,
+    weighted_mean,
+)
 
 __all__ = [
     "AGREES",
@@ -41,11 +49,14 @@ __all__ = [
     "RESOLUTION",
     "SCALES",
     "SCALE_RTOL",
+    "TAU_CLIP",
+    "TAU_SQUARE",
     "FixedPoint",
     "find_fixed_point",
     "least_distance",
     "mad",
     "mad_along",
+    "mean_clipped_square",
     "median_beside",
     "median_of_each",
     "proposal2",
@@ -53,5 +64,8 @@ __all__ = [
     "proposal2_spread",
     "scale_floor",
     "spread",
+    "tau",
+    "trimmed_mean",
+    "weighted_mean",
     "weighted_median",
 ]

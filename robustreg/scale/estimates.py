@@ -240,10 +240,13 @@ def proposal2_spread(residual: Array, weight: Array) -> float:
 
 def proposal2_share(n_params: int, total: float) -> float:
     """Return what the mean of ``min(r^2 / s^2, k^2)`` is at the scale of proposal 2."""
-    k = PROPOSAL2_CLIP
+    return mean_clipped_square(PROPOSAL2_CLIP) * max(1 - n_params / total, 0.5)
+
+
+def mean_clipped_square(k: float) -> float:
+    """Return the expectation of ``min(Z^2, k^2)`` at the Gaussian."""
     inner = 2 * norm.cdf(k) - 1
-    gamma = float(inner + k * k * (1 - inner) - 2 * k * norm.pdf(k))
-    return gamma * max(1 - n_params / total, 0.5)
+    return float(inner + k * k * (1 - inner) - 2 * k * norm.pdf(k))
 
 
 SCALES: dict[str, Callable[[Array, Array, int], float]] = {

@@ -14,6 +14,14 @@ from robustreg.validation.estimators import (
     note_columns,
     unchanged_on_error,
 )
+from robustreg.validation.metrics import (
+    Compared,
+    check_metric_beta,
+    check_metric_data,
+    check_metric_loss,
+    check_metric_params,
+    check_metric_scale,
+)
 from robustreg.validation.params import (
     MM_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
@@ -29,11 +37,17 @@ __all__ = [
     "MM_CONSTRAINTS",
     "PARAMETER_CONSTRAINTS",
     "SIZES",
+    "Compared",
     "check_collection_params",
     "check_column_names",
     "check_distance_data",
     "check_fit_data",
     "check_inference_data",
+    "check_metric_beta",
+    "check_metric_data",
+    "check_metric_loss",
+    "check_metric_params",
+    "check_metric_scale",
     "check_mm_data",
     "check_mm_params",
     "check_params",

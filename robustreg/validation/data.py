@@ -20,9 +20,9 @@ from robustreg.rows import Array
 
 # Dates and times have no unit until one is chosen; pandas has no other way, either.
 TO_NUMBERS = {
-    "M": "(np.asarray(y) - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D'), "
+    "M": "(np.asarray({0}) - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D'), "
     "which are days",
-    "m": "np.asarray(y) / np.timedelta64(1, 'D'), which are days",
+    "m": "np.asarray({0}) / np.timedelta64(1, 'D'), which are days",
 }
 # Sums of weights above this or below one over it are brought inside, by a power of 2.
 HEAVIEST = 2.0**400
@@ -46,20 +46,20 @@ def check_fit_data(
     X keeps its layout and float32; a sparse X stays sparse. One column of targets is
     y of shape (n,), as for scikit-learn's other linear models.
     """
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
+    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_sparse_targets(y)
     X, y = validate_data(estimator, X, y, **READ_BOTH)
-    return X, _checked_targets(y), _checked_weight(sample_weight, X)
+    return X, checked_targets(y), checked_weight(sample_weight, X)
 
 
 @QUIETLY
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
-    _refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
+    refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
+    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_sparse_targets(y)
     X, y = check_X_y(X, y, **READ_BOTH, estimator="robust_path")
-    return X, _single_target(y), _checked_weight(sample_weight, X)
+    return X, _single_target(y), checked_weight(sample_weight, X)
 
 
 @QUIETLY
@@ -67,14 +67,14 @@ def check_inference_data(
     estimator: Any, X: Any, y: Any, sample_weight: Any
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
-    _refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
-    _refuse_masked(X=X, y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
+    refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
+    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_sparse_targets(y)
     X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
-    return X, _single_target(y), _checked_weight(sample_weight, X)
+    return X, _single_target(y), checked_weight(sample_weight, X)
 
 
-def _refuse_collections(what: str, **given: Any) -> None:
+def refuse_collections(what: str, **given: Any) -> None:
     """Refuse rows that are elsewhere, where all of them would be read at once."""
     for name, values in given.items():
         if is_collection(values):
@@ -84,7 +84,7 @@ def _refuse_collections(what: str, **given: Any) -> None:
             )
 
 
-def _refuse_masked(**given: Any) -> None:
+def refuse_masked(**given: Any) -> None:
     """Refuse arrays with masked values, which would be read as if they were not."""
     for name, values in given.items():
         if np.ma.is_masked(values):
@@ -96,37 +96,37 @@ def _refuse_masked(**given: Any) -> None:
             )
 
 
-def _refuse_sparse_targets(y: Any) -> None:
+def refuse_sparse_targets(y: Any, name: str = "y") -> None:
     """Refuse what scikit-learn would report less clearly."""
     if scipy.sparse.issparse(y):
         raise ValueError(
-            "y is sparse, but must be a dense array of shape (n_samples,) or "
-            "(n_samples, n_targets). Pass y.toarray()."
+            f"{name} is sparse, but must be a dense array of shape (n_samples,) or "
+            f"(n_samples, n_targets). Pass {name}.toarray()."
         )
 
 
-def _checked_targets(y: Array) -> Array:
+def checked_targets(y: Array, name: str = "y") -> Array:
     """Return the targets in float64, a single column of them as one dimension."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.dtype.itemsize > 8 and not np.isfinite(y.astype(np.float64)).all():
         raise ValueError(
-            f"y has values beyond {np.finfo(np.float64).max:.2g}, the largest number "
-            f"in double precision. Got an array of dtype {y.dtype}. Divide it by a "
-            "power of ten."
+            f"{name} has values beyond {np.finfo(np.float64).max:.2g}, the largest "
+            f"number in double precision. Got an array of dtype {y.dtype}. Divide it "
+            "by a power of ten."
         )
     if y.dtype.kind not in "biuf":
-        way_out = TO_NUMBERS.get(y.dtype.kind, "np.asarray(y, dtype=float)")
+        way_out = TO_NUMBERS.get(y.dtype.kind, "np.asarray({0}, dtype=float)")
         raise ValueError(
-            f"y must hold real numbers. Got an array of dtype {y.dtype}. "
-            f"Convert it with {way_out}."
+            f"{name} must hold real numbers. Got an array of dtype {y.dtype}. "
+            f"Convert it with {way_out.format(name)}."
         )
     return y.astype(np.float64, copy=False)
 
 
 def _single_target(y: Array) -> Array:
     """Return the one target in float64; refuse several."""
-    target = _checked_targets(y)
+    target = checked_targets(y)
     if target.ndim != 1:
         raise ValueError(
             f"y must be one target, of shape (n_samples,). Got shape {y.shape}. "
@@ -135,7 +135,7 @@ def _single_target(y: Array) -> Array:
     return target
 
 
-def _checked_weight(sample_weight: Any, X: Any) -> Array:
+def checked_weight(sample_weight: Any, X: Any) -> Array:
     """Return non-negative weights, not all 0; equal ones take no memory."""
     if sample_weight is None:
         return np.broadcast_to(1.0, X.shape[:1])
@@ -163,7 +163,7 @@ def _in_range(weight: Array) -> Array:
 @QUIETLY
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
-    _refuse_masked(X=X)
+    refuse_masked(X=X)
     return validate_data(estimator, X, reset=False, **READ)
 
 
@@ -172,30 +172,30 @@ def check_score_data(
     X: Any, y: Any, fitted: tuple[int, ...], sample_weight: Any = None
 ) -> tuple[Array, Array | None]:
     """Return y of new rows, of a shape that goes with the fit's, and the weights."""
-    _refuse_masked(y=y, sample_weight=sample_weight)
-    _refuse_sparse_targets(y)
+    refuse_masked(y=y, sample_weight=sample_weight)
+    refuse_sparse_targets(y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-    y, n = _checked_targets(y), _num_samples(X)
+    y, n = checked_targets(y), _num_samples(X)
     expected = (n, *fitted[:-1])
     if y.shape != expected:
         raise ValueError(
             f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
             f"Got {y.shape}."
         )
-    return y, None if sample_weight is None else _checked_weight(sample_weight, y)
+    return y, None if sample_weight is None else checked_weight(sample_weight, y)
 
 
 @QUIETLY
 def check_distance_data(X: Any, least_rows: int) -> Array:
     """Return X as a dense float array with enough rows to measure distances."""
-    _refuse_collections("robust_distance", X=X)
+    refuse_collections("robust_distance", X=X)
     if scipy.sparse.issparse(X):
         raise ValueError(
             "X is sparse, and distances between its rows need all entries. Pass "
             "X.toarray(), or some of its columns, or plot "
             "estimator.outlier_score(X, y) by itself."
         )
-    _refuse_masked(X=X)
+    refuse_masked(X=X)
     checked = check_array(X, dtype=np.float64, input_name="X")
     if len(checked) < least_rows:
         raise ValueError(

@@ -92,7 +92,7 @@ def check_params(estimator: Any) -> Loss:
     refuse_other_names(estimator.loss)
     _check_sizes(estimator.get_params(deep=False))
     estimator._validate_params()
-    _check_size("quantile", estimator.quantile)
+    check_size("quantile", estimator.quantile)
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
 
 
@@ -155,7 +155,7 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
     refuse_other_names(params["loss"])
     _check_sizes(params)
     validate_parameter_constraints(PATH_CONSTRAINTS, params, "robust_path")
-    _check_size("quantile", params["quantile"])
+    check_size("quantile", params["quantile"])
     loss = make_loss(params["loss"], params["beta"], params["quantile"])
     if alphas is not None:
         return loss, _checked_alphas(alphas)
@@ -187,10 +187,10 @@ def _checked_alphas(alphas: Any) -> Array:
 def _check_sizes(params: dict[str, Any]) -> None:
     """Refuse numbers of a size that no fit can use."""
     for name in ("beta", "alpha", "scale", "tol", "outlier_threshold"):
-        _check_size(name, params.get(name))
+        check_size(name, params.get(name))
 
 
-def _check_size(name: str, value: Any) -> None:
+def check_size(name: str, value: Any) -> None:
     """Refuse numbers that an interval without an end lets pass and no fit can use."""
     if not isinstance(value, Real):
         return
