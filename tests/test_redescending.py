@@ -15,7 +15,7 @@ from robustreg.rows import make_rows
 from robustreg.solvers import solve
 from robustreg.solvers.direct import DIRECT
 from robustreg.solvers.krylov import KRYLOV
-from robustreg.solvers.majorised import convex_start, majorised_newton
+from robustreg.solvers.majorised import beyond_saddle, convex_start, majorised_newton
 from robustreg.solvers.proximal import PROXIMAL
 from robustreg.solvers.results import Start
 from robustreg.tolerance import stationarity
@@ -372,3 +372,19 @@ def test_a_minimum_at_which_no_row_pulls_is_found():
     np.testing.assert_allclose(
         [*model.coef_, model.intercept_], [0, 0, 0, 1], atol=1e-12
     )
+
+
+@every_loss
+def test_an_exact_fit_is_no_saddle(loss):
+    """Rounding errors give a Hessian of fewer rows than columns eigenvalues below 0."""
+    X = np.random.default_rng(0).normal(size=(2, 48))
+    weight = np.full(2, 0.5)
+    rows = make_rows(X, weight, True)
+    none = make_penalty(None, 0.0, 0.5, 48)
+    for target in (np.zeros(2), np.array([1e-200, -1e-200])):
+        objective = Objective(rows, target, weight, make_loss(loss), none)
+        point = objective.evaluate(np.zeros(rows.n_params))
+        assert beyond_saddle(objective, point) is None
+    model = SmoothL1Regressor(loss).fit(X, [5.0, 5.0])
+    assert model.n_iter_ == 1
+    np.testing.assert_array_equal(model.coef_, 0.0)

@@ -146,6 +146,8 @@ def beyond_saddle(objective: Objective, point: Point) -> Point | None:
     curvature promises. Of two ways that are as low it is the one in which the
     eigenvector's largest entry is positive.
     """
+    if point.value <= objective.exact_value:
+        return None
     free = objective.rows.varies & ((objective.l1 == 0) | (point.params != 0))
     columns = np.flatnonzero(free)
     if not 0 < columns.size <= MOST_DIRECT_PARAMS:
@@ -156,7 +158,7 @@ def beyond_saddle(objective: Objective, point: Point) -> Point | None:
     lowest, vector = scipy.linalg.eigh(hessian, subset_by_index=[0, 0])
     bend, direction = -float(lowest[0]), np.zeros_like(point.params)
     direction[columns] = vector[:, 0] * np.sign(vector[np.abs(vector).argmax(), 0])
-    if bend <= columns.size * EPS * np.abs(hessian).max():
+    if bend <= columns.size * EPS * np.linalg.norm(hessian):
         return None
     length = min(width_of(objective.loss), 1.0)
     error = max(UNSEEN * abs(point.value), objective.exact_value)
