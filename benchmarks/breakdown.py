@@ -1,7 +1,7 @@
 """The time of an MM-estimate beside R's lmrob and least squares.
 
 Processor's seconds on one thread, the median of five fits (one of lmrob). A tenth of
-the rows is wrong in y, a tenth in X and y.
+the rows is wrong in y, a tenth in X and y; of the dummies of one factor a fifth in y.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ SHAPES = {
     f"{n:,} x {p}": (n, p)
     for n, p in ((100, 3), (1000, 5), (10_000, 20), (100_000, 20), (100_000, 50))
 }
+DUMMIES = "3,000 x 34 dummies"
 RUNS = 5
 # A process for all; seconds for a shape.
 RUN = timing.Limited(3600.0)
@@ -35,7 +36,7 @@ SCRIPT = Path(__file__).with_name("breakdown.R")
 
 def measure(case: str) -> list[dict[str, Any]]:
     """Return the row of a shape."""
-    return [RUN(row, *SHAPES[case])]
+    return [RUN(row, case)]
 
 
 def assemble(head: str, records: list[harness.Record]) -> None:
@@ -55,9 +56,18 @@ def problem(n: int, p: int) -> tuple[Array, Array]:
     return X, y
 
 
-def row(n: int, p: int) -> dict[str, Any]:
+def dummies(n: int, p: int) -> tuple[Array, Array]:
+    """Return the dummies of a factor, heavy-tailed errors and a fifth of wrong rows."""
+    rng = np.random.default_rng(0)
+    X = 1.0 * (rng.integers(p + 1, size=(n, 1)) == np.arange(p))
+    y = X @ rng.normal(size=p) + 3.0 + rng.standard_t(5, n)
+    y[: n // 5] = 100.0 + rng.normal(size=n // 5)
+    return X, y
+
+
+def row(case: str) -> dict[str, Any]:
     """Return the times and scales of all fits to a problem."""
-    X, y = problem(n, p)
+    X, y = dummies(3000, 34) if case == DUMMIES else problem(*SHAPES[case])
     times, model = [], MMRegressor()
     for _ in range(RUNS):
         seconds, model = timing.seconds(lambda: MMRegressor().fit(X, y))
@@ -69,7 +79,7 @@ def row(n: int, p: int) -> dict[str, Any]:
     )
     seconds, scale = lmrob(X, y)
     return {
-        "rows x columns": f"{n:,} x {p}",
+        "rows x columns": case,
         "MMRegressor, s": own,
         "lmrob, s": seconds,
         "lmrob / MMRegressor": seconds / own,
@@ -93,7 +103,7 @@ def lmrob(X: Array, y: Array) -> tuple[float, float]:
 
 
 BENCHMARK = harness.Benchmark(
-    __file__, list(SHAPES), measure, assemble, peers=["R: robustbase"]
+    __file__, [*SHAPES, DUMMIES], measure, assemble, peers=["R: robustbase"]
 )
 
 if __name__ == "__main__":

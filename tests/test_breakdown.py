@@ -9,13 +9,16 @@ from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from robustreg import MMRegressor
+from robustreg.breakdown import cloud as clouds
 from robustreg.breakdown import (
     efficiency_of,
     s_estimate,
+    subsets,
     tukey_for_breakdown,
     tukey_for_efficiency,
 )
 from robustreg.breakdown.cloud import make_cloud
+from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import m_scale, m_scales
 from robustreg.breakdown.polish import SCriterion, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
@@ -143,6 +146,50 @@ def test_subsets_draw_in_proportion_to_weights():
     directions, weight = np.ones((4, 1)), np.array([1.0, 2.0, 3.0, 4.0])
     drawn = nonsingular_subsets(directions, weight, 20_000, np.random.default_rng(0))
     assert_allclose(np.bincount(drawn[:, 0]) / 20_000, weight / 10, atol=0.015)
+
+
+def test_all_rows_are_looked_at_once_for_a_subset_at_most(monkeypatch):
+    asked, completed = [], subsets._completed
+
+    def recorded(kinds, basis, places):
+        asked.append(len(basis) + places.shape[1])
+        return completed(kinds, basis, places)
+
+    monkeypatch.setattr(subsets, "_completed", recorded)
+    rows = dummies(2000, 30)
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    nonsingular_subsets(rows, np.ones(2000), 40, np.random.default_rng(0))
+    assert asked == [31] * 40
+
+
+@pytest.mark.parametrize("first", [3, 8])
+def test_rare_rows_are_drawn_in_proportion_to_weights(first):
+    # A level whose rows are equal, and one whose rows are not.
+    rows = np.zeros((10_000, 3))
+    rows[:, 0], rows[:5, 1], rows[5:10, 2] = 1.0, 1.0, np.arange(1, 6)
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    weight = np.where(np.arange(10_000) == first, 4.0, 1.0)
+    drawn = nonsingular_subsets(rows, weight, 4000, np.random.default_rng(0))
+    counts = np.bincount(drawn.ravel(), minlength=10_000)[:10] / 4000
+    expected = np.array([0.2] * 10)
+    own = slice(0, 5) if first < 5 else slice(5, 10)
+    expected[own] = weight[own] / 8
+    assert_allclose(counts, expected, atol=0.025)
+
+
+@pytest.mark.parametrize("most", [2**22, 0])
+@pytest.mark.parametrize("n_candidates", [1, 8, 9, 40])
+def test_gram_matrices_of_candidates(monkeypatch, most, n_candidates):
+    monkeypatch.setattr(clouds, "MOST_KEPT", most)
+    monkeypatch.setattr(clouds, "MOST_PRODUCTS", 100)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(70, 4))
+    weight = np.ones(70)
+    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight)
+    pull = rng.random((n_candidates, 70))
+    expected = [cloud.design.T @ (w[:, None] * cloud.design) for w in pull]
+    for _ in range(2):
+        assert_allclose(gram_matrices(cloud, pull), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("far", [1.0, 1e4, 1e8])

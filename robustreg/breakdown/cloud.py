@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,16 @@ from numpy.typing import NDArray
 from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.columns import medians, norms, spreads
 from robustreg.linalg import NO_DIRECTION
-from robustreg.rows import Array, Index, Rows, representatives, strata
+from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
 
 # Rows, and rows a param, of which no sample is taken; of more, half as many stand for
 # all. Each costs a residual of every candidate, and the sample need only find a valley.
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50
+# Products of columns that are kept from one step of the candidates to the next, 32 MiB,
+# and that are held at once if all are more.
+MOST_KEPT, MOST_PRODUCTS = 2**22, 2**20
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,31 @@ class Cloud:
     def directions(self) -> Array:
         """The rows, each with norm 1; a row of zeros stays one."""
         return self.design / norms(self.design)[:, None]
+
+    def products(self) -> Iterator[tuple[slice, Array]]:
+        """Yield the products of pairs of columns, of some rows at a time.
+
+        In the order of `numpy.triu_indices`. They are kept if they are few.
+        """
+        n_rows, n_columns = self.design.shape
+        n_pairs = n_columns * (n_columns + 1) // 2
+        if n_rows * n_pairs <= MOST_KEPT:
+            yield slice(None), self._kept
+            return
+        for place in stretches(n_rows, max(16, MOST_PRODUCTS // n_pairs)):
+            yield place, _products(self.design[place])
+
+    @cached_property
+    def _kept(self) -> Array:
+        """The products of all rows."""
+        return _products(self.design)
+
+
+def _products(design: Array) -> Array:
+    """Return the products of pairs of columns."""
+    n_columns = design.shape[1]
+    parts = [design[:, j, None] * design[:, j:] for j in range(n_columns)]
+    return np.concatenate(parts, axis=1)
 
 
 def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import tukey_weight
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
@@ -26,8 +27,8 @@ ROUGH = 1e-3
 RIDGE = 1e-12
 # Steps of reweighting from least squares to nearly least absolute deviations.
 L1_STEPS = 20
-# Numbers held at once, 8 MiB: residuals of candidates, and products of columns. The
-# least number of candidates at a time is the default of subsets: one batch of them.
+# Residuals of candidates held at once, 8 MiB. The least number of candidates at a time
+# is the default of subsets: one batch of them.
 MOST_ENTRIES, LEAST_AT_ONCE = 2**20, 500
 
 
@@ -266,20 +267,10 @@ def _refined(cloud: Cloud, coords: Array, criterion: SCriterion, steps: int) -> 
 
 def _steps(cloud: Cloud, pull: Array, residual: Array) -> Array:
     """Return each candidate's step to its weighted least squares fit."""
-    design, n_columns = cloud.design, cloud.design.shape[1]
-    upper = np.triu_indices(n_columns)
-    sums = np.zeros((len(pull), upper[0].size))
-    size = max(16, MOST_ENTRIES // upper[0].size)
-    for first in range(0, len(design), size):
-        block = design[first : first + size]
-        products = block[:, upper[0]] * block[:, upper[1]]
-        sums += pull[:, first : first + size] @ products
-    gram = np.empty((len(pull), n_columns, n_columns))
-    gram[:, upper[0], upper[1]] = sums
-    gram[:, upper[1], upper[0]] = sums
+    gram = gram_matrices(cloud, pull)
     diagonal = np.einsum("kii->ki", gram)
     diagonal += RIDGE * diagonal.max(axis=1, keepdims=True) + 1e-300
-    right = (pull * residual) @ design
+    right = (pull * residual) @ cloud.design
     return np.asarray(np.linalg.solve(gram, right[:, :, None])[:, :, 0])
 
 
