@@ -109,7 +109,25 @@ def test_words():
     given = da.from_array(words, chunks=(300, 4))
     refused("Column '1' of X must hold real numbers, but partition 5", given, TARGET)
     refused("y must hold real numbers, but partition 5", FEATURES, words[:, 1])
-    refused("X must hold real numbers", FEATURES.astype(complex), TARGET)
+    for kind in (complex, str, "datetime64[s]"):
+        refused("X must hold real numbers. Got the", FEATURES.astype(kind), TARGET)
+        refused("y must hold real numbers. Got the", FEATURES, TARGET.astype(kind))
+        refused("y must hold real numbers. Got the", FEATURES, Y.astype(kind))
+    given = FEATURES.map_blocks(np.ndarray.astype, str, dtype=float)
+    refused("X must hold real numbers, but partition", given, TARGET)
+
+
+def test_names():
+    twice = FRAME.rename(columns={"dose": "age"})[["age", "sex", "age"]]
+    refused("must have different names. More than one is called 'age'", twice, Y)
+    model = RobustRegressor()
+    some = FRAME[NAMES].rename(columns={"age": 0})
+    with pytest.raises(TypeError, match="all columns of X or none .* by strings"):
+        model.fit(some, FRAME["y"])
+    with pytest.raises(TypeError, match="all columns of X or none .* by strings"):
+        RobustRegressor().fit(X, Y).predict(some)
+    model.fit(FRAME[NAMES].rename(columns=dict(zip(NAMES, range(4), strict=True))), Y)
+    assert "feature_names_in_" not in vars(model)
 
 
 @pytest.mark.parametrize("kind", ["Float64", "Int64", "double[pyarrow]"])
@@ -155,10 +173,13 @@ def _doubled():
 
 def test_shapes():
     refused("X must have two dimensions", TARGET, TARGET)
-    refused("X must have two dimensions", FRAME["age"], FRAME["y"])
+    message = r"X must have two dimensions. .* One column is frame\[\['name'\]\]"
+    refused(message, FRAME["age"], FRAME["y"])
     refused("X has no rows", FEATURES[:0], TARGET[:0])
     refused("X has no columns", FEATURES[:, :0], TARGET)
     refused("y must have one dimension or two", FEATURES, np.ones((N, 2, 2)))
+    refused("y has no columns", FRAME[NAMES], FRAME[[]])
+    refused("y is needed. Got None", FEATURES, None)
     nobody = FRAME[FRAME["age"] > 1e9]
     refused("X has no rows", nobody[NAMES], nobody["y"])
 

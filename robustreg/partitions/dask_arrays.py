@@ -91,20 +91,27 @@ def features_of(X: Any) -> Any:
     """Return features as a dask array with one column of blocks."""
     array = _as_array("X", X)
     if array.ndim != 2:
+        column = " One column is frame[['name']] or array[:, None]."
         raise ValueError(
             f"X must have two dimensions. Got an array of shape {array.shape}."
+            f"{column if array.ndim == 1 else ''}"
         )
+    return _one_column(_with_columns("X", array))
+
+
+def _with_columns(name: str, array: Any) -> Any:
+    """Return an array of two dimensions; refuse one without columns."""
     if not array.shape[1]:
-        raise ValueError("X has no columns. At least one is needed.")
-    return _one_column(array)
+        raise ValueError(f"{name} has no columns. At least one is needed.")
+    return array
 
 
 def _as_array(name: str, values: Any) -> Any:
     """Return a dask array; an array in memory is one partition."""
     if isinstance(values, da.Array):
-        return values
+        return _of_numbers(name, values)
     if not is_collection(values):
-        return da.from_array(np.asarray(values), chunks=-1)
+        return da.from_array(_of_numbers(name, np.asarray(values)), chunks=-1)
     # Of the type: a Delayed has every attribute.
     make = getattr(type(values), "to_dask_array", None)
     if make is None:
@@ -121,9 +128,26 @@ def _as_array(name: str, values: Any) -> Any:
         return make(values)
 
 
+def _of_numbers(name: str, array: Any) -> Any:
+    """Return an array; refuse what cannot hold real numbers, such as text and dates."""
+    # What objects are is for those who read them to say.
+    if array.dtype.kind not in "biufO":
+        raise ValueError(
+            f"{name} must hold real numbers. Got the dtype {array.dtype}. Make numbers "
+            f"of it first, such as by {name}.astype(float)."
+        )
+    return array
+
+
 def _kinds(name: str, frame: Any) -> dict[Any, Any]:
     """Return the type of each column; refuse by name those that are not numbers."""
-    kinds = dict(frame.dtypes) if frame.ndim == 2 else {frame.name: frame.dtype}
+    kinds = dict(frame.dtypes.items()) if frame.ndim == 2 else {frame.name: frame.dtype}
+    if frame.ndim == 2 and len(kinds) < len(frame.columns):
+        repeated = frame.columns[frame.columns.duplicated()]
+        raise ValueError(
+            f"The columns of {name} must have different names. More than one is called "
+            f"{', '.join(map(repr, repeated.unique()))}. Rename them, or drop some."
+        )
     words = [str(each) for each, kind in kinds.items() if kind.kind not in "biuf"]
     if words:
         raise ValueError(
@@ -152,8 +176,10 @@ def aligned_with(
 
     Where these are not known on both sides, each is compared when it is read.
     """
+    if values is None:
+        raise ValueError(f"{name} is needed. Got None.")
     array = _as_array(name, values)
-    if array.ndim == 2 and array.shape[1] == 1:
+    if array.ndim == 2 and _with_columns(name, array).shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 and (array.ndim != 2 or name != "y"):
         raise ValueError(

@@ -123,8 +123,8 @@ def _numbers(values: Any, name: str, partition: int) -> Array:
     """Return real numbers in double precision."""
     values = np.asarray(values)
     try:
-        if values.dtype.kind in "Mmc":
-            raise TypeError(values.dtype)
+        if values.dtype.kind in "MmcSU":
+            raise TypeError("not one of real numbers")
         return values.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise PartitionError(

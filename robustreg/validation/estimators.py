@@ -33,9 +33,9 @@ def note_columns(
     estimator: Any, names: tuple[Any, ...] | None, n_features: int
 ) -> None:
     """Take note of the columns of a collection that is fitted."""
+    given = _of_strings(names)
     vars(estimator).pop("feature_names_in_", None)
     estimator.n_features_in_ = n_features
-    given = _of_strings(names)
     if given is not None:
         estimator.feature_names_in_ = np.array(given, dtype=object)
 
@@ -59,6 +59,17 @@ def check_column_names(
 
 
 def _of_strings(names: tuple[Any, ...] | None) -> tuple[str, ...] | None:
-    """Return the names of columns if all are strings: others are none."""
-    known = names is not None and all(isinstance(name, str) for name in names)
-    return names if known else None
+    """Return the names of columns if all are strings: others are none.
+
+    Raises
+    ------
+    TypeError
+        If some are, and some are not.
+    """
+    known = [isinstance(name, str) for name in names or ()]
+    if any(known) and not all(known):
+        raise TypeError(
+            f"Either all columns of X or none must be named by strings. Got "
+            f"{list(names or ())[:10]}. Use X.rename(columns=str)."
+        )
+    return names if all(known) else None
