@@ -68,7 +68,7 @@ HOMES = {
 OPTIONAL = {
     "dask": {f"partitions/dask_{name}.py" for name in ("arrays", "engine", "tasks")},
     "distributed": {"partitions/dask_engine.py"},
-    "pandas": {"inference/table.py"},
+    "pandas": {f"inference/{name}.py" for name in ("frames", "table", "wald")},
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.

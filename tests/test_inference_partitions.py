@@ -14,6 +14,7 @@ from scipy import sparse
 
 from robustreg import MMRegressor, RobustRegressor
 from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.checks import checked_names
 from robustreg.inference.collected import at_fit
 from robustreg.inference.families import COV_TYPES
 from robustreg.losses import LOSSES, make_loss
@@ -171,7 +172,9 @@ def test_passes(cov_type, passes):
     model = RobustRegressor().fit(X, y)
     engine = in_turn(X, y, [0, 500, 2_000])
     loss = make_loss(model.loss, model.beta, 0.5)
-    COV_TYPES["smooth"][cov_type].compute(at_fit(engine, model, loss))
+    COV_TYPES["smooth"][cov_type].compute(
+        at_fit(engine, model, checked_names(model), loss)
+    )
     assert len(engine.passes) == passes
     assert max(each.nbytes for each in engine.passes[1:]) < 1_000
 
@@ -279,6 +282,7 @@ def test_whatever_is_asked_travels(cov_type):
     X[:, 1] = X[:, 0] + 1e-6 * X[:, 1]
     model, compute = RobustRegressor().fit(X, y), COV_TYPES["smooth"][cov_type].compute
     loss = make_loss(model.loss, model.beta, 0.5)
+    names = checked_names(model)
     here, there = in_turn(X, y, [0, 500, 2_000]), in_turn(X, y, [0, 500, 2_000])
-    found = compute(at_fit(Posted(there), model, loss))
-    assert_array_equal(found, compute(at_fit(here, model, loss)))
+    found = compute(at_fit(Posted(there), model, names, loss))
+    assert_array_equal(found, compute(at_fit(here, model, names, loss)))

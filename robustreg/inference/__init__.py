@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from robustreg.inference.table import coef_covariance, coef_table
+from robustreg.inference.wald import wald_test
 
-__all__ = ["coef_covariance", "coef_table"]
+__all__ = ["coef_covariance", "coef_table", "wald_test"]

@@ -17,7 +17,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
 from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
 from robustreg.fitting import Resampling, resampling
-from robustreg.inference.checks import coefficients_of, names_of
+from robustreg.inference.checks import coefficients_of
 from robustreg.inference.estimable import (
     Estimable,
     Lacks,
@@ -120,7 +120,13 @@ class Resamples:
 
 
 def resampled_coefficients(
-    estimator: Any, X: Any, y: Array, weight: Array, groups: Index | None, plan: Plan
+    estimator: Any,
+    names: list[str],
+    X: Any,
+    y: Array,
+    weight: Array,
+    groups: Index | None,
+    plan: Plan,
 ) -> Resamples:
     """Return the fits of resamples.
 
@@ -136,7 +142,7 @@ def resampled_coefficients(
         drawn = _drawn(weight, groups, plan)
         lacks = shared(delayed(fits.lacks)(counts) for counts in drawn)
         plan.random.set_state(state)
-        refuse_lost(joined(lacks), names_of(estimator))
+        refuse_lost(joined(lacks), names)
     portions = shared(
         delayed(fits.of)(counts, lack)
         for counts, lack in zip(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import RobustLinearModel
@@ -18,6 +17,7 @@ from robustreg.inference.columns import (
     refuse_few,
 )
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
+from robustreg.inference.pipelines import feature_names_of, model_of
 from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.rows import Array, Index, Rows
@@ -27,15 +27,13 @@ from robustreg.scale import scale_floor
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
 
 
-def check_fitted(estimator: Any) -> None:
+def check_model(estimator: Any) -> None:
     """Refuse what is not a fitted linear model of one target."""
-    check_is_fitted(estimator)
     if "coef_" not in vars(estimator):
         raise TypeError(
             f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
-            "standard errors. Pass a fitted linear model, such as RobustRegressor: of "
-            "a search its best_estimator_, of a pipeline the last step, with X as the "
-            "steps before it leave it: pipeline[-1], pipeline[:-1].transform(X)."
+            "standard errors. Pass a fitted linear model, such as RobustRegressor, "
+            "or a pipeline that ends in one: of a search its best_estimator_."
         )
     if np.ndim(estimator.coef_) != 1:
         raise ValueError(
@@ -86,12 +84,21 @@ def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
     return "smooth" if np.isfinite(loss.facts.largest_curvature) else "other"
 
 
-def names_of(estimator: Any) -> list[str]:
-    """Return the names of the coefficients, the intercept's last if one is fitted."""
-    fallback = [f"x{j}" for j in range(np.size(estimator.coef_))]
-    names = [str(name) for name in vars(estimator).get("feature_names_in_", fallback)]
-    fitted = estimator.get_params(deep=False).get("fit_intercept", True)
-    return [*names, _free_name("intercept", names)] if fitted else names
+def checked_names(estimator: Any) -> list[str]:
+    """Return the names of the coefficients of a fitted model or pipeline.
+
+    The intercept's is last, if one is fitted. Refuses what is no linear model.
+    """
+    model, names = model_of(estimator), feature_names_of(estimator)
+    check_model(model)
+    if names is None:
+        names = [f"x{j}" for j in range(np.size(model.coef_))]
+    return [*names, _free_name("intercept", names)] if has_intercept(model) else names
+
+
+def has_intercept(estimator: Any) -> bool:
+    """Return whether an intercept was fitted."""
+    return bool(estimator.get_params(deep=False).get("fit_intercept", True))
 
 
 def _free_name(name: str, taken: list[str]) -> str:
@@ -104,7 +111,7 @@ def _free_name(name: str, taken: list[str]) -> str:
 def coefficients_of(estimator: Any) -> Array:
     """Return ``[coef..., intercept]``, or the coefficients alone without one."""
     every = np.append(estimator.coef_, estimator.intercept_).astype(np.float64)
-    return every[: len(names_of(estimator))]
+    return every if has_intercept(estimator) else every[:-1]
 
 
 def check_options(
@@ -177,7 +184,9 @@ def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
         )
 
 
-def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fitted:
+def check_fit(
+    estimator: Any, names: list[str], loss: Loss, X: Any, y: Array, weight: Array
+) -> Fitted:
     """Return a fit with its rows; refuse those that have no standard errors."""
     scale = float(estimator.scale_)
     check_scale(estimator, scale_floor(y, weight))
@@ -193,7 +202,7 @@ def check_fit(estimator: Any, loss: Loss, X: Any, y: Array, weight: Array) -> Fi
         loss=loss,
         scale=scale,
         precision=precision_of(estimator),
-        names=names_of(estimator),
+        names=names,
         s_estimate=_s_fitted(estimator, rows, y / scale) if is_mm(estimator) else None,
     )
     refuse_constant(fitted.standard, fitted.names)
@@ -233,13 +242,13 @@ def check_scale(estimator: Any, floor: float) -> None:
         )
 
 
-def check_columns(estimator: Any, X: Any, weight: Array) -> None:
+def check_columns(estimator: Any, names: list[str], X: Any, weight: Array) -> None:
     """Refuse columns that have no coefficient, as resamples would have no other.
 
     A penalty picks one for every column, and other libraries have their own rules.
     """
     if isinstance(estimator, RobustLinearModel) and not is_penalised(estimator):
-        rows, names = rows_of(estimator, X, weight), names_of(estimator)
+        rows = rows_of(estimator, X, weight)
         refuse_constant(rows.standard, names)
         refuse_dependent(rows, weight, names)
 

@@ -16,7 +16,6 @@ from robustreg.inference.algebra import (
 )
 from robustreg.inference.checks import (
     check_scale,
-    names_of,
     noise_of,
     precision_of,
     refuse_few_rows,
@@ -38,7 +37,7 @@ NEAR_FLOOR = 2.0
 
 
 def check_collected(
-    estimator: Any, loss: Loss, X: Any, y: Any, sample_weight: Any
+    estimator: Any, names: list[str], loss: Loss, X: Any, y: Any, sample_weight: Any
 ) -> Collected:
     """Return a fit with its rows, which takes two passes; refuse as `check_fit`."""
     engine = collections().DaskEngine(X, y, sample_weight)
@@ -49,10 +48,10 @@ def check_collected(
             "columns. Pass one of them at a time: y[:, j]."
         )
     engine.hold()
-    return at_fit(engine, estimator, loss)
+    return at_fit(engine, estimator, names, loss)
 
 
-def at_fit(engine: Engine, estimator: Any, loss: Loss) -> Collected:
+def at_fit(engine: Engine, estimator: Any, names: list[str], loss: Loss) -> Collected:
     """Return the fit of an engine's rows, if they are those that it was made of."""
     n, p = engine.n_rows, engine.n_features
     tally = engine.run(sample, n, FEW.size(n, p + 1), estimator.fit_intercept)
@@ -63,7 +62,7 @@ def at_fit(engine: Engine, estimator: Any, loss: Loss) -> Collected:
     coef = estimator.coef_.astype(np.float64)
     params = standard.from_original(coef / scale, estimator.intercept_ / scale)
     asked = Asked(standard, loss, 0, 0.0, scale, moments.total, params)
-    names, precision = names_of(estimator), precision_of(estimator)
+    precision = precision_of(estimator)
     refuse_constant(standard, names)
     fitted = Collected(engine, asked, names, precision)
     refuse_few_rows(fitted, fitted.n_rows)

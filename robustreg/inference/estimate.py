@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,12 @@ from robustreg.inference.checks import (
     check_columns,
     check_counts,
     check_fit,
-    check_fitted,
     check_groups,
     check_options,
+    checked_names,
     coefficients_of,
     is_mm,
     kind_of,
-    names_of,
 )
 from robustreg.inference.collected import check_collected
 from robustreg.inference.density import BANDWIDTHS, KERNELS
@@ -40,6 +39,7 @@ from robustreg.inference.families import (
     EVERY_NAME,
     KINDS,
 )
+from robustreg.inference.pipelines import features_of, model_of
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
 from robustreg.rows import Array, Index, present, taken
@@ -82,7 +82,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Data:
-    """What the estimator was fitted to, as the caller gave it."""
+    """What the estimator or pipeline was fitted to, as the caller gave it."""
 
     X: Any
     y: Any
@@ -100,17 +100,18 @@ def estimate(
     """Return coefficients and their covariance, by the family of ``cov_type``."""
     # Underflow is meant wherever it happens: what is too small counts as 0.
     with np.errstate(under="ignore"):
-        check_fitted(estimator)
+        names, model = checked_names(estimator), model_of(estimator)
+        data = replace(data, X=features_of(estimator, data.X))
         check_choice("cov_type", cov_type, EVERY_NAME)
         check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)
         check_choice("kernel", options["kernel"], KERNELS)
         if cov_type == BOOTSTRAP:
             check_options(BOOTSTRAP, {}, options)
-            found = _bootstrap(estimator, data, plan)
+            found = _bootstrap(model, names, data, plan)
         else:
-            loss = check_analytic(estimator, cov_type)
-            found = _analytic(estimator, loss, data, cov_type, options)
-    _warn_if_extreme(estimator, found.n_obs)
+            loss = check_analytic(model, cov_type)
+            found = _analytic(model, names, loss, data, cov_type, options)
+    _warn_if_extreme(model, found.n_obs)
     return found
 
 
@@ -137,6 +138,7 @@ def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
 
 def _analytic(
     estimator: Any,
+    names: list[str],
     loss: Loss,
     data: Data,
     cov_type: str | None,
@@ -161,9 +163,11 @@ def _analytic(
         if not entry.by_sums:
             others = [name for name, one in COV_TYPES[kind].items() if one.by_sums]
             _refuse_collection(cov_type, others)
-        fitted = check_collected(estimator, loss, data.X, data.y, data.sample_weight)
+        fitted = check_collected(
+            estimator, names, loss, data.X, data.y, data.sample_weight
+        )
     else:
-        fitted, groups = _in_memory(estimator, loss, data)
+        fitted, groups = _in_memory(estimator, names, loss, data)
         chosen |= {"groups": groups} if "groups" in chosen else {}
     covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
@@ -172,7 +176,7 @@ def _analytic(
 
 
 def _in_memory(
-    estimator: Any, loss: Loss, data: Data
+    estimator: Any, names: list[str], loss: Loss, data: Data
 ) -> tuple[AtFit[Array], Index | None]:
     """Return a fit of the rows that have weight, and their groups if they are given."""
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
@@ -180,7 +184,7 @@ def _in_memory(
     if data.groups is not None:
         (groups,) = taken(live, check_groups(data.groups, len(y), weight))
     X, y, weight = taken(live, X, y, weight)
-    return check_fit(estimator, loss, X, y, weight), groups
+    return check_fit(estimator, names, loss, X, y, weight), groups
 
 
 def _refuse_collection(cov_type: str, others: list[str]) -> None:
@@ -192,7 +196,7 @@ def _refuse_collection(cov_type: str, others: list[str]) -> None:
     )
 
 
-def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
+def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Estimate:
     """Return the covariance of the coefficients of resamples."""
     if is_collection(data.X):
         _refuse_collection(BOOTSTRAP, [])
@@ -202,10 +206,10 @@ def _bootstrap(estimator: Any, data: Data, plan: Plan) -> Estimate:
         (groups,) = taken(live, check_groups(data.groups, len(y), weight))
     X, y, weight = taken(live, X, y, weight)
     check_counts(weight, groups, coefficients_of(estimator).size)
-    check_columns(estimator, X, weight)
+    check_columns(estimator, names, X, weight)
     check_refit(estimator, X, y, weight)
-    names, coef = names_of(estimator), coefficients_of(estimator)
-    found = resampled_coefficients(estimator, X, y, weight, groups, plan)
+    coef = coefficients_of(estimator)
+    found = resampled_coefficients(estimator, names, X, y, weight, groups, plan)
     draws = found.kept(names)
     if found.n_warned:
         others = found.n_warned - found.n_collapsed

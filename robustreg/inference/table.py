@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice
 from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.inference.frames import frame_class
 from robustreg.rows import Array
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def coef_table(
         A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor` or `MMRegressor`
         of one target, without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
-        takes ``sample_weight``.
+        takes ``sample_weight``. Or a fitted pipeline that ends in one; the steps before
+        count as known.
     X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
         The features of the fit. Not copied, and never densified. The rows of a dask
         array or frame stay where they are, and are read in two passes, or three.
@@ -109,8 +111,8 @@ def coef_table(
     Returns
     -------
     pandas.DataFrame
-        A row for each feature, named by ``feature_names_in_`` or ``x0, x1, ...``, and
-        then ``"intercept"`` if one was fitted (``"(intercept)"`` if a feature has that
+        A row for each feature, named by ``feature_names_in_``, by the steps of a
+        pipeline or ``x0, x1, ...``, and then ``"intercept"`` if one was fitted (``"(intercept)"`` if a feature has that
         name). Columns ``coef``, ``std_err``,
         ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
         ``upper``. Its ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
@@ -184,7 +186,7 @@ def coef_table(
     x1         0.006    0.087
     intercept  1.009    0.088
     """
-    frame = _frame_class()
+    frame = frame_class("coef_table")
     _check_level(level)
     check_choice("interval", interval, INTERVALS)
     if interval is not None and cov_type != "bootstrap":
@@ -314,15 +316,3 @@ def _share_below_0(draws: Array) -> Array:
     inner = (n_below > 0) & (n_below <= last)
     place = np.where(inner, n_below - 1 + between, np.where(n_below > 0, last, 0))
     return np.asarray(place / max(last, 1))
-
-
-def _frame_class() -> Any:
-    """Return pandas' frame, without which nothing here can be shown."""
-    try:
-        from pandas import DataFrame
-    except ImportError as error:
-        raise ImportError(
-            "coef_table needs pandas: pip install 'robustreg[inference]'. "
-            "coef_covariance does without."
-        ) from error
-    return DataFrame

@@ -1,0 +1,17 @@
+"""Tables are pandas' frames, and without pandas there are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def frame_class(what: str) -> Any:
+    """Return pandas' frame, without which nothing that is asked for can be shown."""
+    try:
+        from pandas import DataFrame
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs pandas: pip install 'robustreg[inference]'. "
+            "coef_covariance does without."
+        ) from error
+    return DataFrame
