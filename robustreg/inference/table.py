@@ -112,8 +112,8 @@ def coef_table(
     -------
     pandas.DataFrame
         A row for each feature, named by ``feature_names_in_``, by the steps of a
-        pipeline or ``x0, x1, ...``, and then ``"intercept"`` if one was fitted (``"(intercept)"`` if a feature has that
-        name). Columns ``coef``, ``std_err``,
+        pipeline or ``x0, x1, ...``, and then ``"intercept"`` if one was fitted
+        (``"(intercept)"`` if a feature has that name). Columns ``coef``, ``std_err``,
         ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
         ``upper``. Its ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
         the normal distribution.
