@@ -25,7 +25,7 @@ from robustreg.estimators.collected import (
 )
 from robustreg.fitting import Fit, Problem, within_reach
 from robustreg.losses import Loss
-from robustreg.partitions import Whole, is_collection
+from robustreg.partitions import FitOne, is_collection
 from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Rows, present, product, taken
 from robustreg.validation import (
@@ -262,8 +262,8 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
         """Return the fit of each column of the targets."""
 
     @abstractmethod
-    def _fit_whole(self, whole: Whole) -> Fit:
-        """Return the fit of one target whose rows are elsewhere."""
+    def _fit_of_whole(self) -> FitOne:
+        """Return what fits a target whose rows are elsewhere, the same for each."""
 
     @property
     @abstractmethod

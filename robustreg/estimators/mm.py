@@ -13,7 +13,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, Tukey
-from robustreg.partitions import Whole
+from robustreg.partitions import FitOne, Whole
 from robustreg.rows import Array, Rows
 from robustreg.validation import MM_CONSTRAINTS, check_mm_data, check_mm_params
 
@@ -239,16 +239,21 @@ class MMRegressor(RobustLinearModel):
             for column in targets.T
         ]
 
-    def _fit_whole(self, whole: Whole) -> Fit:
-        """Return the fit of one target whose rows are elsewhere."""
-        check_mm_data(whole.problem.rows.n_params, whole.problem.weight)
-        return fit_mm_whole(
-            whole,
-            constant=self.s_beta_,
-            breakdown=self.breakdown,
-            n_subsets=self.n_subsets,
-            rng=np.random.default_rng(self._seed()),
-        )
+    def _fit_of_whole(self) -> FitOne:
+        """Return what fits a target whose rows are elsewhere, as `_fit_each`."""
+        seed = self._seed()
+
+        def fit(whole: Whole) -> Fit:
+            check_mm_data(whole.problem.rows.n_params, whole.problem.weight)
+            return fit_mm_whole(
+                whole,
+                constant=self.s_beta_,
+                breakdown=self.breakdown,
+                n_subsets=self.n_subsets,
+                rng=np.random.default_rng(seed),
+            )
+
+        return fit
 
     def _seed(self) -> int:
         """Return what the random numbers of each target begin with."""

@@ -11,7 +11,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss
-from robustreg.partitions import Whole, fit_whole
+from robustreg.partitions import FitOne, Whole, fit_whole
 from robustreg.rows import Array, Rows
 from robustreg.validation import PARAMETER_CONSTRAINTS, check_params, check_scale_weight
 
@@ -47,11 +47,15 @@ class ScaledLossModel(RobustLinearModel):
         )
         return fit_targets(problems, starts)
 
-    def _fit_whole(self, whole: Whole) -> Fit:
-        """Return the fit of one target whose rows are elsewhere."""
-        n_coefs = whole.standard.unit.size + (whole.standard.constant > 0)
-        check_scale_weight(self.scale, n_coefs, whole.problem.weight)
-        return fit_whole(whole)
+    def _fit_of_whole(self) -> FitOne:
+        """Return what fits a target whose rows are elsewhere."""
+
+        def fit(whole: Whole) -> Fit:
+            n_coefs = whole.standard.unit.size + (whole.standard.constant > 0)
+            check_scale_weight(self.scale, n_coefs, whole.problem.weight)
+            return fit_whole(whole)
+
+        return fit
 
     @property
     def _asked_scale(self) -> float | str:

@@ -25,7 +25,8 @@ from robustreg.inference.columns import refuse_constant
 from robustreg.losses import Loss, relative_weight
 from robustreg.objective import Point
 from robustreg.partitions import Drawing, Engine, PartitionError, collections
-from robustreg.partitions.at_fit import Root, RowValue, roots, weighted
+from robustreg.partitions.at_fit import RowValue, roots, weighted
+from robustreg.partitions.part import Root
 from robustreg.partitions.sums import Asked, sample
 from robustreg.rows import Array, Index, Standard, independent, root_rank
 from robustreg.scale import scale_floor

@@ -7,9 +7,11 @@ import numpy as np
 from robustreg.fitting import Fit, Units
 from robustreg.fitting.precision import answer
 from robustreg.losses import relative_weight
+from robustreg.objective import RESIDUAL_ERROR
 from robustreg.outliers import rounding_scale
 from robustreg.partitions.smooth import Found
 from robustreg.partitions.whole import Ended, Reading, Whole
+from robustreg.rows import typical_terms
 from robustreg.scale import FixedPoint, least_distance
 
 
@@ -48,6 +50,9 @@ def fitted(whole: Whole, end: Ended, at: FixedPoint, estimated: bool) -> Fit:
     least = least_distance(problem.y, problem.weight)
     lowest = min(measured, at.scale)
     rounding = rounding_scale(*data, coef, intercept, problem.eps, lowest)
+    # A scale that rounding hides is none of the answer's.
+    terms = RESIDUAL_ERROR * typical_terms(*data, end.reading.in_units_of_y)
+    hidden = isinstance(problem.scale, str) and at.scale <= max(rounding, terms)
     # Only a fit that is the same at any scale was made at another.
     unit = asked.scale / at.scale
     return Fit(
@@ -62,7 +67,7 @@ def fitted(whole: Whole, end: Ended, at: FixedPoint, estimated: bool) -> Fit:
         residual_scale=float(max(measured, least, rounding)),
         outliers=np.zeros(0, dtype=bool),
         success=end.success and at.converged,
-        collapsed=at.collapsed,
+        collapsed=at.collapsed or bool(hidden),
         message=end.message if at.converged else "the scale did not settle",
         disagreement=0.0 if at.converged else at.disagreement,
         counted=_counted(whole, end.reading),

@@ -3,48 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
-import scipy.linalg
 
 from robustreg.objective import Point
-from robustreg.partitions.part import Part, Tally
+from robustreg.partitions.part import Part, Root, Tally
 from robustreg.partitions.sums import Asked
 from robustreg.rows import Array, Index, signed_gram
 
 # A value of each row, of a point and the numbers of its rows.
 RowValue = Callable[[Point, Index], Array]
-
-
-@final
-@dataclass(frozen=True)
-class Root:
-    """An upper triangle R, which stands for the Gram matrix ``R.T @ R``.
-
-    Roots are merged part by part, so that no digits are squared away [1]_.
-
-    Parameters
-    ----------
-    matrix : ndarray of shape (n_rows, n_params)
-        The triangle; no rows for a Gram matrix of 0.
-
-    References
-    ----------
-    .. [1] Demmel, J., Grigori, L., Hoemmen, M., Langou, J. (2012).
-       Communication-optimal parallel and sequential QR and LU factorizations. SIAM
-       Journal on Scientific Computing 34, A206-A239.
-    """
-
-    matrix: Array
-
-    def __add__(self, other: Root) -> Root:
-        """Return the root of the sum of both Gram matrices."""
-        both = np.vstack([self.matrix, other.matrix])
-        if len(both) <= both.shape[1]:
-            return Root(both)
-        return Root(scipy.linalg.qr(both, mode="r")[0][: both.shape[1]])
 
 
 def weighted(

@@ -3,140 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import final
 
 import numpy as np
-import scipy.sparse
 
 from robustreg.fitting import Fit, Problem
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.estimated import ROUGH_RTOL, estimated_scale
 from robustreg.partitions.answers import ended, fitted
-from robustreg.partitions.drawing import Drawing
+from robustreg.partitions.dependent import dependence
 from robustreg.partitions.engine import Engine
 from robustreg.partitions.kinked import fit_kinked
-from robustreg.partitions.part import Moments, Part, together
+from robustreg.partitions.sampling import Drawn
 from robustreg.partitions.scales import EXCESSES, SEEN_AT_ONCE
 from robustreg.partitions.smooth import MOST_PASSES, Descent
-from robustreg.partitions.sums import Unusual, distinct, sample, unusual
 from robustreg.partitions.whole import Ended, Reading, Whole
-from robustreg.rows import Array, Rows, merged, prepared, rows_in
+from robustreg.rows import Array, Rows
 from robustreg.scale import AGREES, FixedPoint, find_fixed_point
 from robustreg.solvers.majorised import START_TOL, convex_start
 
 # The sample's fit is closer than it is to that of all rows.
 SAMPLE_TOL = 1e-8
 
-# Where fewer rows of the sample differ from the rest of a column, its curvature is off
-# by more than a seventh: up to the second figure of such rows are drawn besides.
-FEWEST_UNUSUAL, MOST_UNUSUAL = 50, 200
-
 # Makes the problem of a target from rows, y and weights that count rows.
 Ask = Callable[[Rows, Array, Array], Problem]
 # Makes the fit of a target.
 FitOne = Callable[[Whole], Fit]
-
-
-@final
-@dataclass(frozen=True)
-class Drawn:
-    """The rows that are drawn, and what all rows are to the client.
-
-    Parameters
-    ----------
-    part : Part
-        The rows, weighted to stand for all.
-    moments : Moments
-        Those of all rows.
-    share : float
-        Every row has in truth at least this share of its weight here.
-    everything : bool
-        Whether the rows drawn are all.
-    """
-
-    part: Part
-    moments: Moments
-    share: float
-    everything: bool
-
-    def rows(self, fit_intercept: bool) -> Rows:
-        """Return the rows in the coordinates of all."""
-        X = prepared(self.part.X.astype(np.float64, copy=False))
-        return rows_in(X, self.moments.standard(fit_intercept))
-
-
-def draw(engine: Engine, fit_intercept: bool, drawing: Drawing) -> Drawn:
-    """Return the sample of all rows; takes a pass."""
-    size = drawing.size(engine.n_rows, engine.n_features + 1)
-    tally = engine.run(sample, engine.n_rows, size, fit_intercept)
-    (part,), (moments,) = tally.rows, tally.sums
-    if size == engine.n_rows:
-        return Drawn(part, moments, 1.0, True)
-    if _repeats(part, engine.n_rows / size):
-        every = engine.run(distinct).rows[0].distinct()
-        return Drawn(every, moments, 1.0, True)
-    kinds = _unusual(part, moments, fit_intercept, engine.n_rows / size)
-    if not kinds.columns.size:
-        share = float(part.weight.sum()) / moments.total
-        part = replace(part, weight=part.weight / share)
-        return Drawn(part, moments, share, False)
-    tally = engine.run(unusual, kinds)
-    others = part.take(np.flatnonzero(kinds.rate_of(part.X) == 0))
-    return _stratified(others, tally.rows[0], tally.sums[0], kinds, moments)
-
-
-def _repeats(part: Part, times: float) -> bool:
-    """Return whether all rows, so many times these, are of few kinds.
-
-    Rows of kinds that were not drawn are about as many as, in the same measure, those
-    that are the only one of their kind among the drawn [1]_.
-
-    References
-    ----------
-    .. [1] Good, I. J. (1953). The population frequencies of species and the estimation
-       of population parameters. Biometrika 40, 237-264.
-    """
-    kind = merged(part.X, part.y, part.weight).kind
-    if kind is None:
-        return False
-    single = np.count_nonzero(np.bincount(kind) == 1)
-    return bool(single * times <= kind.size)
-
-
-def _unusual(
-    part: Part, moments: Moments, fit_intercept: bool, times: float
-) -> Unusual:
-    """Return the columns in which few rows of a sample differ from the rest.
-
-    All rows are so many times as many as the sample's.
-    """
-    n, p = part.X.shape
-    if scipy.sparse.issparse(part.X):
-        usual, count = np.zeros(p), np.bincount(part.X.indices, minlength=p)
-    else:
-        usual = np.median(part.X, axis=0)
-        count = np.count_nonzero(usual != part.X, axis=0)
-    varies = moments.standard(fit_intercept).unit > 0
-    columns = np.flatnonzero(varies & (count < min(FEWEST_UNUSUAL, n / 2)))
-    most = min(MOST_UNUSUAL, 2 * n / max(columns.size, 1))
-    expected = np.maximum(count[columns], 1) * times
-    return Unusual(columns, usual[columns], np.minimum(most / expected, 1.0))
-
-
-def _stratified(
-    others: Part, extra: Part, total: float, kinds: Unusual, moments: Moments
-) -> Drawn:
-    """Return a sample in which unusual rows, of a total weight, stand for themselves.
-
-    So that columns in which few rows differ from the rest have their curvature.
-    """
-    share = float(others.weight.sum()) / (moments.total - total)
-    every = together([replace(others, weight=others.weight / share), extra])
-    # Each weight is one over the rate at which its row was drawn, on the whole.
-    least = min(share, float(kinds.rate.min()))
-    scale = float(every.weight.sum()) / moments.total
-    return Drawn(every, moments, least * scale, False)
 
 
 def fit_partitions(
@@ -157,11 +50,18 @@ def fit_partitions(
     fit : callable
         Makes its fit, such as `fit_whole`.
     """
+    penalty = ask(rows, some.part.y[:, 0], some.part.weight).penalty
+    depends = None
+    if not (penalty.l1.any() or penalty.l2.any()):
+        depends = dependence(engine, rows, some.part.weight)
+    if depends is not None:
+        rows = some.rows_in(depends.reduced)
     fits = []
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
         found = fit(Whole(engine, problem, target, some.share, some.moments.total))
+        found = found if depends is None else depends.shared(found)
         # With that of the sample.
         fits.append(replace(found, n_iter=1 + len(engine.passes) - before))
     return fits

@@ -19,10 +19,10 @@ from robustreg.objective import FAINTEST, Objective
 from robustreg.partitions.part import Part, together
 from robustreg.partitions.scales import Window, first_window, mad_of
 from robustreg.partitions.smooth import Descent
-from robustreg.partitions.sums import Asked, distinct, held, sides
+from robustreg.partitions.sums import Asked, distinct, gradient, held, sides
 from robustreg.partitions.whole import Ended, Reading, Whole
 from robustreg.rows import Array
-from robustreg.scale import mad, proposal2_spread
+from robustreg.scale import MAD_FACTOR
 from robustreg.solvers import Result, Start, canonical_fit, solve
 from robustreg.solvers.facts import facts_of
 from robustreg.solvers.kinked.active_rows import (
@@ -152,13 +152,11 @@ def _of_all(whole: Whole, asked: Asked, tol: float, max_iter: int) -> Ended:
     rows = whole.engine.run(distinct).rows[0]
     objective = whole.of_rows(asked, rows)
     result = solve(objective, Start(asked.params), "auto", tol, max_iter)
-    there, residual = replace(asked, params=result.params), result.point.residual
-    nothing = np.zeros((0, 0))
-    spread = proposal2_spread(residual, objective.weight)
-    reading = Reading(
-        there, result.value, result.point.gradient, 0.0, spread, nothing, rows
-    )
-    size = asked.scale * mad(residual, rows.weight, 0)
+    # All rows are here: the window holds those that do not count as 0.
+    least = whole.sample.floor / (MAD_FACTOR * asked.scale)
+    there = replace(asked, params=result.params, window=(least, np.inf))
+    reading = whole.reading(there, gradient(rows, there))
+    size = mad_of(whole, reading)
     return Ended(reading, result.gap, size, np.nan, result.success, result.message)
 
 
@@ -200,8 +198,4 @@ def _check(few: Held, there: Asked) -> tuple[Reading, Part]:
     whole = few.whole
     noise = AT_KINK * whole.few(there).noise
     tally = whole.engine.run(sides, there, few.asked.params, few.reach, noise)
-    value, slope, below, spread = tally.sums
-    value += whole.few(there).penalty.value(there.params[:-1])
-    near, wrong = tally.rows
-    nothing = np.zeros((0, 0))
-    return Reading(there, value, slope, below, spread, nothing, near), wrong
+    return whole.reading(there, tally), tally.rows[1]

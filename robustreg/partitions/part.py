@@ -9,6 +9,7 @@ from operator import add
 from typing import Any, final
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 
 from robustreg.rows import (
@@ -131,6 +132,35 @@ def moments_of(part: Part, fit_intercept: bool) -> Moments:
     varies, total = standard.unit > 0, float(part.weight.sum())
     deviation = np.where(varies, 1 / np.where(varies, standard.unit, 1.0), 0.0)
     return Moments(total, standard.shift, total * deviation**2)
+
+
+@final
+@dataclass(frozen=True)
+class Root:
+    """An upper triangle R, which stands for the Gram matrix ``R.T @ R``.
+
+    Roots are merged part by part, so that no digits are squared away [1]_.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, n_params)
+        The triangle; no rows for a Gram matrix of 0.
+
+    References
+    ----------
+    .. [1] Demmel, J., Grigori, L., Hoemmen, M., Langou, J. (2012).
+       Communication-optimal parallel and sequential QR and LU factorizations. SIAM
+       Journal on Scientific Computing 34, A206-A239.
+    """
+
+    matrix: Array
+
+    def __add__(self, other: Root) -> Root:
+        """Return the root of the sum of both Gram matrices."""
+        both = np.vstack([self.matrix, other.matrix])
+        if len(both) <= both.shape[1]:
+            return Root(both)
+        return Root(scipy.linalg.qr(both, mode="r")[0][: both.shape[1]])
 
 
 @final

@@ -126,17 +126,19 @@ class Descent:
         """
         window, left = first_window(self.whole, self._asked(params, scale)), np.inf
         # Of constant curvature that of all rows ends it.
-        curved = self.loss.facts.breakpoints == ()
+        majorised = 0.0 if self.loss.facts.breakpoints == () else None
         best = None
         for _ in range(most):
             asked = window.of(self.whole, self._asked(params, scale))
-            found = self._found(self.whole.read(replace(asked, curved=curved)))
+            found = self._found(self.whole.read(replace(asked, majorised=majorised)))
             if self._is_done(found):
                 return found
             if best is not None and self._has_risen(found, best):
-                params, curved = 0.5 * (params + best.reading.params), True
+                params, majorised = 0.5 * (params + best.reading.params), 1.0
                 continue
-            curved = curved or found.left > POOR * left
+            if best is not None and found.left > POOR * left:
+                # Far away no row may lose its curvature; near by parabolas are slow.
+                majorised = 0.0 if best.reading.asked.majorised == 1.0 else 1.0
             best, left = found, found.left
             try:
                 params, new = self.moved(found)
@@ -183,8 +185,8 @@ class Descent:
     def moved(self, found: Found) -> tuple[Array, float]:
         """Return the params and the scale to look at next."""
         reading, unit = found.reading, found.reading.asked.scale
-        curved = reading.asked.curved
-        model = self.whole.quadratic if curved else self.whole.near_minimum
+        known = reading.asked.majorised is not None
+        model = self.whole.quadratic if known else self.whole.near_minimum
         start = Start(reading.params, is_near=True)
 
         def fit_at(scale: float) -> Array:

@@ -7,17 +7,16 @@ rows there are: sums, and rows that are drawn or near a kink or a median.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import final
 
 import numpy as np
-import scipy.sparse
 
 from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.partitions.drawing import drawn, uniform
 from robustreg.partitions.part import Part, Tally, moments_of
 from robustreg.penalties import ElasticNet
-from robustreg.rows import Array, Index, Rows, Standard, prepared, rows_in
+from robustreg.rows import Array, Rows, Standard, prepared, rows_in, signed_gram
 from robustreg.scale import proposal2_spread
 
 
@@ -44,8 +43,9 @@ class Asked:
         Absolute residuals from the first to below the second are asked for.
     rate : float, default=1
         Share of them that is brought back, each weighted for those it stands for.
-    curved : bool, default=False
-        Whether the Gram matrix of all rows is asked for, weighted by their curvature.
+    majorised : float or None, default=None
+        Share, in the curvature that weights the Gram matrix of all rows, of parabolas
+        that touch the loss from above; None if it is not asked for.
     """
 
     standard: Standard
@@ -57,7 +57,7 @@ class Asked:
     params: Array
     window: tuple[float, float] = (0.0, 0.0)
     rate: float = 1.0
-    curved: bool = False
+    majorised: float | None = None
 
     def rows(self, part: Part) -> Rows:
         """Return the rows of a part in these coordinates."""
@@ -87,40 +87,47 @@ def sample(part: Part, n_rows: int, size: int, fit_intercept: bool) -> Tally:
 
 @final
 @dataclass(frozen=True)
-class Unusual:
-    """Columns in which few rows differ from the rest.
+class Importance:
+    """At which rates rows are drawn if some matter more than others.
+
+    Half of them whatever they are, the others by their shares of what all columns vary:
+    by the squares of their norms [1]_.
 
     Parameters
     ----------
-    columns : ndarray of int of shape (k,)
-        Their numbers.
-    usual : ndarray of shape (k,)
-        What they hold in most rows.
-    rate : ndarray of shape (k,)
-        Share of the other rows that is drawn, at most 1.
+    standard : Standard
+        The coordinates.
+    total : float
+        Sum of all weights.
+    n_rows : int
+        Number of all rows.
+    size : int
+        How many rows of each half are drawn, on the whole.
+
+    References
+    ----------
+    .. [1] Drineas, P., Kannan, R., Mahoney, M. W. (2006). Fast Monte Carlo algorithms
+       for matrices I: approximating matrix multiplication. SIAM Journal on Computing
+       36, 132-157.
     """
 
-    columns: Index
-    usual: Array
-    rate: Array
+    standard: Standard
+    total: float
+    n_rows: int
+    size: int
 
-    def rate_of(self, X: Any) -> Array:
-        """Return the rate at which each row is drawn, 0 for usual rows."""
-        some = X[:, self.columns]
-        if scipy.sparse.issparse(some):
-            # Of sparse columns the usual value is 0.
-            rates = (some != 0).multiply(self.rate).tocsr().max(axis=1)
-            return np.asarray(rates.toarray()).ravel()
-        return ((some != self.usual) * self.rate).max(axis=1)
+    def rate(self, part: Part) -> Array:
+        """Return the rate at which each row is drawn, at most 1."""
+        rows = rows_in(prepared(part.X), self.standard)
+        square = part.weight * rows.norms() ** 2
+        n_params = np.count_nonzero(rows.varies)
+        share = 1 / self.n_rows + square / (self.total * n_params)
+        return np.minimum(self.size * share, 1.0)
 
 
-def unusual(part: Part, kinds: Unusual) -> Tally:
-    """Return the weight of unusual rows, and those drawn, weighted to stand for all."""
-    rate = kinds.rate_of(part.X)
-    chosen = np.flatnonzero(uniform(part.number) < rate)
-    rows = part.take(chosen)
-    rows = replace(rows, weight=rows.weight / rate[chosen])
-    return Tally((float(part.weight @ (rate > 0)),), (rows,))
+def important(part: Part, by: Importance) -> Tally:
+    """Return the rows that are drawn at rates."""
+    return Tally((), (part.take(np.flatnonzero(uniform(part.number) < by.rate(part))),))
 
 
 def distinct(part: Part) -> Tally:
@@ -134,16 +141,7 @@ def gradient(part: Part, asked: Asked) -> Tally:
     These are the weight of smaller absolute residuals than those of the window, and the
     sum of proposal 2. The Gram matrix is empty if it is not asked for.
     """
-    point = asked.point(part)
-    objective = point.objective
-    gram = np.zeros((0, 0))
-    if asked.curved:
-        # Parabolas from above: far from the optimum no row may lose its curvature.
-        curvature = objective.curvature(point, majorised=1.0)
-        gram = objective.rows.gram(curvature, np.arange(objective.n_params))
-    below, near = _in_window(part, point, asked)
-    spread = proposal2_spread(point.residual, objective.weight)
-    return Tally((point.value, point.gradient, below, spread, gram), (near,))
+    return _seen(part, asked.point(part), asked)
 
 
 def held(part: Part, asked: Asked, reach: float) -> Tally:
@@ -156,7 +154,7 @@ def held(part: Part, asked: Asked, reach: float) -> Tally:
 
 
 def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -> Tally:
-    """Return what `gradient` does of the scale, and held rows that changed their side.
+    """Return what `gradient` does, and held rows that changed their side.
 
     Since ``before``; at the kink, to rounding, both sides agree.
     """
@@ -164,10 +162,19 @@ def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -
     old = point.objective.residual(before)
     wrong = ((old > 0) != (point.residual > 0)) & (np.abs(old) > reach)
     wrong &= np.abs(point.residual) > noise
+    seen = _seen(part, point, asked)
+    return Tally(seen.sums, (*seen.rows, part.take(np.flatnonzero(wrong))))
+
+
+def _seen(part: Part, point: Point, asked: Asked) -> Tally:
+    """Return what is asked for at a point."""
+    objective, gram = point.objective, np.zeros((0, 0))
+    if asked.majorised is not None:
+        curvature = objective.curvature(point, asked.majorised)
+        gram = signed_gram(objective.rows, curvature, np.arange(point.params.size))
     below, near = _in_window(part, point, asked)
-    spread = proposal2_spread(point.residual, point.objective.weight)
-    sums = point.value, point.gradient, below, spread
-    return Tally(sums, (near, part.take(np.flatnonzero(wrong))))
+    spread = proposal2_spread(point.residual, objective.weight)
+    return Tally((point.value, point.gradient, below, spread, gram), (near,))
 
 
 def _in_window(part: Part, point: Point, asked: Asked) -> tuple[float, Part]:

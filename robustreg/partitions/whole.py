@@ -28,7 +28,7 @@ from robustreg.linalg import factorise
 from robustreg.losses import L2, Loss
 from robustreg.objective import Model, Objective, Point
 from robustreg.partitions.engine import Engine
-from robustreg.partitions.part import Part
+from robustreg.partitions.part import Part, Tally
 from robustreg.partitions.sums import Asked, gradient
 from robustreg.rows import Array, FormedRows, weighted_gram
 from robustreg.solvers.profiled import drift_at
@@ -166,10 +166,13 @@ class Whole:
 
     def read(self, asked: Asked) -> Reading:
         """Return value and gradient, and what else is asked for; takes a pass."""
-        tally = self.engine.run(gradient, asked)
+        return self.reading(asked, self.engine.run(gradient, asked))
+
+    def reading(self, asked: Asked, tally: Tally) -> Reading:
+        """Return what `gradient` told of all rows, with the penalty."""
         value, slope, below, spread, gram = tally.sums
         penalty, coef = self.few(asked).penalty, asked.params[:-1]
-        slope[:-1] += penalty.l2 * coef
+        slope = slope + np.append(penalty.l2 * coef, 0.0)
         value += penalty.value(coef)
         return Reading(asked, value, slope, below, spread, gram, tally.rows[0])
 
@@ -197,11 +200,11 @@ class Whole:
     def quadratic(self, reading: Reading, scale: float) -> Objective:
         """Return the quadratic with the gradient and the curvature of all rows there.
 
-        Least squares of a root of the Gram matrix.
+        Least squares of a root of the Gram matrix; what bends down counts as bent up.
         """
         p, few = self.standard.unit.size + 1, self.few(reading.asked)
         size, vectors = np.linalg.eigh(reading.gram)
-        root = np.sqrt(p * np.maximum(size, 0.0))[:, None] * vectors.T
+        root = np.sqrt(p * np.abs(size))[:, None] * vectors.T
         rows, weight = FormedRows(root, self.standard), np.full(p, 1 / p)
         params = reading.params * (reading.asked.scale / scale)
         model = Objective(rows, root @ params, weight, L2(), few.penalty)

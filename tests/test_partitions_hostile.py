@@ -1,0 +1,122 @@
+"""Fits by passes where the sample drawn first says little of all rows."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from test_partitions import TOL, assert_same, fit_parts, make_data, parts_of
+
+from robustreg import MMRegressor, RobustRegressor
+from robustreg.breakdown import fit_mm_whole, tukey_for_breakdown
+from robustreg.losses import Tukey
+from robustreg.partitions import Drawing, InTurn, draw
+
+N = 12_000
+
+
+def weight_of(kind):
+    """Return weights of which a uniform sample shows little."""
+    weight = np.ones(N)
+    if kind == "in one part":
+        weight[:] = 0
+        weight[3_000:4_000] = 1
+    elif kind == "of few rows":
+        weight[3_000:3_100] = 1e6
+    elif kind == "of one row":
+        weight[3_001] = N / 4
+    else:
+        weight = np.exp(3 * np.random.default_rng(1).normal(size=N))
+    return weight
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+@pytest.mark.parametrize("kind", ["in one part", "of few rows", "of one row", "any"])
+def test_weights_of_any_kind(kind, loss):
+    X, y = make_data(N)
+    weight = weight_of(kind)
+    edges = [0, 3_000, 4_000, N]
+    options = {"loss": loss, "scale": "mad"}
+    (fit,), passes = fit_parts(X, y, weight, edges=edges, **options, tol=1e-16)
+    model = RobustRegressor(**options, tol=1e-16).fit(X, y, weight)
+    assert_same(fit, model, 1e-7)
+    assert len(passes) <= 10
+
+
+@pytest.mark.parametrize(("loss", "tol"), [("smooth_l1", 1e-16), ("tukey", 1e-12)])
+def test_few_rows_far_out(loss, tol):
+    X, y = make_data(N)
+    X[::1_000] *= 1e6
+    options = {"loss": loss, "scale": "mad", "tol": tol}
+    (fit,), passes = fit_parts(X, y, **options)
+    assert_same(fit, RobustRegressor(**options).fit(X, y), 1e-7)
+    assert len(passes) <= 16
+
+
+def test_rows_that_matter_are_drawn_at_most_twice_as_many():
+    X, y = make_data(N)
+    X[::1_000] *= 1e6
+    engine = InTurn(parts_of(X, y, None, [0, 1, 5_000, N]), *X.shape, 1)
+    drawing = Drawing(most_rows=1_000, worthwhile=1.0)
+    some = draw(engine, True, drawing)
+    assert [each.verb for each in engine.passes] == ["sample", "important"]
+    assert some.part.number.size < 2.2 * drawing.most_rows
+    assert np.isin(np.arange(0, N, 1_000), some.part.number).all()
+    assert_allclose(some.part.weight.sum(), N)
+    # No row stands for more than its share allows.
+    assert (some.share * some.part.weight <= 1 + 1e-12).all()
+
+
+def with_dependent_columns(X):
+    """Return the columns, one of them again, a sum of two and dummies of all levels."""
+    level = np.arange(len(X)) % 3
+    return np.column_stack([X, X[:, 1], 2 * X[:, 0] - X[:, 3], np.eye(3)[level]])
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
+def test_columns_that_depend_on_others(loss):
+    X, y = make_data(N, heavy=4)
+    X = with_dependent_columns(X)
+    options = {"loss": loss, "scale": 1.0, "tol": 1e-14}
+    targets = np.column_stack([y, y + X[:, 0]])
+    fits, passes = fit_parts(X, targets, **options)
+    for fit, target in zip(fits, targets.T, strict=True):
+        assert_same(fit, RobustRegressor(**options).fit(X, target), 1e-6)
+    assert sum(each.verb == "root" for each in passes) == 1
+
+
+def test_mm_estimates_of_columns_that_depend_on_others():
+    X, y = make_data(N)
+    X = with_dependent_columns(X)
+    rng = np.random.default_rng(0)
+    constant = tukey_for_breakdown(0.5)
+    given = {"constant": constant, "breakdown": 0.5, "n_subsets": 50, "rng": rng}
+    model = MMRegressor(n_subsets=50, tol=1e-12).fit(X, y)
+    fit = partial(fit_mm_whole, **given)
+    (fit,), _ = fit_parts(X, y, loss=Tukey(model.beta_), tol=1e-12, fit=fit)
+    # Which of the fits with these predictions has least norm depends on units.
+    for part, coef, intercept in (
+        (fit, model.coef_, model.intercept_),
+        (fit.s_estimate, model.s_coef_, model.s_intercept_),
+    ):
+        predicted = X @ part.coef + part.intercept
+        assert_allclose(predicted, X @ coef + intercept, rtol=1e-6, atol=1e-6)
+
+
+def test_columns_that_depend_in_all_rows_but_few_are_kept():
+    X, y = make_data(N, heavy=4)
+    X = np.column_stack([X, X[:, 0]])
+    X[[77, 5_005, 9_999], -1] += 5
+    (fit,), _ = fit_parts(X, y, tol=1e-12)
+    model = RobustRegressor(scale=1.0, tol=1e-14).fit(X, y)
+    assert_allclose(fit.coef, model.coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.05])
+def test_the_scale_of_rows_of_which_many_are_fitted_exactly(alpha):
+    X, y = make_data(N, heavy=2)
+    exact = np.random.default_rng(1).random(N) < 0.3
+    y = np.where(exact, X @ [1.0, -0.5, 0.2, 0.01, 0.0] + 3, y)
+    options = {"loss": "l1", "scale": "mad", "alpha": alpha}
+    (fit,), _ = fit_parts(X, y, **options)
+    assert_same(fit, RobustRegressor(**options, tol=TOL).fit(X, y))
