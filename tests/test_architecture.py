@@ -19,7 +19,7 @@ TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 IMPORTED_AS = {
     "scikit-learn": "sklearn",
     "matplotlib where it draws": "matplotlib",
-    "pandas in one function": "pandas",
+    "pandas in one file": "pandas",
     "dask in three files": "dask",
     "distributed in one file": "distributed",
 }
@@ -68,7 +68,9 @@ HOMES = {
 OPTIONAL = {
     "dask": {f"partitions/dask_{name}.py" for name in ("arrays", "engine", "tasks")},
     "distributed": {"partitions/dask_engine.py"},
-    "pandas": {f"inference/{name}.py" for name in ("frames", "table", "wald")},
+    "pandas": {
+        f"inference/{name}.py" for name in ("frames", "prediction", "table", "wald")
+    },
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
 # The iterations of two solvers read better in one piece; they have this many lines.

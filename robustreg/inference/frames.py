@@ -15,3 +15,10 @@ def frame_class(what: str) -> Any:
             "coef_covariance does without."
         ) from error
     return DataFrame
+
+
+def index_of(rows: Any) -> Any:
+    """Return the labels of the rows of a frame, None of what has none."""
+    from pandas import DataFrame
+
+    return rows.index if isinstance(rows, DataFrame) else None

@@ -187,7 +187,7 @@ def coef_table(
     intercept  1.009    0.088
     """
     frame = frame_class("coef_table")
-    _check_level(level)
+    check_level(level)
     check_choice("interval", interval, INTERVALS)
     if interval is not None and cov_type != "bootstrap":
         raise ValueError(
@@ -263,7 +263,7 @@ def coef_covariance(
     return found.covariance
 
 
-def _check_level(level: Any) -> None:
+def check_level(level: Any) -> None:
     """Refuse what is not a confidence level."""
     if not (isinstance(level, Real) and 0 < float(level) < 1):
         raise ValueError(f"level must be a number in (0, 1). Got {level!r}.")

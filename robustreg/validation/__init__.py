@@ -7,6 +7,7 @@ from robustreg.validation.data import (
     check_path_data,
     check_predict_data,
     check_score_data,
+    refuse_collections,
 )
 from robustreg.validation.estimators import (
     check_collection_params,
@@ -57,5 +58,6 @@ __all__ = [
     "check_scale_weight",
     "check_score_data",
     "note_columns",
+    "refuse_collections",
     "unchanged_on_error",
 ]
