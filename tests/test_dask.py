@@ -290,6 +290,39 @@ def test_each_pass_reads_each_partition_once():
     assert sorted(reads) == list(range(10))
 
 
+@pytest.mark.parametrize("kind", ["frame", "array"])
+def test_columns_of_one_source_are_read_together(kind):
+    X, y, weight = make_data(MANY)
+    reads = []
+
+    def read(part):
+        reads.append(len(part))
+        return part
+
+    every = np.column_stack([X, y, weight])
+    if kind == "frame":
+        rows = pd.DataFrame(every, columns=[*NAMES, "y", "weight"])
+        source = dd.from_pandas(rows, npartitions=10)
+        source = source.map_partitions(read, meta=rows[:0])
+        given = source[NAMES], source["y"], source["weight"]
+        # Lengths that are not known are counted first.
+        counted = 10
+    else:
+        source = da.from_array(every, chunks=(13_000, 6))
+        source = source.map_blocks(read, dtype=float, meta=np.empty((0, 0)))
+        given, counted = (source[:, :4], source[:, 4], source[:, 5]), 0
+    model = make_model("smooth_l1", 1e-10).fit(*given)
+    expected = make_model("smooth_l1", 1e-10).fit(X, y, weight)
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-3)
+    assert len(reads) == 10 * model.n_iter_ + counted
+    reads.clear()
+    model.outliers_.compute()
+    assert len(reads) == 10
+    reads.clear()
+    model.outlier_score(*given[:2]).compute()
+    assert len(reads) == 10
+
+
 def test_nothing_of_the_length_of_the_rows_comes_back():
     X, y, _ = make_data(MANY)
     sizes = {}

@@ -122,9 +122,9 @@ def test_names():
     refused("must have different names. More than one is called 'age'", twice, Y)
     model = RobustRegressor()
     some = FRAME[NAMES].rename(columns={"age": 0})
-    with pytest.raises(TypeError, match="all columns of X or none .* by strings"):
+    with pytest.raises(TypeError, match=r"all columns of X or none .* by strings"):
         model.fit(some, FRAME["y"])
-    with pytest.raises(TypeError, match="all columns of X or none .* by strings"):
+    with pytest.raises(TypeError, match=r"all columns of X or none .* by strings"):
         RobustRegressor().fit(X, Y).predict(some)
     model.fit(FRAME[NAMES].rename(columns=dict(zip(NAMES, range(4), strict=True))), Y)
     assert "feature_names_in_" not in vars(model)

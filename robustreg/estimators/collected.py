@@ -60,18 +60,20 @@ def fit_collection(
 def predict_collection(model: RobustLinearModel, X: Any) -> Any:
     """Return predictions of a collection, lazily."""
     features, _, names = _checked(model, X, None)
+    every = collections().side_by_side([X], [features])
     coef, intercept = _answer(model)
     function = partial(_predictions, names=names)
     targets = coef.shape[:-1]
-    return collections().predictions(function, features, targets, coef, intercept)
+    return collections().rowwise(function, every, targets, float, coef, intercept)
 
 
 def score_collection(model: RobustLinearModel, X: Any, y: Any) -> Any:
     """Return the outlier scores of a collection, lazily."""
     features, target, names = _checked(model, X, y)
+    every = collections().side_by_side([X, y], [features, target])
     answer = *_answer(model), model.residual_scale_
     function = partial(_scores, names=names)
-    return collections().rowwise(function, features, target, float, *answer)
+    return collections().rowwise(function, every, target.shape[1:], float, *answer)
 
 
 def r2_of_collection(

@@ -13,29 +13,101 @@ import numpy as np
 from robustreg.partitions.collection import is_collection
 from robustreg.partitions.dask_tasks import computed, counted
 
+# Else small files are read as one partition, as many as there are columns left out.
+WHOLE_FILES = {"optimization.tune.active": False}
+
 
 def rowwise(
-    function: Callable[..., Any], X: Any, y: Any, dtype: Any, *args: Any
+    function: Callable[..., Any],
+    every: Any,
+    targets: tuple[int, ...],
+    dtype: Any,
+    *args: Any,
 ) -> Any:
-    """Return a lazy array of ``function(X, y, partition, *args)``, shaped as y.
+    """Return a lazy array of ``function(X, y, partition, *args)`` of each row.
 
-    Of a partition the function gets its number in an array.
+    Parameters
+    ----------
+    function : callable
+        It gets the number of the partition in an array, and y only if there is any.
+    every : dask Array
+        X, y and others, as `side_by_side` returns them.
+    targets : tuple of int
+        What a row has the shape of.
+    dtype : dtype
+        That of what is made.
+    *args : objects
+        What else the function is given.
     """
-    axes = "it"[: y.ndim]
+    axes = "it"[: 1 + len(targets)]
     return da.blockwise(
-        partial(_of_one_column, function),
+        partial(_of_first_two, function),
         axes,
-        X,
-        "ij",
-        y,
-        axes,
-        _numbers_of(X),
+        every,
+        "i",
+        da.arange(every.numblocks[0], chunks=1),
         "i",
         *(other for each in args for other in (each, None)),
         dtype=dtype,
+        new_axes=dict(zip("t", targets, strict=False)),
         align_arrays=False,
-        meta=np.empty((0,) * y.ndim, dtype),
+        meta=np.empty((0,) * len(axes), dtype),
     )
+
+
+def _of_first_two(
+    function: Callable[..., Any], values: tuple[Any, ...], *others: Any
+) -> Any:
+    """Return what a function makes of the blocks of X and y."""
+    return function(*values[:2], *others)
+
+
+def side_by_side(given: list[Any], arrays: list[Any]) -> Any:
+    """Return an array whose blocks are tuples of those of some arrays.
+
+    What the columns of one frame, or of one array, are made of is then read once.
+
+    Parameters
+    ----------
+    given : list of array-like
+        X, y and what else there is, as they were given.
+    arrays : list of dask Array
+        They as arrays with the same partitions.
+    """
+    meta = np.empty(0, object)
+    if all(map(_is_frame, given)):
+        first, *others = map(_as_numbers, given)
+        with dask.config.set(WHOLE_FILES):
+            return first.map_partitions(
+                _values,
+                *map(_one_series, others),
+                align_dataframes=False,
+                enforce_metadata=False,
+                meta=meta,
+            )
+    tables = [each.ndim == 2 for each in arrays]
+    # Columns of each have an axis of their own.
+    axes = [("i", str(j))[: each.ndim] for j, each in enumerate(arrays)]
+    pairs = (each for pair in zip(arrays, axes, strict=True) for each in pair)
+    join = partial(_blocks, tables)
+    return da.blockwise(join, "i", *pairs, dtype=object, align_arrays=False, meta=meta)
+
+
+def _values(*frames: Any) -> tuple[Any, ...]:
+    """Return what partitions of frames hold."""
+    return tuple(frame.to_numpy() for frame in frames)
+
+
+def _blocks(tables: list[bool], *blocks: Any) -> tuple[Any, ...]:
+    """Return blocks, those of tables out of the lists that hold them alone."""
+    pairs = zip(blocks, tables, strict=True)
+    return tuple(block[0] if table else block for block, table in pairs)
+
+
+def _one_series(frame: Any) -> Any:
+    """Return the only column of a frame, or a frame of more as it is."""
+    one = frame.ndim == 2 and len(frame.columns) == 1
+    return frame[frame.columns[0]] if one else frame
 
 
 def given_names(X: Any) -> tuple[Any, ...] | None:
@@ -51,40 +123,6 @@ def aligned(X: Any, y: Any) -> tuple[Any, Any]:
         return features, None
     lengths = cache(partial(lengths_of, features, y=y))
     return features, aligned_with("y", y, features, lengths)
-
-
-def predictions(
-    function: Callable[..., Any], X: Any, targets: tuple[int, ...], *args: Any
-) -> Any:
-    """Return a lazy array of ``function(X, partition, *args)`` of each row and target.
-
-    Of a partition the function gets its number in an array.
-    """
-    axes = "it"[: 1 + len(targets)]
-    return da.blockwise(
-        partial(_of_one_column, function),
-        axes,
-        X,
-        "ij",
-        _numbers_of(X),
-        "i",
-        *(other for each in args for other in (each, None)),
-        dtype=np.float64,
-        new_axes=dict(zip("t", targets, strict=False)),
-        align_arrays=False,
-        meta=np.empty((0,) * len(axes)),
-    )
-
-
-def _of_one_column(function: Callable[..., Any], X: list[Any], *others: Any) -> Any:
-    """Return what a function makes of the one block that X has of some rows."""
-    (block,) = X
-    return function(block, *others)
-
-
-def _numbers_of(X: Any) -> Any:
-    """Return the number of each partition, one a block."""
-    return da.arange(X.numblocks[0], chunks=1)
 
 
 def features_of(X: Any) -> Any:
@@ -112,20 +150,35 @@ def _as_array(name: str, values: Any) -> Any:
         return _of_numbers(name, values)
     if not is_collection(values):
         return da.from_array(_of_numbers(name, np.asarray(values)), chunks=-1)
-    # Of the type: a Delayed has every attribute.
-    make = getattr(type(values), "to_dask_array", None)
-    if make is None:
+    if not _is_frame(values):
         raise ValueError(
             f"{name} must be a dask array or frame. Got a {type(values).__name__}. Use "
             "dask.array.from_delayed, or its to_dataframe()."
         )
-    kinds = set(_kinds(name, values).values())
+    _refuse_columns(name, values)
+    with dask.config.set(WHOLE_FILES):
+        return _as_numbers(values).to_dask_array()
+
+
+def _is_frame(values: Any) -> bool:
+    """Return whether values are a frame or a series of dask."""
+    # Of the type: a Delayed has every attribute.
+    make = getattr(type(values), "to_dask_array", None)
+    return is_collection(values) and make is not None
+
+
+def _as_numbers(frame: Any) -> Any:
+    """Return a frame or a series of which pandas makes an array of numbers."""
+    kinds = set(_kinds(frame).values())
     if len(kinds) > 1 or not all(isinstance(kind, np.dtype) for kind in kinds):
-        # Else of other types together pandas makes an array of objects.
-        values = values.astype(np.float64)
-    # Else small files are read as one partition, as many as there are columns left out.
-    with dask.config.set({"optimization.tune.active": False}):
-        return make(values)
+        # Of types together, or its own, it would be one of objects.
+        return frame.astype(np.float64)
+    return frame
+
+
+def _kinds(frame: Any) -> dict[Any, Any]:
+    """Return the type of each column."""
+    return dict(frame.dtypes.items()) if frame.ndim == 2 else {frame.name: frame.dtype}
 
 
 def _of_numbers(name: str, array: Any) -> Any:
@@ -139,9 +192,9 @@ def _of_numbers(name: str, array: Any) -> Any:
     return array
 
 
-def _kinds(name: str, frame: Any) -> dict[Any, Any]:
-    """Return the type of each column; refuse by name those that are not numbers."""
-    kinds = dict(frame.dtypes.items()) if frame.ndim == 2 else {frame.name: frame.dtype}
+def _refuse_columns(name: str, frame: Any) -> None:
+    """Refuse by name columns that are not numbers, or that share a name."""
+    kinds = _kinds(frame)
     if frame.ndim == 2 and len(kinds) < len(frame.columns):
         repeated = frame.columns[frame.columns.duplicated()]
         raise ValueError(
@@ -154,7 +207,6 @@ def _kinds(name: str, frame: Any) -> dict[Any, Any]:
             f"All columns of {name} must be numbers. {words[:10]} are not. Encode them "
             "first, or drop them."
         )
-    return kinds
 
 
 def lengths_of(X: Any, **others: Any) -> list[int]:
@@ -166,7 +218,7 @@ def lengths_of(X: Any, **others: Any) -> list[int]:
             return [int(length) for length in each.chunks[0]]
     # Targets are the least to read.
     blocks = blocks_of(_one_column(alike[0] if alike else X))
-    return computed(list(map(counted, blocks)), [(block,) for block in blocks])
+    return computed(list(map(counted, blocks)), blocks)
 
 
 def aligned_with(

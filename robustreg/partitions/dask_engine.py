@@ -17,15 +17,21 @@ from robustreg.partitions.dask_arrays import (
     features_of,
     given_names,
     lengths_of,
-    predictions,
     rowwise,
+    side_by_side,
 )
 from robustreg.partitions.dask_tasks import computed, new_name
 from robustreg.partitions.engine import Engine, Verb, of_part
 from robustreg.partitions.loading import checked, part_of
 from robustreg.partitions.part import Part, Tally, tallied
 
-__all__ = ["DaskEngine", "aligned", "given_names", "predictions", "rowwise"]
+__all__ = [
+    "DaskEngine",
+    "aligned",
+    "given_names",
+    "rowwise",
+    "side_by_side",
+]
 
 # As many tallies are merged at a time.
 BRANCHES = 8
@@ -55,19 +61,17 @@ class DaskEngine(Engine):
         self.y = aligned_with("y", y, self.X, lengths)
         self.single = self.y.ndim == 1
         self.n_targets = 1 if self.single else self.y.shape[1]
-        columns = [blocks_of(self.X), blocks_of(self.y)]
-        if weight is None:
-            columns.append([None] * len(columns[0]))
-        else:
-            columns.append(
-                blocks_of(aligned_with("sample_weight", weight, self.X, lengths))
-            )
+        given, arrays = [X, y], [self.X, self.y]
+        if weight is not None:
+            given.append(weight)
+            arrays.append(aligned_with("sample_weight", weight, self.X, lengths))
         self.n_rows, self.n_features = sum(lengths()), self.X.shape[1]
         if not self.n_rows:
             raise ValueError("X has no rows. At least one is needed.")
         self.names = self.given_names or tuple(map(str, range(self.n_features)))
         first = np.concatenate([[0], np.cumsum(lengths())[:-1]]).astype(int).tolist()
-        self._blocks = list(zip(*columns, first, strict=True))
+        self._every = side_by_side(given, arrays)
+        self._blocks = list(zip(blocks_of(self._every), first, strict=True))
         self._held: list[Any] | None = None
 
     def hold(self) -> None:
@@ -85,8 +89,8 @@ class DaskEngine(Engine):
             return
         name, names = new_name("robustreg rows"), self._shared(self.names)
         parts = [
-            dask.delayed(part_of)(*blocks, names, i, dask_key_name=(name, i))
-            for i, blocks in enumerate(self._blocks)
+            dask.delayed(part_of)(*block, names, i, dask_key_name=(name, i))
+            for i, block in enumerate(self._blocks)
         ]
         self._held = list(dask.persist(*parts, optimize_graph=False))
 
@@ -119,7 +123,7 @@ class DaskEngine(Engine):
                 for i in range(0, len(leaves), BRANCHES)
             ]
         try:
-            return computed(leaves, [blocks[:-1] for blocks in self._blocks])[0]
+            return computed(leaves, [block for block, _ in self._blocks])[0]
         except BaseException:
             self._let_go()
             raise
@@ -142,13 +146,11 @@ class DaskEngine(Engine):
 
     def rowwise(self, function: Callable[..., Any], dtype: Any, *args: Any) -> Any:
         """Return a lazy array of ``function(X, y, partition, *args)`` of each row."""
-        return rowwise(function, self.X, self.y, dtype, *args)
+        return rowwise(function, self._every, self.y.shape[1:], dtype, *args)
 
 
 def _of_blocks(
-    X: Any,
-    y: Any,
-    weight: Any,
+    values: tuple[Any, ...],
     first: int,
     names: tuple[str, ...],
     partition: int,
@@ -157,7 +159,7 @@ def _of_blocks(
     args: tuple[Any, ...],
 ) -> Tally | None:
     """Return what a verb makes of a partition."""
-    part = part_of(X, y, weight, first, names, partition)
+    part = part_of(values, first, names, partition)
     return _of_held(part, check, verb, args)
 
 

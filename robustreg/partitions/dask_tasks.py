@@ -44,12 +44,19 @@ def _culprit(partitions: list[Any]) -> str:
 
 def _is_readable(partitions: list[Any]) -> bool:
     """Return whether partitions can be read."""
-    blocks = [block for each in partitions for block in each if block is not None]
-    counts = map(counted, blocks)
+    name = new_name("robustreg reading")
+    read = [
+        dask.delayed(_read)(each, dask_key_name=(name, i))
+        for i, each in enumerate(partitions)
+    ]
     try:
-        return bool(dask.compute(*counts))
+        return bool(dask.compute(*read))
     except Exception:
         return False
+
+
+def _read(_: Any) -> None:
+    """Read a partition, and leave it where it is."""
 
 
 def counted(block: Any) -> Any:

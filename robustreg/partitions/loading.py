@@ -19,14 +19,14 @@ class PartitionError(ValueError):
 
 
 def part_of(
-    X: Any, y: Any, weight: Any, first: int, names: tuple[str, ...], partition: int
+    values: tuple[Any, ...], first: int, names: tuple[str, ...], partition: int
 ) -> Part:
     """Return the rows of a partition.
 
     Parameters
     ----------
-    X, y, weight : array-like, sparse matrix or None
-        What the partition holds of each; without weights all are 1.
+    values : tuple of array-like
+        What the partition holds of X, y and, if there are any, weights.
     first : int
         The number of its first row.
     names : tuple of str
@@ -39,19 +39,19 @@ def part_of(
     PartitionError
         For values that are not finite and real; it names partition, row and column.
     """
-    X = _features(X, names, partition)
+    features, target, *weights = values
+    X = _features(features, names, partition)
     n = X.shape[0]
-    targets = _numbers(y, "y", partition)
+    targets = _numbers(target, "y", partition)
     targets = targets[:, None] if targets.ndim == 1 else targets
-    if weight is None:
-        counted = np.broadcast_to(1.0, (n,))
-    else:
-        counted = _numbers(weight, "sample_weight", partition)
-    for name, values in (("y", targets), ("sample_weight", counted)):
-        if len(values) != n:
+    counted: Array = np.broadcast_to(1.0, (n,))
+    if weights:
+        counted = _numbers(weights[0], "sample_weight", partition)
+    for name, given in (("y", targets), ("sample_weight", counted)):
+        if len(given) != n:
             raise PartitionError(
                 f"{name} must have the same partitions as X, but partition {partition} "
-                f"has {n} rows of X and {len(values)} of {name}. Make both from one "
+                f"has {n} rows of X and {len(given)} of {name}. Make both from one "
                 "frame, or repartition them."
             )
     return Part(X, targets, counted, np.arange(first, first + n))
@@ -154,5 +154,5 @@ def _first_bad(X: Any) -> tuple[int, int]:
 def new_rows(X: Any, y: Any, names: tuple[str, ...], partition: int) -> Part:
     """Return new rows that can be used, with targets unless y is None."""
     targets = np.empty((X.shape[0], 0)) if y is None else y
-    part = part_of(X, targets, None, 0, names, partition)
+    part = part_of((X, targets), 0, names, partition)
     return checked(part, names, partition)
