@@ -81,7 +81,7 @@ def test_estimators_that_have_no_table():
     piped = make_pipeline(KNeighborsRegressor()).fit(X, Y)
     refused("KNeighborsRegressor has no coef_", piped, error=TypeError)
     several = RobustRegressor().fit(X, np.column_stack([Y, Y]))
-    refused("estimator.fit(X, y[:, j])", several)
+    refused("y must have shape (n_samples, 2), the targets of the fit", several)
 
 
 @pytest.mark.parametrize("model", [SMOOTH, KINKED], ids=["smooth", "kinked"])

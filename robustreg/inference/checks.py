@@ -28,17 +28,12 @@ FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
 
 
 def check_model(estimator: Any) -> None:
-    """Refuse what is not a fitted linear model of one target."""
+    """Refuse what is not a fitted linear model."""
     if "coef_" not in vars(estimator):
         raise TypeError(
             f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
             "standard errors. Pass a fitted linear model, such as RobustRegressor, "
             "or a pipeline that ends in one: of a search its best_estimator_."
-        )
-    if np.ndim(estimator.coef_) != 1:
-        raise ValueError(
-            f"coef_ has shape {np.shape(estimator.coef_)}: a fit of several targets. "
-            "Pass the fit of one: estimator.fit(X, y[:, j])."
         )
 
 
@@ -92,7 +87,7 @@ def checked_names(estimator: Any) -> list[str]:
     model, names = model_of(estimator), feature_names_of(estimator)
     check_model(model)
     if names is None:
-        names = [f"x{j}" for j in range(np.size(model.coef_))]
+        names = [f"x{j}" for j in range(np.shape(model.coef_)[-1])]
     return [*names, _free_name("intercept", names)] if has_intercept(model) else names
 
 

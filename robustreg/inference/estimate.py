@@ -40,6 +40,7 @@ from robustreg.inference.families import (
     KINDS,
 )
 from robustreg.inference.pipelines import features_of, model_of
+from robustreg.inference.targets import one_target
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
 from robustreg.rows import Array, Index, present, taken
@@ -82,12 +83,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Data:
-    """What the estimator or pipeline was fitted to, as the caller gave it."""
+    """What the estimator or pipeline was fitted to, as the caller gave it.
+
+    Of several targets y is one, and ``target`` its place.
+    """
 
     X: Any
     y: Any
     sample_weight: Any
     groups: Any
+    target: int | None = None
 
 
 def estimate(
@@ -100,7 +105,8 @@ def estimate(
     """Return coefficients and their covariance, by the family of ``cov_type``."""
     # Underflow is meant wherever it happens: what is too small counts as 0.
     with np.errstate(under="ignore"):
-        names, model = checked_names(estimator), model_of(estimator)
+        names = checked_names(estimator)
+        model = one_target(model_of(estimator), data.target)
         data = replace(data, X=features_of(estimator, data.X))
         check_choice("cov_type", cov_type, EVERY_NAME)
         check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)

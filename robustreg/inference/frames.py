@@ -22,3 +22,17 @@ def index_of(rows: Any) -> Any:
     from pandas import DataFrame
 
     return rows.index if isinstance(rows, DataFrame) else None
+
+
+def columns_of(values: Any) -> list[Any] | None:
+    """Return the names of the columns of a frame, None of what has none."""
+    from pandas import DataFrame
+
+    return [*values.columns] if isinstance(values, DataFrame) else None
+
+
+def stacked(tables: list[Any], targets: list[Any]) -> Any:
+    """Return the tables of several targets as one, by target and coefficient."""
+    from pandas import concat
+
+    return concat(tables, keys=targets, names=["target", "coefficient"])

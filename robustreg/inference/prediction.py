@@ -17,6 +17,7 @@ from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
 from robustreg.inference.pipelines import features_of, model_of
 from robustreg.inference.table import check_level
+from robustreg.inference.targets import one_target
 from robustreg.linalg import EPS
 from robustreg.losses import make_loss
 from robustreg.rows import TIE, Array
@@ -65,7 +66,7 @@ def predict_table(
     Parameters
     ----------
     estimator, X, y, sample_weight
-        As for `coef_table`: the fit, and the data of the fit.
+        As for `coef_table`, of one target: the fit, and the data of the fit.
     X_new : array-like or sparse matrix of shape (n_new, n_features)
         The rows to predict; of a pipeline as its first step takes them.
     errors : {"normal", "residuals"}, default="normal"
@@ -135,7 +136,8 @@ def predict_table(
     """
     frame = frame_class("predict_table")
     check_level(level)
-    n_coefs, model = len(checked_names(estimator)), model_of(estimator)
+    n_coefs = len(checked_names(estimator))
+    model = one_target(model_of(estimator), None)
     _check_errors(errors, model)
     refuse_collections("predict_table", X_new=X_new)
     rows = check_predict_data(model, features_of(estimator, X_new))

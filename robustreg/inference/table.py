@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
 from robustreg.inference.bootstrap import check_plan
-from robustreg.inference.checks import check_choice
+from robustreg.inference.checks import check_choice, checked_names
 from robustreg.inference.estimate import Data, Estimate, estimate
-from robustreg.inference.frames import frame_class
+from robustreg.inference.frames import frame_class, stacked
+from robustreg.inference.pipelines import model_of
+from robustreg.inference.targets import targets_of
 from robustreg.rows import Array
 
 if TYPE_CHECKING:
@@ -48,15 +50,15 @@ def coef_table(
     ----------
     estimator : estimator
         A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor` or `MMRegressor`
-        of one target, without a penalty (``alpha=0`` or ``penalty=None``). With
+        without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
         takes ``sample_weight``. Or a fitted pipeline that ends in one; the steps before
         count as known.
     X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
         The features of the fit. Not copied, and never densified. The rows of a dask
         array or frame stay where they are, and are read in two passes, or three.
-    y : array-like or dask collection of shape (n_samples,)
-        The target of the fit.
+    y : array-like or dask collection of shape (n_samples,) or (n_samples, n_targets)
+        The target of the fit, or its targets, which no collection has.
     sample_weight : array-like or dask collection of shape (n_samples,), default=None
         The weights of the fit. They count rows: a weight of 2 is the row twice, and
         the sum is the number of observations.
@@ -115,13 +117,15 @@ def coef_table(
         pipeline or ``x0, x1, ...``, and then ``"intercept"`` if one was fitted
         (``"(intercept)"`` if a feature has that name). Columns ``coef``, ``std_err``,
         ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
-        ``upper``. Its ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
+        ``upper``. Of several targets the tables stand one below the other, with the
+        target, by its column or as ``y0, y1, ...``, as the first level of the index.
+        The ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
         the normal distribution.
 
     Raises
     ------
     ValueError
-        For a penalised fit, several targets, columns that depend on each other,
+        For a penalised fit, columns that depend on each other,
         data that is not the fit's, a collapsed scale, an option that ``cov_type`` has
         no use for, one out of its range, and a dask collection that it does not take.
     TypeError
@@ -194,17 +198,23 @@ def coef_table(
             f"interval={interval!r} is for cov_type='bootstrap'. "
             f"Got cov_type={cov_type!r}."
         )
-    found = estimate(
-        estimator,
-        Data(X, y, sample_weight, groups),
-        cov_type,
-        {"bandwidth": bandwidth, "kernel": kernel},
-        check_plan(n_bootstrap, random_state, n_jobs),
-    )
-    percentile = found.draws is not None and interval != "normal"
-    df = found.df if use_t else np.inf
-    columns = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
-    table = frame(columns, index=found.names)
+    checked_names(estimator)
+    targets, tables = targets_of(model_of(estimator), y), []
+    for target in targets:
+        found = estimate(
+            estimator,
+            Data(X, target.y, sample_weight, groups, target.place),
+            cov_type,
+            {"bandwidth": bandwidth, "kernel": kernel},
+            check_plan(n_bootstrap, random_state, n_jobs),
+        )
+        df = found.df if use_t else np.inf
+        percentile = found.draws is not None and interval != "normal"
+        by = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
+        tables.append(frame(by, index=found.names))
+    table = tables[0]
+    if targets[0].place is not None:
+        table = stacked(tables, [target.name for target in targets])
     table.attrs.update(cov_type=found.cov_type, level=level, df=df)
     return table
 
@@ -228,7 +238,7 @@ def coef_covariance(
     Parameters
     ----------
     estimator, X, y, sample_weight, cov_type, groups
-        As for `coef_table`.
+        As for `coef_table`, of one target.
     bandwidth, kernel, n_bootstrap, random_state, n_jobs
         As for `coef_table`.
 

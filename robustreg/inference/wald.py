@@ -16,6 +16,7 @@ from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
 from robustreg.inference.pipelines import model_of
+from robustreg.inference.targets import one_target
 
 if TYPE_CHECKING:
     import pandas
@@ -55,7 +56,7 @@ def wald_test(
     Parameters
     ----------
     estimator, X, y, sample_weight
-        As for `coef_table`.
+        As for `coef_table`, of one target.
     hypotheses : str, list of str, array-like or dict
         The names of coefficients that are all 0; or R, of shape ``(q, n_coefs)`` with
         the intercept, if one was fitted, last. Or a dict of some of these, each tested
@@ -122,7 +123,7 @@ def wald_test(
     """
     frame = frame_class("wald_test")
     asked = hypotheses_of(hypotheses, values, checked_names(estimator))
-    _refuse_penalised(model_of(estimator))
+    _refuse_penalised(one_target(model_of(estimator), None))
     found = estimate(
         estimator,
         Data(X, y, sample_weight, groups),
