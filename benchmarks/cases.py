@@ -83,7 +83,7 @@ def smooth(rows: int, columns: int, targets: list[Target], huber: bool = False) 
     """Return smooth_l1 with a slight l2 penalty on dense data."""
     X, y = dense(rows, columns)
     problem = Problem(alpha=1e-6)
-    model = SmoothL1Regressor(alpha=1e-6, tol=1e-8)
+    model = SmoothL1Regressor(penalty="l2", alpha=1e-6, tol=1e-8)
     contenders = {"smooth_l1": ours(model, X, y, problem)} | ridges(X, y)
     if huber:
         contenders["HuberRegressor"] = huber_regressor(X, y, problem)
@@ -233,7 +233,7 @@ def sparse() -> Case:
     X, y = one_hot()
     problem = Problem(alpha=1e-5)
     contenders = {
-        "smooth_l1": ours(SmoothL1Regressor(alpha=1e-5), X, y, problem),
+        "smooth_l1": ours(SmoothL1Regressor(penalty="l2", alpha=1e-5), X, y, problem),
         "HuberRegressor": huber_regressor(X, y, problem),
     } | ridge_sparse(X, y, 1e-5)
     targets = [
@@ -248,7 +248,7 @@ def sparse_l1() -> Case:
     X, y = one_hot()
     contenders, targets = ridge_sparse(X, y, 1e-5), []
     for q, name in ((0.5, "l1"), (0.9, "quantile 0.9")):
-        model = L1Regressor(quantile=q, alpha=1e-5, tol=1e-6)
+        model = L1Regressor(quantile=q, penalty="l2", alpha=1e-5, tol=1e-6)
         problem = Problem("l1", quantile=q, alpha=1e-5)
         contenders[name] = ours(model, X, y, problem)
         targets.append(Target(name, "Ridge(sparse_cg)", 3.0, gap=1e-6))
@@ -273,7 +273,8 @@ def grid() -> Case:
     X, y = dense(20_000, 30)
     losses = ["l2", "l1", "smooth_l1", "log_cosh"]
     alphas = [1e-4, 1e-3, 1e-2, 1e-1]
-    ours = {"loss": losses, "beta": [0.5, 1.0, 2.0, None], "alpha": alphas}
+    ours = {"loss": losses, "beta": [0.5, 1.0, 2.0, None]}
+    ours |= {"penalty": ["l2"], "alpha": alphas}
     peers = {"alpha": list(np.geomspace(1.0, 1e4, 64))}
 
     def run(estimator: Any, settings: dict[str, Any]) -> Contender:
@@ -295,8 +296,12 @@ def float32() -> Case:
     single = X.astype(np.float32), y.astype(np.float32)
     problem = Problem(alpha=1e-6)
     contenders = {
-        "float32": ours(SmoothL1Regressor(alpha=1e-6, tol=1e-8), *single, problem),
-        "float64": ours(SmoothL1Regressor(alpha=1e-6, tol=1e-8), X, y, problem),
+        "float32": ours(
+            SmoothL1Regressor(penalty="l2", alpha=1e-6, tol=1e-8), *single, problem
+        ),
+        "float64": ours(
+            SmoothL1Regressor(penalty="l2", alpha=1e-6, tol=1e-8), X, y, problem
+        ),
     }
     return Case(X, y, contenders, [Target("float32", "float64", 0.6)])
 
@@ -304,7 +309,9 @@ def float32() -> Case:
 def memory() -> Case:
     """1,000,000 x 50, the largest memory beyond X and y."""
     X, y = dense(1_000_000, 50)
-    smooth_l1 = ours(SmoothL1Regressor(alpha=1e-6), X, y, Problem(alpha=1e-6))
+    smooth_l1 = ours(
+        SmoothL1Regressor(penalty="l2", alpha=1e-6), X, y, Problem(alpha=1e-6)
+    )
     ridge = Contender(lambda: Ridge(alpha=1.0, solver="cholesky").fit(X, y))
     contenders = {"smooth_l1": smooth_l1} | medians(X, y, 0.5) | {"Ridge": ridge}
     targets = [Target(name, "bytes of X", 0.2) for name in ("smooth_l1", "l1")]

@@ -48,7 +48,7 @@ def contender(name: str, X: Array, y: Array) -> Callable[[], Any]:
     alpha = 1e-6
     huber = HuberRegressor(alpha=alpha * 1.35 * X.shape[0], max_iter=10_000)
     models = {
-        "smooth_l1": SmoothL1Regressor(alpha=alpha),
+        "smooth_l1": SmoothL1Regressor(penalty="l2", alpha=alpha),
         "l1": L1Regressor(),
         "RobustRegressor": RobustRegressor(),
         "Ridge": Ridge(solver="cholesky"),

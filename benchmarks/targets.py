@@ -270,7 +270,9 @@ def peer_gap(case: Case, name: str, peer: Cost, own: Cost) -> float:
         # The breakpoint at its own scale; the penalty is the same there.
         beta = EPSILON * float(result.scale_)
         problem = type(problem)(**(vars(problem) | {"beta": beta}))
-        fit = SmoothL1Regressor(beta=beta, alpha=problem.alpha).fit(case.X, case.y)
+        fit = SmoothL1Regressor(beta=beta, penalty="l2", alpha=problem.alpha).fit(
+            case.X, case.y
+        )
     optimum = problem.value(case.X, case.y, fit.coef_, float(fit.intercept_))
     reached = problem.value(
         case.X, case.y, np.ravel(result.coef_), float(result.intercept_)

@@ -67,7 +67,10 @@ def print_point_predictions(
     """Print the errors of a least squares fit and of a robust one."""
     print(f"\n  {'dollars':20}{'median |error|':>15}{'mean |error|':>15}")
     # Ridge adds up the rows of which robustreg takes the mean: the same penalty.
-    for model in (Ridge(alpha=ALPHA * len(y_train)), RobustRegressor(alpha=ALPHA)):
+    for model in (
+        Ridge(alpha=ALPHA * len(y_train)),
+        RobustRegressor(penalty="l2", alpha=ALPHA),
+    ):
         fit = pipeline(ENCODER, model).fit(X_train, y_train)
         prediction = fit.predict(X_test)
         median = median_absolute_error(y_test, prediction)

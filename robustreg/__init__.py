@@ -3,6 +3,7 @@
 from robustreg.estimators import (
     L1Regressor,
     MMRegressor,
+    NoEffectWarning,
     RobustRegressor,
     ScaleCollapseWarning,
     SmoothL1Regressor,
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 __all__ = [
     "L1Regressor",
     "MMRegressor",
+    "NoEffectWarning",
     "RobustPath",
     "RobustRegressor",
     "ScaleCollapseWarning",

@@ -86,7 +86,7 @@ class Case:
             beta=self.beta,
             quantile=self.quantile,
             penalty=self.penalty,
-            alpha=self.alpha,
+            alpha=0.0 if self.penalty is None else self.alpha,
             l1_ratio=self.l1_ratio,
             scale=self.scale,
         )

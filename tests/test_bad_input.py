@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimators_nan_inf
 from robustreg import (
     L1Regressor,
     MMRegressor,
+    NoEffectWarning,
     RobustRegressor,
     SmoothL1Regressor,
     robust_path,
@@ -401,6 +402,40 @@ def test_one_iteration_warns_once_and_keeps_a_finite_fit(loss, penalty):
     assert model.n_iter_ == 1
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.intercept_)
+
+
+# Of penalty and alpha one is set; what is said of it, and the way out.
+NO_EFFECT = [
+    (
+        {"penalty": "l1"},
+        "penalty='l1' has no effect with alpha=0.*Set alpha.*path.* None",
+    ),
+    ({"penalty": "l2", "alpha": -0.0}, "penalty='l2' has no effect with alpha=0"),
+    ({"alpha": 0.5}, "alpha=0.5 has no effect with penalty=None.*'elasticnet'.* to 0"),
+]
+
+
+@pytest.mark.parametrize("make", [*ESTIMATORS, MMRegressor])
+@pytest.mark.parametrize(("params", "said"), NO_EFFECT)
+def test_half_a_penalty_is_none_and_says_so_once(make, params, said):
+    plain = make().fit(X, Y)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = make(**params).fit(X, np.column_stack([Y, Y]))
+    (warning,) = caught
+    assert warning.category is NoEffectWarning and issubclass(
+        NoEffectWarning, UserWarning
+    )
+    assert re.search(f"^{make.__name__}: {said}", str(warning.message))
+    assert warning.filename == __file__
+    np.testing.assert_allclose(model.coef_, [plain.coef_] * 2, rtol=1e-9)
+    make(penalty="l1", alpha=0.1).fit(X, Y)
+
+
+def test_half_a_penalty_says_nothing_of_resamples():
+    with pytest.warns(NoEffectWarning):
+        model = SmoothL1Regressor("cauchy", penalty="l2").fit(X, Y)
+    coef_covariance(model, X, Y, cov_type="bootstrap", n_bootstrap=20, random_state=0)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_matrix])

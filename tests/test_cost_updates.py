@@ -111,7 +111,7 @@ def gram_rows(monkeypatch):
 
 def test_newton_steps_touch_the_rows_that_switch(gram_rows):
     X, y = data(9000, 50)
-    model = SmoothL1Regressor(alpha=1e-6).fit(X, y)
+    model = SmoothL1Regressor(penalty="l2", alpha=1e-6).fit(X, y)
     assert model.dual_gap_ <= 1e-10
     # The last steps, before and after which few rows cross a breakpoint.
     assert min(gram_rows) <= 20
@@ -123,28 +123,28 @@ def test_newton_steps_touch_the_rows_that_switch(gram_rows):
 def test_a_fit_with_its_scale_is_the_fit_at_that_scale(loss, form, monkeypatch):
     X, y = data(40_000)
     weight = uneven(y.size) if form == "weights" else None
-    alpha = 0.01 if form == "penalty" else 0.0
+    options = {"penalty": "l2", "alpha": 0.01} if form == "penalty" else {}
     rows, make = [], arrays.make_rows
     monkeypatch.setattr(
         arrays,
         "make_rows",
         lambda *args, **kw: rows.append(make(*args, **kw)) or rows[0],
     )
-    model = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
+    model = RobustRegressor(loss, **options).fit(X, y, sample_weight=weight)
     # Half a pass, one and a half for each of about five steps, and a start.
     passes = rows[0].passes
     assert passes <= 10
     share = np.ones(y.size) if weight is None else weight
     measured = mad(y - model.predict(X), share, 11)
     assert measured == pytest.approx(model.scale_, rel=1e-12)
-    alone = RobustRegressor(loss, alpha=alpha, scale=model.scale_)
+    alone = RobustRegressor(loss, **options, scale=model.scale_)
     alone.fit(X, y, sample_weight=weight)
     assert_allclose(model.coef_, alone.coef_, rtol=0, atol=1e-5)
     assert 0 <= model.dual_gap_ <= 1e-10
     # One scale after the other, each with its own fit, leads there in more passes.
     monkeypatch.setattr(estimated, "LINES", {})
     before = rows[0].passes
-    slow = RobustRegressor(loss, alpha=alpha).fit(X, y, sample_weight=weight)
+    slow = RobustRegressor(loss, **options).fit(X, y, sample_weight=weight)
     assert rows[0].passes - before > passes
     assert model.scale_ == pytest.approx(slow.scale_, rel=1e-5)
     assert_allclose(model.coef_, slow.coef_, rtol=0, atol=1e-5)

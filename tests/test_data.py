@@ -18,7 +18,7 @@ MODELS = {
     "smooth_l1": SmoothL1Regressor(),
     "l1": L1Regressor(),
     "mad": RobustRegressor(),
-    "l2 penalty": SmoothL1Regressor(alpha=0.1),
+    "l2 penalty": SmoothL1Regressor(penalty="l2", alpha=0.1),
     "l1 penalty": SmoothL1Regressor(penalty="l1", alpha=0.1),
     "no intercept": SmoothL1Regressor(fit_intercept=False),
 }
@@ -228,7 +228,7 @@ def one_hot(n_samples, levels):
 def test_large_sparse_data_are_never_densified(cls, container):
     X, y = one_hot(20_000, [4900, 90, 10])
     X = container(X)
-    model = cls(alpha=1e-4)
+    model = cls(penalty="l2", alpha=1e-4)
     # The dense matrix has 800 MB, and the Gram matrix of its columns 200 MB.
     assert peak_bytes(model.fit, X, y) < 50e6
     assert peak_bytes(model.predict, X) < 5e6

@@ -38,7 +38,9 @@ def test_least_squares_is_linear_regression(fit_intercept, weighted):
 def test_l2_of_l2_is_ridge_with_alpha_times_total_weight(alpha, fit_intercept):
     X, y, weight = make_data()
     params = {"fit_intercept": fit_intercept}
-    model = SmoothL1Regressor("l2", alpha=alpha, **params).fit(X, y, weight)
+    model = SmoothL1Regressor("l2", penalty="l2", alpha=alpha, **params).fit(
+        X, y, weight
+    )
     peer = Ridge(alpha=alpha * weight.sum(), solver="svd", **params)
     assert_same_fit(model, peer.fit(X, y, weight))
 
@@ -46,7 +48,7 @@ def test_l2_of_l2_is_ridge_with_alpha_times_total_weight(alpha, fit_intercept):
 @pytest.mark.parametrize("beta", [50.0, 1e3])
 def test_smooth_l1_with_a_beta_beyond_all_residuals_is_ridge(beta):
     X, y, _ = make_data()
-    model = SmoothL1Regressor(beta=beta, alpha=0.02).fit(X, y)
+    model = SmoothL1Regressor(beta=beta, penalty="l2", alpha=0.02).fit(X, y)
     assert np.abs(y - model.predict(X)).max() < beta
     peer = Ridge(alpha=N * 0.02 * beta, solver="svd").fit(X, y)
     assert_same_fit(model, peer)
@@ -76,7 +78,9 @@ def test_l2_with_elasticnet_is_elastic_net(l1_ratio):
 def test_quantile_with_l1_is_quantile_regressor(quantile, alpha):
     X, y, weight = make_data()
     params = {"quantile": quantile, "alpha": alpha}
-    model = L1Regressor("quantile", penalty="l1", **params).fit(X, y, weight)
+    model = L1Regressor("quantile", penalty="l1" if alpha else None, **params).fit(
+        X, y, weight
+    )
     peer = QuantileRegressor(solver="highs", **params).fit(X, y, weight)
     assert_same_fit(model, peer)
 
@@ -147,8 +151,8 @@ def test_huber_is_beta_times_smooth_l1(beta, penalty):
 
 def test_beta_0_is_l1():
     X, y, weight = make_data()
-    smooth = SmoothL1Regressor(beta=0, alpha=0.01).fit(X, y, weight)
-    kinked = L1Regressor(alpha=0.01).fit(X, y, weight)
+    smooth = SmoothL1Regressor(beta=0, penalty="l2", alpha=0.01).fit(X, y, weight)
+    kinked = L1Regressor(penalty="l2", alpha=0.01).fit(X, y, weight)
     np.testing.assert_array_equal(smooth.coef_, kinked.coef_)
 
 

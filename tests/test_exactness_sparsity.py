@@ -91,6 +91,7 @@ def test_an_l2_penalty_never_gives_a_zero(loss):
     assert (case.fit().coef_ != 0).all()
 
 
+@pytest.mark.filterwarnings("ignore::robustreg.NoEffectWarning")
 @pytest.mark.parametrize("loss", CONVEX)
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
 def test_an_alpha_of_0_is_no_penalty(loss, penalty):

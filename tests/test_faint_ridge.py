@@ -62,7 +62,7 @@ def test_it_picks_the_least_norm_of_exact_fits(solver):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 100))
     y = X[:, :10] @ rng.uniform(10, 90, 10) + 10
-    model = SmoothL1Regressor("l2", alpha=1e-13, solver=solver).fit(X, y)
+    model = SmoothL1Regressor("l2", penalty="l2", alpha=1e-13, solver=solver).fit(X, y)
     coef, intercept = least_norm(X, y)
     assert_allclose(model.coef_, coef, rtol=0, atol=1e-9 * np.abs(coef).max())
     assert model.intercept_ == pytest.approx(intercept, rel=1e-9)
@@ -131,7 +131,9 @@ def test_slopes_that_a_faint_ridge_pays_for_are_projected(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(300, 6))
     y = X @ rng.normal(size=6)
-    model = RobustRegressor("l1", alpha=8.5e-8, scale=1.7, fit_intercept=False)
+    model = RobustRegressor(
+        "l1", penalty="l2", alpha=8.5e-8, scale=1.7, fit_intercept=False
+    )
     model.fit(X, y)
     assert model.n_iter_ == 1
     assert model.dual_gap_ < 1e-13

@@ -55,7 +55,7 @@ def test_types_and_shapes_for_one_target(cls, loss):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_gap_bounds_the_distance_to_other_fits(cls, loss):
     X, y = make_data()
-    model = cls(loss, alpha=0.1).fit(X, y)
+    model = cls(loss, penalty="l2", alpha=0.1).fit(X, y)
 
     def objective(coef, intercept):
         residual = (y - X @ coef - intercept) / model.scale_

@@ -58,13 +58,14 @@ def refused(message, model=SMOOTH, X=X, y=Y, error=ValueError, **options):
 
 
 def test_penalised_fits_are_refused_before_any_work():
-    model = RobustRegressor(alpha=0.1).fit(X, Y)
+    model = RobustRegressor(penalty="l2", alpha=0.1).fit(X, Y)
     refused("penalty='l2', alpha=0.1", model, X=None, y=None)
     refused("cov_type='bootstrap'", model)
     refused("penalty=None on the columns", model, cov_type="HC3")
 
 
-@pytest.mark.parametrize("params", [{"alpha": 0.0}, {"penalty": None, "alpha": 5.0}])
+@pytest.mark.filterwarnings("ignore::robustreg.NoEffectWarning")
+@pytest.mark.parametrize("params", [{"penalty": "l2"}, {"alpha": 5.0}])
 def test_a_penalty_that_is_none_is_no_penalty(params):
     model = RobustRegressor().set_params(**params).fit(X, Y)
     own, plain = (coef_covariance(m, X, Y) for m in (model, SMOOTH))
@@ -182,7 +183,9 @@ def test_mm_estimates_are_refused_in_their_own_words():
     refused("The S-scale collapsed", model.fit(X, y), y=y)
     refused("do not minimise the loss", model.fit(X, Y), y=Y[::-1])
     refused("Use one of ['avar1', 'H1',", model, cov_type="nid")
-    refused("penalty='l2', alpha=0.3", model.set_params(alpha=0.3).fit(X, Y))
+    refused(
+        "penalty='l2', alpha=0.3", model.set_params(penalty="l2", alpha=0.3).fit(X, Y)
+    )
 
 
 def test_a_loss_with_a_kink_and_curvature_has_the_bootstrap_only():

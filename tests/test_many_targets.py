@@ -77,7 +77,9 @@ def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, we
         # In batches, of which the last is smaller.
         monkeypatch.setattr(together, "STRETCH", 1)
         weight = rng.integers(0, 3, N_ROWS) * rng.uniform(0.5, 2, N_ROWS)
-    model = RobustRegressor(**L2, alpha=alpha, fit_intercept=fit_intercept)
+    model = RobustRegressor(
+        **L2, penalty="l2" if alpha else None, alpha=alpha, fit_intercept=fit_intercept
+    )
     singles = [RobustRegressor(**model.get_params()).fit(X, y, weight) for y in Y.T]
     model.fit(X, Y, weight)
     assert model.n_iter_ == max(own.n_iter_ for own in singles)

@@ -54,7 +54,8 @@ def objective(model, X, y, weight=None):
 def assert_same_as_fits(path, X, y, weight=None, **params):
     """Every column of the path reaches the objective of a single fit, and its zeros."""
     for place, alpha in enumerate(path.alphas):
-        single = SmoothL1Regressor(alpha=alpha, **params).fit(X, y, weight)
+        kept = params if alpha else params | {"penalty": None}
+        single = SmoothL1Regressor(alpha=alpha, **kept).fit(X, y, weight)
         best = objective(single, X, y, weight)
         coef, intercept = single.coef_, single.intercept_
         single.coef_, single.intercept_ = path.coefs[:, place], path.intercepts[place]

@@ -64,7 +64,7 @@ def reweighted(X, y, loss, alpha, most=5000):
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_a_good_fit_is_not_lost_on_the_way_to_its_scale(loss, alpha):
     X, y = far_rows(1)
-    model = RobustRegressor(loss, alpha=alpha).fit(X, y)
+    model = RobustRegressor(loss, penalty="l2", alpha=alpha).fit(X, y)
     assert mad_of(model, X, y) == pytest.approx(model.scale_, rel=1e-7)
     assert np.linalg.norm(model.coef_) > 100 and model.outliers_.sum() < 25
     scale, moved = reweighted(X, y, loss, alpha)
@@ -102,7 +102,7 @@ def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypa
         return fit(self, *args)
 
     monkeypatch.setattr(AnyScale, "fit", counted)
-    model = RobustRegressor(loss, beta=beta, alpha=0.01)
+    model = RobustRegressor(loss, beta=beta, penalty="l2", alpha=0.01)
     with pytest.warns(ConvergenceWarning, match=r"no scale .* near s = \d") as caught:
         model.fit(X, y)
     assert len(caught) == 1
@@ -165,7 +165,7 @@ def test_a_continuous_scale_is_found(rate):
 @pytest.mark.parametrize("loss", ["tukey", "welsch", "talwar", "hampel"])
 def test_a_fit_that_rejects_all_rows_warns(loss):
     X, y = heavy_tails(100, 3, 0)
-    model = RobustRegressor(loss, scale=1e-3, alpha=0.1)
+    model = RobustRegressor(loss, scale=1e-3, penalty="l2", alpha=0.1)
     with pytest.warns(UserWarning, match="rejects nearly all rows: .* mean of") as seen:
         model.fit(X, y)
     assert len(seen) == 1 and model.weights_.mean() < 0.01

@@ -119,7 +119,7 @@ def test_weights_that_count_no_more_rows_than_coefficients_are_refused(total):
     RobustRegressor(scale="mad").fit(X, y, weight)
     # Fewer rows than coefficients are no matter of the weights.
     wide = rng.normal(size=(20, 30))
-    model.set_params(alpha=0.1).fit(wide, y[:20], np.full(20, total / 20))
+    model.set_params(penalty="l2", alpha=0.1).fit(wide, y[:20], np.full(20, total / 20))
 
 
 def test_proposal2_with_more_params_than_half_of_the_rows():

@@ -87,7 +87,7 @@ def test_tiny_and_huge_columns_of_a_kinked_loss(loss, power):
 def test_units_of_y_do_not_matter_with_a_robust_scale(loss, penalty, unit):
     X, y = ordinary()
     for scale in ("mad", "proposal2"):
-        params = {"penalty": penalty, "alpha": 0.05, "scale": scale}
+        params = {"penalty": penalty, "alpha": 0.05 if penalty else 0.0, "scale": scale}
         plain = RobustRegressor(loss, **params).fit(X, y)
         model = RobustRegressor(loss, **params).fit(X, unit * y)
         assert_same_fit(model, plain, factor=unit)
@@ -100,7 +100,7 @@ def test_units_of_y_do_not_matter_with_a_robust_scale(loss, penalty, unit):
 @pytest.mark.parametrize("loss", CONVEX)
 def test_scaling_y_and_scale_scales_the_fit(loss, penalty, unit):
     X, y = ordinary()
-    params = {"loss": loss, "penalty": penalty, "alpha": 0.05}
+    params = {"loss": loss, "penalty": penalty, "alpha": 0.05 if penalty else 0.0}
     plain = SmoothL1Regressor(scale=1.5, **params).fit(X, y)
     model = SmoothL1Regressor(scale=1.5 * unit, **params).fit(X, unit * y)
     assert_same_fit(model, plain, factor=unit)
@@ -110,7 +110,7 @@ def test_scaling_y_and_scale_scales_the_fit(loss, penalty, unit):
 @pytest.mark.parametrize("penalty", ["l1", None])
 def test_scaling_y_and_beta_scales_smooth_l1_with_the_same_alpha(penalty, unit):
     X, y = ordinary()
-    params = {"penalty": penalty, "alpha": 0.1}
+    params = {"penalty": penalty, "alpha": 0.1 if penalty else 0.0}
     plain = SmoothL1Regressor(beta=1.0, **params).fit(X, y)
     model = SmoothL1Regressor(beta=unit, **params).fit(X, unit * y)
     assert_same_fit(model, plain, factor=unit)
@@ -122,7 +122,7 @@ def test_scaling_y_and_beta_scales_smooth_l1_with_the_same_alpha(penalty, unit):
 @pytest.mark.parametrize("solver", ["augmented-lagrangian", "linprog"])
 def test_kinked_losses_follow_y_with_the_same_alpha(loss, penalty, unit, solver):
     X, y = ordinary()
-    params = {"penalty": penalty, "alpha": 0.1}
+    params = {"penalty": penalty, "alpha": 0.1 if penalty else 0.0}
     plain = L1Regressor(loss, **params).fit(X, y)
     model = L1Regressor(loss, solver=solver, **params).fit(X, unit * y)
     assert_same_fit(model, plain, factor=unit)
@@ -134,7 +134,7 @@ def test_kinked_losses_follow_y_with_the_same_alpha(loss, penalty, unit, solver)
 def test_units_of_weights_do_not_matter(loss, penalty, unit):
     X, y = ordinary()
     weight = np.random.default_rng(1).uniform(0.1, 3, size=len(y))
-    params = {"loss": loss, "penalty": penalty, "alpha": 0.05}
+    params = {"loss": loss, "penalty": penalty, "alpha": 0.05 if penalty else 0.0}
     for scale in (1.0, "mad"):
         plain = SmoothL1Regressor(scale=scale, **params).fit(X, y, weight)
         model = SmoothL1Regressor(scale=scale, **params).fit(X, y, unit * weight)
@@ -149,7 +149,7 @@ def test_a_shift_of_y_moves_the_intercept_alone(loss, penalty, shift):
     X, y = ordinary()
     y = np.round(y * 2**16) / 2**16  # so that the shift is exact
     for scale in (1.0, "mad"):
-        params = {"penalty": penalty, "alpha": 0.05, "scale": scale}
+        params = {"penalty": penalty, "alpha": 0.05 if penalty else 0.0, "scale": scale}
         near = SmoothL1Regressor(loss, **params).fit(X, y)
         far = SmoothL1Regressor(loss, **params).fit(X, y + shift)
         np.testing.assert_allclose(far.coef_, near.coef_, rtol=1e-7, atol=1e-9)

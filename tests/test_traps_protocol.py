@@ -45,7 +45,7 @@ def test_a_grid_over_losses_breakpoints_and_penalties_in_two_processes():
 def test_a_search_over_a_step_of_a_pipeline():
     X, y = make_data()
     pipeline = make_pipeline(StandardScaler(), RobustRegressor())
-    grid = {"robustregressor__alpha": [0.01, 10.0]}
+    grid = {"robustregressor__penalty": ["l2"], "robustregressor__alpha": [0.01, 10.0]}
     search = GridSearchCV(pipeline, grid, cv=3).fit(X, y)
     assert search.best_params_["robustregressor__alpha"] == 0.01
 

@@ -55,7 +55,7 @@ def test_an_exact_fit_collapses_and_is_found(loss, scale, unit):
 def test_three_fifths_exact_rows_are_fitted_exactly(loss, penalty):
     X, y = clean(200, sigma=0)
     y[:80] += np.random.default_rng(1).normal(size=80) * 20
-    model = RobustRegressor(loss, penalty=penalty, alpha=1e-14)
+    model = RobustRegressor(loss, penalty=penalty, alpha=1e-14 if penalty else 0.0)
     fit_collapsed(model, X, y)
     np.testing.assert_allclose(model.coef_, TRUTH, atol=1e-7)
 
@@ -66,7 +66,7 @@ def test_three_fifths_exact_rows_are_fitted_exactly(loss, penalty):
 def test_a_constant_y_is_its_own_fit(loss, penalty, value):
     X, _ = clean()
     y = np.full(len(X), value)
-    model = RobustRegressor(loss, penalty=penalty, alpha=0.1)
+    model = RobustRegressor(loss, penalty=penalty, alpha=0.1 if penalty else 0.0)
     fit_collapsed(model, X, y)
     assert np.abs(model.coef_).max() <= 1e-12 * abs(value)
     assert model.intercept_ == pytest.approx(value, rel=1e-12)
@@ -190,7 +190,7 @@ def test_the_default_breakpoint_has_95_percent_efficiency(loss):
 @pytest.mark.parametrize("scale", [1.0, "mad"])
 def test_alpha_means_the_same_for_ten_times_the_rows_or_weights(loss, penalty, scale):
     X, y = clean()
-    params = {"penalty": penalty, "alpha": 0.1, "scale": scale}
+    params = {"penalty": penalty, "alpha": 0.1 if penalty else 0.0, "scale": scale}
     once = RobustRegressor(loss, **params).fit(X, y)
     rows = RobustRegressor(loss, **params).fit(np.tile(X, (10, 1)), np.tile(y, 10))
     weights = RobustRegressor(loss, **params).fit(X, y, np.full(50, 10.0))
@@ -203,9 +203,9 @@ def test_alpha_means_the_same_for_ten_times_the_rows_or_weights(loss, penalty, s
 def test_the_share_of_shrinkage_does_not_depend_on_the_units_of_y(unit):
     X, y = clean(200)
     plain = RobustRegressor().fit(X, y)
-    shrunken = RobustRegressor(alpha=0.3).fit(X, unit * y)
+    shrunken = RobustRegressor(penalty="l2", alpha=0.3).fit(X, unit * y)
     share = shrunken.coef_ / unit / plain.coef_
-    reference = RobustRegressor(alpha=0.3).fit(X, y).coef_ / plain.coef_
+    reference = RobustRegressor(penalty="l2", alpha=0.3).fit(X, y).coef_ / plain.coef_
     np.testing.assert_allclose(share, reference, rtol=1e-9)
     assert (share < 0.95).all()
 
@@ -300,7 +300,9 @@ def test_warnings_of_a_search_tell_its_fits_apart():
     grid = ParameterGrid({"loss": ["huber", "tukey"], "beta": [0.5, None, 2.0]})
     said = {said_of_collapse(RobustRegressor(**point), X, y) for point in grid}
     assert len(said) == len(grid)
-    model = SmoothL1Regressor("huber", beta=0.5, quantile=0.4, alpha=np.float64(0.1))
+    model = SmoothL1Regressor(
+        "huber", beta=0.5, quantile=0.4, penalty="l2", alpha=np.float64(0.1)
+    )
     model.set_params(max_iter=1, tol=1e-14)
     y = X.sum(axis=1) + np.arange(100) % 7
     with pytest.warns(

@@ -80,7 +80,7 @@ def test_a_constant_column_has_coefficient_0(loss, penalty, constant):
     rng = np.random.default_rng(1)
     X = rng.normal(size=(40, 2))
     y = X @ [1.0, 2] + rng.standard_t(2, size=40)
-    params = {"penalty": penalty, "alpha": 0.05}
+    params = {"penalty": penalty, "alpha": 0.05 if penalty else 0.0}
     alone = SmoothL1Regressor(loss, **params).fit(X, y)
     wider = np.column_stack([X, np.full(40, constant)])
     model = SmoothL1Regressor(loss, **params).fit(wider, y)
@@ -116,7 +116,7 @@ def test_wide_data_have_the_fit_of_least_standardised_norm(loss, shape):
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet", None])
 @pytest.mark.parametrize("loss", CONVEX)
 def test_one_row(loss, penalty):
-    params = {"penalty": penalty, "alpha": 0.1}
+    params = {"penalty": penalty, "alpha": 0.1 if penalty else 0.0}
     model = SmoothL1Regressor(loss, **params).fit([[2.0, 3.0]], [7.0])
     np.testing.assert_array_equal(model.coef_, 0)
     assert model.intercept_ == pytest.approx(7, rel=1e-14)

@@ -18,7 +18,12 @@ class Data:
 
     def fit(self, loss, penalty, scale):
         # A gap of 1e-13 leaves the fit itself open by less than 1e-8 on these data.
-        params = {"penalty": penalty, "alpha": 0.05, "scale": scale, "tol": 1e-13}
+        params = {
+            "penalty": penalty,
+            "alpha": 0.05 if penalty else 0.0,
+            "scale": scale,
+            "tol": 1e-13,
+        }
         return RobustRegressor(loss, **params).fit(self.X, self.y, self.weight)
 
     def rows(self, index):

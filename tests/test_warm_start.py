@@ -11,16 +11,16 @@ from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 
 MODELS = {
     "smooth_l1": SmoothL1Regressor(),
-    "huber": SmoothL1Regressor("huber", alpha=0.1),
+    "huber": SmoothL1Regressor("huber", penalty="l2", alpha=0.1),
     "log_cosh": SmoothL1Regressor("log_cosh"),
     "l2": SmoothL1Regressor("l2"),
     "l1": L1Regressor(),
-    "quantile": L1Regressor(quantile=0.8, alpha=0.01),
+    "quantile": L1Regressor(quantile=0.8, penalty="l2", alpha=0.01),
     "mad": RobustRegressor(),
     "proposal2": RobustRegressor(scale="proposal2"),
     "l1 penalty": SmoothL1Regressor(penalty="l1", alpha=0.2),
-    "newton-cg": SmoothL1Regressor(alpha=0.1, solver="newton-cg"),
-    "l-bfgs-b": SmoothL1Regressor(alpha=0.1, solver="l-bfgs-b"),
+    "newton-cg": SmoothL1Regressor(penalty="l2", alpha=0.1, solver="newton-cg"),
+    "l-bfgs-b": SmoothL1Regressor(penalty="l2", alpha=0.1, solver="l-bfgs-b"),
     "linprog": L1Regressor(solver="linprog", penalty=None),
 }
 
@@ -69,12 +69,12 @@ def test_warm_start_along_changed_parameters(model):
     X, y = make_data()
     warm = renewed(model, warm_start=True)
     for settings in (
-        {"alpha": 0.0},
-        {"alpha": 0.3},
+        {"alpha": 0.0, "penalty": None},
+        {"alpha": 0.3, "penalty": "l2"},
         {"fit_intercept": False},
         {"fit_intercept": True, "quantile": 0.3},
         {"scale": 20.0},
-        {"quantile": 0.5, "alpha": 0.0},
+        {"quantile": 0.5, "alpha": 0.0, "penalty": None},
     ):
         warm.set_params(**settings).fit(X, y)
         cold = renewed(warm, warm_start=False).fit(X, y)

@@ -1,6 +1,10 @@
 """The regressors."""
 
-from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
+from robustreg.estimators.base import (
+    NoEffectWarning,
+    RobustLinearModel,
+    ScaleCollapseWarning,
+)
 from robustreg.estimators.l1 import L1Regressor
 from robustreg.estimators.mm import MMRegressor
 from robustreg.estimators.robust import RobustRegressor
@@ -9,6 +13,7 @@ from robustreg.estimators.smooth_l1 import SmoothL1Regressor
 __all__ = [
     "L1Regressor",
     "MMRegressor",
+    "NoEffectWarning",
     "RobustLinearModel",
     "RobustRegressor",
     "ScaleCollapseWarning",

@@ -42,6 +42,10 @@ class ScaleCollapseWarning(UserWarning):
     """More than half of the rows are fitted exactly, so that their scale is 0."""
 
 
+class NoEffectWarning(UserWarning):
+    """A penalty is set without alpha, or alpha without a penalty."""
+
+
 class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
     """Fit, predict and the fitted attributes of every regressor here."""
 
@@ -339,11 +343,14 @@ class RobustLinearModel(RegressorMixin, BaseEstimator, ABC):
             self.s_intercept_ = intercept[0] if single else intercept
 
     def _warn(self, fits: list[Fit], targets: Array, weight: Array) -> None:
-        """Say once what did not converge and once what collapsed.
+        """Say once what has no effect, what did not converge and what collapsed.
 
         At a collapsed scale rounding errors bound the gap, and one warning says all.
         """
         said: list[tuple[str, type[Warning]]] = []
+        if (self.penalty is None) != (self.alpha == 0):
+            text = messages.no_effect(type(self).__name__, self.penalty, self.alpha)
+            said.append((text, NoEffectWarning))
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         unsettled = [fit for fit in failed if fit.disagreement]
         told = self._told()

@@ -36,6 +36,19 @@ class Collapse:
     small: str
 
 
+def no_effect(name: str, penalty: str | None, alpha: float) -> str:
+    """Return what is said of a penalty without alpha, or of alpha without a penalty."""
+    if penalty is None:
+        return (
+            f"{name}: alpha={alpha!r} has no effect with penalty=None. Set penalty to "
+            "'l1', 'l2' or 'elasticnet', or alpha to 0."
+        )
+    return (
+        f"{name}: penalty={penalty!r} has no effect with alpha=0. Set alpha, for which "
+        "robust_path shows what it does, or penalty to None."
+    )
+
+
 def unsettled(told: str, fits: list[Fit]) -> str:
     """Return what is said of fits that no scale agrees with."""
     worst = max(fits, key=lambda fit: abs(fit.disagreement))

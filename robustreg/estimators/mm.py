@@ -55,12 +55,13 @@ class MMRegressor(RobustLinearModel):
     random_state : int, RandomState instance or None, default=0
         Where the subsets come from. Other than in scikit-learn's estimators the
         default is a number, so that a fit can be repeated; None draws new ones.
-    penalty : {"l1", "l2", "elasticnet"} or None, default="l2"
+    penalty : {"l1", "l2", "elasticnet"} or None, default=None
         ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``, in the
         M-step [3]_. The S-estimate is not penalised, and thus needs more rows than
         coefficients.
     alpha : float, default=0.0
-        Strength of the penalty, at least 0.
+        Strength of the penalty, at least 0. A penalty without alpha and alpha without
+        a penalty have no effect, of which a `NoEffectWarning` tells.
     l1_ratio : float, default=0.5
         Share of l1 in the elastic net, in [0, 1].
     fit_intercept : bool, default=True
@@ -192,7 +193,7 @@ class MMRegressor(RobustLinearModel):
         breakdown: float = 0.5,
         n_subsets: int = 500,
         random_state: int | RandomState | None = 0,
-        penalty: str | None = "l2",
+        penalty: str | None = None,
         alpha: float = 0.0,
         l1_ratio: float = 0.5,
         fit_intercept: bool = True,

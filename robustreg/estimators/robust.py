@@ -36,11 +36,12 @@ class RobustRegressor(ScaledLossModel):
     quantile : float, default=0.5
         In (0, 1): the level of ``loss="quantile"``; any other symmetric loss counts
         ``2 quantile`` times above the fit and ``2 (1 - quantile)`` times below.
-    penalty : {"l1", "l2", "elasticnet"} or None, default="l2"
-        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``.
+    penalty : {"l1", "l2", "elasticnet"} or None, default=None
+        ``sum abs(c)``, ``sum c^2 / 2``, their mixture by ``l1_ratio``, or nothing.
     alpha : float, default=0.0
         Strength of the penalty, at least 0. It means the same for any number of
-        rows, because the loss is a mean.
+        rows, because the loss is a mean. A penalty without alpha and alpha without a
+        penalty have no effect, of which a `NoEffectWarning` tells.
     l1_ratio : float, default=0.5
         Share of l1 in the elastic net, in [0, 1].
     scale : float or {"mad", "proposal2"}, default="mad"
@@ -144,7 +145,7 @@ class RobustRegressor(ScaledLossModel):
         *,
         beta: float | None = None,
         quantile: float = 0.5,
-        penalty: str | None = "l2",
+        penalty: str | None = None,
         alpha: float = 0.0,
         l1_ratio: float = 0.5,
         scale: float | str = "mad",

@@ -14,7 +14,11 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from robustreg.estimators.base import RobustLinearModel, ScaleCollapseWarning
+from robustreg.estimators.base import (
+    NoEffectWarning,
+    RobustLinearModel,
+    ScaleCollapseWarning,
+)
 from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
 from robustreg.fitting import Resampling, resampling
 from robustreg.inference.checks import coefficients_of
@@ -201,7 +205,7 @@ class _Fits:
                 model = clone(self.estimator).fit(
                     self.X, self.y, sample_weight=counts[i]
                 )
-            said.append({warning.category for warning in caught})
+            said.append({warning.category for warning in caught} - {NoEffectWarning})
             draws[i] = coefficients_of(model)
         n_collapsed = sum(ScaleCollapseWarning in kinds for kinds in said)
         return Resamples(draws, lacks, n_collapsed, sum(map(bool, said)))
