@@ -162,6 +162,6 @@ def test_fewer_groups_than_restrictions_are_refused():
 
 
 def test_a_penalised_fit_is_no_test():
-    model = RobustRegressor(alpha=0.1).fit(X, Y)
+    model = RobustRegressor(penalty="l2", alpha=0.1).fit(X, Y)
     with pytest.raises(ValueError, match="Refit with penalty=None"):
         wald_test(model, X, Y, FACTOR, cov_type="bootstrap")
