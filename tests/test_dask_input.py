@@ -61,6 +61,16 @@ def test_features_that_are_not_finite(bad, container):
         model.score(given, Y)
 
 
+def test_values_that_are_masked():
+    masked = da.ma.masked_greater(FEATURES, X[:, 2].max() - 1e-9)
+    refused("holds NaN or infinity in column", masked, TARGET)
+    largest = Y.max() - 1e-9
+    refused("y must be finite", FEATURES, da.ma.masked_greater(TARGET, largest))
+    model = RobustRegressor(tol=1e-16).fit(da.ma.masked_greater(FEATURES, 1e9), Y)
+    expected = RobustRegressor(tol=1e-16).fit(X, Y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-8)
+
+
 def test_the_name_of_the_column_is_told():
     frame = dd.from_pandas(ROWS.assign(dose=with_bad(ROWS["dose"], 1_550)), 7)
     message = "partition 5 holds NaN or infinity in column 'dose'"

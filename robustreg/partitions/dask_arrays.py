@@ -50,6 +50,8 @@ def rowwise(
         *(other for each in args for other in (each, None)),
         dtype=dtype,
         new_axes=dict(zip("t", targets, strict=False)),
+        # What a dashboard calls it.
+        token="robustreg rows",
         align_arrays=False,
         meta=np.empty((0,) * len(axes), dtype),
     )

@@ -97,7 +97,7 @@ def _features(X: Any, names: tuple[str, ...], partition: int) -> Any:
         if X.shape[1] != len(names):
             raise _wrong_width(X, names, partition)
         return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-    X = np.asarray(X)
+    X = _unmasked(X)
     if X.ndim != 2 or X.shape[1] != len(names):
         raise _wrong_width(X, names, partition)
     if X.dtype == np.float32:
@@ -121,7 +121,7 @@ def _wrong_width(X: Any, names: tuple[str, ...], partition: int) -> PartitionErr
 
 def _numbers(values: Any, name: str, partition: int) -> Array:
     """Return real numbers in double precision."""
-    values = np.asarray(values)
+    values = _unmasked(values)
     try:
         if values.dtype.kind in "MmcSU":
             raise TypeError("not one of real numbers")
@@ -131,6 +131,13 @@ def _numbers(values: Any, name: str, partition: int) -> Array:
             f"{name} must hold real numbers, but partition {partition} has the dtype "
             f"{values.dtype}: {error}."
         ) from error
+
+
+def _unmasked(values: Any) -> Array:
+    """Return an array, with NaN for what is masked."""
+    if np.ma.isMaskedArray(values) and values.dtype.kind in "biuf":
+        return np.ma.filled(values.astype(np.float64), np.nan)
+    return np.asarray(values)
 
 
 def _is_finite(values: Array) -> bool:
