@@ -17,6 +17,7 @@ from robustreg.inference import coef_covariance, coef_table
 from robustreg.inference.families import COV_TYPES
 from robustreg.inference.fitted import jumps_of
 from robustreg.losses import LOSSES, make_loss
+from robustreg.metrics import robust_r2_score
 
 RNG = np.random.default_rng(7)
 N = 80
@@ -292,5 +293,21 @@ def test_rows_have_the_names_of_the_columns():
         "lower",
         "upper",
     ]
-    assert table.attrs == {"cov_type": "powell", "level": 0.95, "df": N - 4}
+    assert table.attrs == {
+        "cov_type": "powell",
+        "level": 0.95,
+        "df": N - 4,
+        "residual_scale": model.residual_scale_,
+        "robust_r2": None,
+    }
     np.testing.assert_array_equal(table["coef"][:-1], model.coef_)
+
+
+@pytest.mark.parametrize("loss", SMOOTH + JUMPING)
+@pytest.mark.parametrize("container", [np.asarray, np.ndarray.tolist])
+def test_the_table_says_how_well_the_fit_fits(loss, container):
+    model = RobustRegressor(loss).fit(X, Y)
+    said = coef_table(model, container(X), container(Y)).attrs
+    peer = robust_r2_score(Y, model.predict(X), loss=loss, scale=model.scale_)
+    assert said["robust_r2"] == pytest.approx(peer, rel=1e-12)
+    assert said["residual_scale"] == model.residual_scale_

@@ -55,6 +55,10 @@ def check_table(model, data, counted, rows, rtol, cov_type):
     expected = coef_table(*rows, cov_type=cov_type)
     assert_allclose(table["std_err"], expected["std_err"], rtol=rtol)
     assert_allclose(table, expected, rtol=rtol, atol=1e-12)
+    assert table.attrs.pop("robust_r2") is None
+    del expected.attrs["robust_r2"]
+    size = expected.attrs.pop("residual_scale")
+    assert_allclose(table.attrs.pop("residual_scale"), size, rtol=1e-4)
     assert table.attrs == expected.attrs
     assert list(table.index) == list(expected.index)
 

@@ -14,6 +14,7 @@ from robustreg.inference.checks import check_choice, checked_names
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, stacked
 from robustreg.inference.pipelines import model_of
+from robustreg.inference.summary import residual_scale, robust_r2
 from robustreg.inference.targets import targets_of
 from robustreg.rows import Array
 
@@ -120,7 +121,10 @@ def coef_table(
         ``upper``. Of several targets the tables stand one below the other, with the
         target, by its column or as ``y0, y1, ...``, as the first level of the index.
         The ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
-        the normal distribution.
+        the normal distribution; ``residual_scale``, that of the fit, and ``robust_r2``,
+        by `robust_r2_score` at its loss and scale; lists of them for several targets.
+        They are None for estimators of other libraries, and ``robust_r2`` for `l1` and
+        `quantile` and for collections.
 
     Raises
     ------
@@ -212,9 +216,13 @@ def coef_table(
         percentile = found.draws is not None and interval != "normal"
         by = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
         tables.append(frame(by, index=found.names))
+    sizes = [residual_scale(estimator, target) for target in targets]
+    r2s = [robust_r2(estimator, X, target, sample_weight) for target in targets]
     table = tables[0]
+    table.attrs.update(residual_scale=sizes[0], robust_r2=r2s[0])
     if targets[0].place is not None:
         table = stacked(tables, [target.name for target in targets])
+        table.attrs.update(residual_scale=sizes, robust_r2=r2s)
     table.attrs.update(cov_type=found.cov_type, level=level, df=df)
     return table
 

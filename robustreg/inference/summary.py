@@ -1,0 +1,55 @@
+"""What is said of a fit as a whole beside the table of its coefficients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from robustreg.estimators.base import RobustLinearModel
+from robustreg.inference.checks import is_mm
+from robustreg.inference.pipelines import features_of, model_of
+from robustreg.inference.targets import Target, one_target
+from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.metrics import robust_r2_score
+from robustreg.partitions import is_collection
+
+
+def robust_r2(
+    estimator: Any, X: Any, target: Target, sample_weight: Any
+) -> float | None:
+    """Return the robust R2 of a target at the loss and the scale of the fit.
+
+    None for losses with a kink, at which rows have no finite weight; for rows that are
+    elsewhere; and for estimators of other libraries.
+    """
+    model = one_target(model_of(estimator), target.place)
+    if not isinstance(model, RobustLinearModel) or is_collection(X):
+        return None
+    loss = _loss_of(model)
+    if not np.isfinite(loss.facts.largest_curvature):
+        return None
+    found = robust_r2_score(
+        np.asarray(target.y).ravel(),
+        model.predict(features_of(estimator, X)),
+        loss=loss,
+        scale=float(model.scale_),
+        centered=model.fit_intercept,
+        sample_weight=sample_weight,
+    )
+    return float(found)
+
+
+def residual_scale(estimator: Any, target: Target) -> float | None:
+    """Return ``residual_scale_``, None for estimators of other libraries."""
+    model = one_target(model_of(estimator), target.place)
+    if not isinstance(model, RobustLinearModel):
+        return None
+    return float(model.residual_scale_)
+
+
+def _loss_of(model: Any) -> Loss:
+    """Return the loss of a fit."""
+    if is_mm(model):
+        return Tukey(float(model.beta_))
+    return make_loss(model.loss, model.beta, model.quantile)
