@@ -77,6 +77,13 @@ class KillsItsWorker:
         return features(partition, n_rows)
 
 
+def deadly(partition, n_rows):
+    """Return features; who reads the fourth partition is killed."""
+    if partition == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return features(partition, n_rows)
+
+
 def collection(lengths, reader=features):
     """Return X and y, each partition by a reader."""
     read = dask.delayed(reader, name="reader", traverse=False)

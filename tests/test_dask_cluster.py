@@ -9,18 +9,20 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import cache
+from types import SimpleNamespace
 
 import dask
 import numpy as np
 import partition_readers
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from numpy.testing import assert_allclose
 from partition_readers import collection, in_memory
 
 from robustreg import RobustRegressor
 from robustreg.partitions import dask_engine
+from robustreg.partitions.dask_tasks import computed
 
 # More rows than are gathered.
 LENGTHS = (30_000, 1, 60_000, 20_000, 10, 25_000)
@@ -189,6 +191,32 @@ def test_a_partition_that_vanished(client, held, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"not-there\.npy") as caught:
         RobustRegressor().fit(*collection(LENGTHS, partition_readers.vanished))
     assert caught.value.__notes__ == ["Partition 3 of 6 cannot be read."]
+
+
+def test_a_partition_that_kills_who_reads_it(cluster, client, monkeypatch):
+    # One death is enough, if of a task that was to run there as well.
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
+    with pytest.raises(KilledWorker) as caught:
+        RobustRegressor().fit(*collection(LENGTHS, partition_readers.deadly))
+    (note,) = caught.value.__notes__
+    assert "partition" in note
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_the_partition_of_a_task_that_kills_workers(held):
+    X, _ = collection(LENGTHS)
+    blocks = list(X.to_delayed().ravel())
+    task = ("robustreg rows-0", 3) if held else blocks[3].key
+
+    @dask.delayed
+    def killed():
+        raise KilledWorker(task, SimpleNamespace(address="tcp://worker"), 3)
+
+    with dask.config.set(scheduler="sync"), pytest.raises(KilledWorker) as caught:
+        computed([killed()], blocks)
+    (note,) = caught.value.__notes__
+    known = "That task reads partition 3 of 6."
+    assert note == known if not held else "number of a partition" in note
 
 
 def test_bad_values(client):

@@ -4,11 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from test_partitions import TOL, assert_same, fit_parts, make_data, parts_of
 
 from robustreg import MMRegressor, RobustRegressor
 from robustreg.breakdown import fit_mm_whole, tukey_for_breakdown
+from robustreg.estimators import arrays
+from robustreg.estimators.arrays import fits_by_passes
 from robustreg.losses import Tukey
 from robustreg.partitions import Drawing, InTurn, draw
 
@@ -110,6 +112,16 @@ def test_columns_that_depend_in_all_rows_but_few_are_kept():
     (fit,), _ = fit_parts(X, y, tol=1e-12)
     model = RobustRegressor(scale=1.0, tol=1e-14).fit(X, y)
     assert_allclose(fit.coef, model.coef_, atol=1e-5)
+
+
+def test_targets_are_searched_with_the_same_random_numbers(monkeypatch):
+    monkeypatch.setattr(arrays, "DRAWING", Drawing(most_rows=1_000, worthwhile=1.0))
+    X, y = make_data(3_000)
+    targets = np.column_stack([y, y])
+    engine = InTurn(parts_of(X, targets, None, [0, 1_000, 3_000]), *X.shape, 2)
+    model = MMRegressor(n_subsets=10, random_state=np.random.RandomState(0))
+    (first, second), _ = fits_by_passes(model, model._checked_loss(), engine)
+    assert_array_equal(first.coef, second.coef)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.05])

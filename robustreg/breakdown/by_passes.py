@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.mm import start_of
+from robustreg.breakdown.mm import check_penalty, start_of
 from robustreg.fitting import Coefficients, Fit
 from robustreg.losses import Tukey
 from robustreg.partitions import Whole
@@ -43,7 +43,8 @@ def fit_mm_whole(
     Raises
     ------
     ValueError
-        If a penalty is in units of a scale that is 0.
+        If the S-scale, of the sample or of all rows, is 0 and `problem` has a penalty
+        in units of it.
     """
     problem = whole.problem
     start, units = start_of(
@@ -56,8 +57,9 @@ def fit_mm_whole(
             1 - design_rank(problem.rows, problem.weight) / whole.total
         )
         params, scale, settled = _s_step(whole, params, scale, constant, share)
-    found = Descent(whole, problem.loss, None, problem.tol).run(params / scale, scale)
     collapsed = start.collapsed or settled == -np.inf
+    check_penalty(problem, collapsed)
+    found = Descent(whole, problem.loss, None, problem.tol).run(params / scale, scale)
     agrees = collapsed or abs(settled) <= AGREES
     at = FixedPoint(scale, collapsed, agrees, disagreement=settled)
     coef, intercept = problem.rows.standard.to_original(params)

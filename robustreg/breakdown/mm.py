@@ -88,14 +88,27 @@ def start_of(
         floor=floor / units.scale,
         rng=rng,
     )
-    _check_penalty(problem, start)
+    check_penalty(problem, start.collapsed)
     return start, units
 
 
-def _check_penalty(problem: Problem, start: SEstimate) -> None:
-    """Refuse a penalty in units of a scale that is 0."""
+def check_penalty(problem: Problem, collapsed: bool) -> None:
+    """Refuse a penalty in units of a scale that is 0.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem of the M-step.
+    collapsed : bool
+        Whether the S-scale is 0.
+
+    Raises
+    ------
+    ValueError
+        If it is, and coefficients are penalised.
+    """
     penalised = problem.penalty.value(np.ones(problem.rows.n_params - 1)) > 0
-    if start.collapsed and penalised:
+    if collapsed and penalised:
         raise ValueError(
             "alpha > 0 penalises coefficients in units of the S-scale, and that is 0: "
             "more than half of the rows can be fitted exactly, as they always can with "

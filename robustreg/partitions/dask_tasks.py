@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import dask
+from dask.optimization import cull
 
 from robustreg.partitions.loading import PartitionError
 
@@ -22,9 +23,12 @@ def computed(tasks: list[Any], partitions: list[Any]) -> list[Any]:
     except PartitionError:
         raise
     except Exception as error:
-        # What the cluster itself reports is about no partition, or names its task.
+        # What the cluster itself reports is about a task, if about any: to read what
+        # kills workers once more would kill others.
         if type(error).__module__.partition(".")[0] != "distributed":
             error.add_note(_culprit(partitions))
+        elif (task := getattr(error, "task", None)) is not None:
+            error.add_note(_task_of(task, partitions))
         raise
 
 
@@ -40,6 +44,16 @@ def _culprit(partitions: list[Any]) -> str:
     if _is_readable(partitions[low:high]):
         return "Every partition can be read by itself."
     return f"Partition {low} of {len(partitions)} cannot be read."
+
+
+def _task_of(task: Any, partitions: list[Any]) -> str:
+    """Return which partition a task is of: a block of data, or what is made of it."""
+    # Blocks of one array share a graph.
+    graph = dict(partitions[0].__dask_graph__())
+    for i, block in enumerate(partitions):
+        if task in cull(graph, block.__dask_keys__())[0]:
+            return f"That task reads partition {i} of {len(partitions)}."
+    return f"{task!r} is the name of a pass and the number of a partition."
 
 
 def _is_readable(partitions: list[Any]) -> bool:
