@@ -8,6 +8,7 @@ from numpy.testing import assert_array_equal
 from robustreg import (
     L1Regressor,
     MMRegressor,
+    QuantilesRegressor,
     RobustRegressor,
     SmoothL1Regressor,
     robust_path,
@@ -39,7 +40,7 @@ def spoiled(of_X, of_y):
 
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("junk", JUNK, ids=str)
-@pytest.mark.parametrize("model", MODELS, ids=str)
+@pytest.mark.parametrize("model", [*MODELS, QuantilesRegressor()], ids=str)
 def test_the_fit_is_that_of_the_other_rows(model, junk, container):
     with np.errstate(over="ignore"):
         X_spoiled, y_spoiled = spoiled(*junk)

@@ -1,6 +1,7 @@
 """scikit-learn's own checks, with no expected failure, for every kind of setting."""
 
 import pytest
+from sklearn.base import RegressorMixin
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     check_estimator,
@@ -8,7 +9,13 @@ from sklearn.utils.estimator_checks import (
     check_param_validation,
 )
 
-from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    QuantilesRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+)
 from robustreg.losses import LOSSES, make_loss
 
 # Half of the checks fit more columns than rows, exactly: there the estimated scale
@@ -103,7 +110,7 @@ def test_default(cls):
 
 
 @pytest.mark.parametrize("check", OTHER_CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("cls", [*CLASSES, QuantilesRegressor])
 def test_checks_outside_the_public_list(cls, check):
     check(cls.__name__, cls())
 
@@ -136,3 +143,30 @@ def test_other_settings(settings, fit_intercept):
 )
 def test_mm(settings):
     check_everything(MMRegressor(n_subsets=50, **settings))
+
+
+class OneOfThem(RegressorMixin, QuantilesRegressor):
+    """The first of several quantiles, as a regressor predicts: one value a row."""
+
+    def predict(self, X):
+        return super().predict(X)[:, 0]
+
+
+# These ask for predictions of shape (n_samples,) of whatever takes sparse data.
+SHAPE_CHECKS = {"check_estimator_sparse_array", "check_estimator_sparse_matrix"}
+QUANTILES_SETTINGS = [
+    {"quantiles": (0.5, 0.05, 0.95)},
+    {"quantiles": (0.5,), "fit_intercept": False},
+    {"quantiles": (0.5, 0.9), "penalty": "l1", "alpha": 0.01, "non_crossing": False},
+]
+
+
+@pytest.mark.parametrize("settings", QUANTILES_SETTINGS, ids=settings_id)
+def test_each_of_several_quantiles(settings):
+    check_everything(OneOfThem(**settings))
+
+
+def test_several_quantiles():
+    results = check_estimator(QuantilesRegressor(), on_skip=None, on_fail=None)
+    others = {r["check_name"] for r in results if r["status"] != "passed"}
+    assert others == SHAPE_CHECKS

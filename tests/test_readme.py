@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
+    "docs/conformal.md",
     "docs/guide.md",
     "docs/index.md",
     "docs/inference.md",

@@ -14,6 +14,12 @@ from robustreg.fitting.coordinates import Units, in_standard, units_of
 from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Coefficients, Fit, Problem
+from robustreg.fitting.quantiles import (
+    QuantileFit,
+    QuantileFits,
+    crossing_share,
+    quantiles_together,
+)
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
 from robustreg.fitting.together import fit_together, number_together
@@ -31,11 +37,14 @@ __all__ = [
     "Coefficients",
     "Fit",
     "Problem",
+    "QuantileFit",
+    "QuantileFits",
     "Resampling",
     "Units",
     "answers",
     "fit_from",
     "fit_problem",
+    "fit_quantiles",
     "fit_targets",
     "in_standard",
     "resampling",
@@ -86,6 +95,26 @@ def fit_targets(
                 fit, shared = _fit(problem, start, basis, shared)
             fits.append(fit)
     return fits
+
+
+def fit_quantiles(problems: list[Problem]) -> QuantileFits:
+    """Fit problems that differ in their loss alone: twice pinball losses, at scale 1.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        What to fit.
+    """
+    pairs = list(zip(problems, quantiles_together(problems), strict=True))
+    left = [problem for problem, fit in pairs if fit is None]
+    others = iter(fit_targets(left, [None] * len(left)))
+    fits = [_of_quantile(next(others)) if fit is None else fit for _, fit in pairs]
+    return QuantileFits(fits, crossing_share(problems, fits))
+
+
+def _of_quantile(fit: Fit) -> QuantileFit:
+    """Return what is kept of a fit that was made by itself."""
+    return QuantileFit(fit.coef, fit.intercept, fit.dual_gap, fit.n_iter, fit.success)
 
 
 def _fit(

@@ -6,6 +6,7 @@ from robustreg.validation.data import (
     check_inference_data,
     check_path_data,
     check_predict_data,
+    check_quantiles_data,
     check_score_data,
     refuse_collections,
 )
@@ -26,17 +27,20 @@ from robustreg.validation.metrics import (
 from robustreg.validation.params import (
     MM_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
+    QUANTILES_CONSTRAINTS,
     SIZES,
     check_mm_data,
     check_mm_params,
     check_params,
     check_path_params,
+    check_quantiles_params,
     check_scale_weight,
 )
 
 __all__ = [
     "MM_CONSTRAINTS",
     "PARAMETER_CONSTRAINTS",
+    "QUANTILES_CONSTRAINTS",
     "SIZES",
     "Compared",
     "check_collection_params",
@@ -55,6 +59,8 @@ __all__ = [
     "check_path_data",
     "check_path_params",
     "check_predict_data",
+    "check_quantiles_data",
+    "check_quantiles_params",
     "check_scale_weight",
     "check_score_data",
     "note_columns",

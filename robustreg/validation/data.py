@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import check_array, check_X_y, column_or_1d
 
 # Private, but what scikit-learn's own contributors' template relies on.
 from sklearn.utils.validation import (
@@ -50,6 +50,19 @@ def check_fit_data(
     refuse_sparse_targets(y)
     X, y = validate_data(estimator, X, y, **READ_BOTH)
     return X, checked_targets(y), checked_weight(sample_weight, X)
+
+
+@QUIETLY
+def check_quantiles_data(
+    estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> tuple[Any, Array, Array]:
+    """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
+    refuse_collections("QuantilesRegressor", X=X, y=y, sample_weight=sample_weight)
+    X, target, weight = check_fit_data(estimator, X, y, sample_weight)
+    target = _single_target(target)
+    # As all that take one target do, scikit-learn asks to say that a column is one.
+    column_or_1d(np.asarray(y), warn=True)
+    return X, target, weight
 
 
 @QUIETLY

@@ -85,6 +85,13 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("tol", "max_iter", "outlier_threshold")},
 }
+# Of several quantiles: a loss for each, in units of y.
+QUANTILES_CONSTRAINTS: dict[str, list[Any]] = {
+    "quantiles": ["array-like"],
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
+    "non_crossing": ["boolean"],
+    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
+}
 
 
 def check_params(estimator: Any) -> Loss:
@@ -112,6 +119,38 @@ def check_mm_params(estimator: Any) -> tuple[float, float]:
             f"Got {estimator.efficiency!r}."
         )
     return first, max(first, tukey_for_efficiency(float(estimator.efficiency)))
+
+
+def check_quantiles_params(estimator: Any) -> Array:
+    """Check the parameters of several quantiles; return these, in the order given."""
+    given = estimator.quantiles
+    if isinstance(given, Real):
+        raise ValueError(
+            f"quantiles must be a sequence of numbers. Got {given!r}. Pass ({given!r},)"
+            ", and predict returns one column, or use L1Regressor(quantile=...)."
+        )
+    _check_sizes(estimator.get_params(deep=False))
+    estimator._validate_params()
+    try:
+        levels = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        levels = np.zeros(0)
+    low, high = SIZES["quantile"]
+    if (
+        levels.ndim != 1
+        or not levels.size
+        or not ((levels >= low) & (levels <= high)).all()
+    ):
+        raise ValueError(
+            "quantiles must be at least one number, each in the range (0, 1), such as "
+            f"(0.05, 0.5, 0.95). Got {reprlib.repr(given)}."
+        )
+    if np.unique(levels).size < levels.size:
+        raise ValueError(
+            f"quantiles must differ from each other. Got {reprlib.repr(given)}. Pass "
+            "each of them once: predict has a column for each."
+        )
+    return levels
 
 
 def check_mm_data(n_params: int, weight: Array) -> None:
