@@ -172,7 +172,7 @@ DATA = {
     "too short a y": (X, Y[:-1], r"\[30, 29\]"),
     "no rows": (X[:0], Y[:0], "0 sample"),
     "no columns": (X[:, :0], Y, "0 feature"),
-    "no y": (X, None, "y"),
+    "no y": (X, None, "requires y to be .* None. Pass one target for each row of X"),
     "y of no columns": (X, np.empty((ROWS, 0)), "0 feature|target"),
 }
 
@@ -190,7 +190,9 @@ WEIGHTS = {
     "nan": (changed(np.ones(ROWS), NAN), "NaN"),
     "inf": (changed(np.ones(ROWS), INF), "infinity"),
     "too few": (np.ones(ROWS - 1), "shape"),
-    "a matrix": (np.ones((ROWS, 2)), "1D array|dim"),
+    "a matrix": (np.ones((ROWS, 2)), r"one-dim.*\(30, 2\)\. Pass one column"),
+    "a column": (np.ones((ROWS, 1)), r"\(30, 1\)\. Pass np\.ravel\(sample_weight\)"),
+    "a frame": (pd.DataFrame({"w": np.ones(ROWS)}), r"Pass np\.ravel\(sample_weight\)"),
     "complex": (np.ones(ROWS) + 1j, "[Cc]omplex"),
     "words": (np.full(ROWS, "word"), "convert|numeric"),
 }
@@ -348,6 +350,7 @@ def test_a_score_is_that_of_scikit_learn(shape):
         (Y[:-1], None, "y must have shape"),
         (np.column_stack([Y, Y]), None, "y must have shape"),
         (Y + 1j, None, "Complex data"),
+        (None, None, "A score requires y to be passed"),
         (sp.csr_matrix(Y), None, "y is sparse"),
         (Y, -np.ones(len(Y)), "Negative"),
         (Y, np.zeros(len(Y)), "Sample weights"),
@@ -362,6 +365,13 @@ def test_a_score_refuses_what_a_fit_does(y, weight, match):
 def test_a_mask_that_hides_nothing_is_none():
     model = RobustRegressor().fit(np.ma.asarray(X), np.ma.asarray(Y))
     np.testing.assert_array_equal(model.coef_, RobustRegressor().fit(X, Y).coef_)
+
+
+def test_no_targets_are_refused_everywhere():
+    model = RobustRegressor().fit(X, Y)
+    for refuses in (partial(coef_covariance, model), robust_path, model.outlier_score):
+        with pytest.raises(ValueError, match=r"requires y .*Pass one target for each"):
+            refuses(X, None)
 
 
 @pytest.mark.parametrize("column_of", [lambda y: y[:, None], pd.DataFrame])

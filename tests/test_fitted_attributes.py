@@ -1,12 +1,21 @@
 """What a fit leaves behind: names, types, shapes, and one target or several."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    SmoothL1Regressor,
+    robust_path,
+)
+from robustreg.inference import coef_covariance
 from robustreg.losses import LOSSES, make_loss
 
 CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor]
@@ -195,6 +204,94 @@ def test_float32_stays_float32(cls, targets, container):
     # X and y hold the same numbers: only the answer is rounded.
     assert_allclose(model.coef_, double.coef_, rtol=1e-6)
     assert_allclose(model.intercept_, double.intercept_, rtol=1e-6)
+
+
+class Tensor:
+    """What numpy and scikit-learn see of a tensor of PyTorch in memory.
+
+    An array with a dtype that is not one of numpy's, in its own words.
+    """
+
+    def __init__(self, array):
+        self._array = np.asarray(array)
+
+    @property
+    def dtype(self):
+        """Return a dtype of another library."""
+        return f"torch.{self._array.dtype}"
+
+    @property
+    def shape(self):
+        """Return the shape."""
+        return self._array.shape
+
+    @property
+    def ndim(self):
+        """Return the number of axes."""
+        return self._array.ndim
+
+    def __len__(self):
+        return len(self._array)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._array, dtype=dtype, copy=copy)
+
+
+@pytest.mark.parametrize("cls", [*CLASSES, MMRegressor])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_of_other_libraries_keep_their_precision(cls, dtype):
+    X, y = make_data()
+    X, y, weight = X.astype(dtype), y.astype(dtype), np.arange(len(X)) % 3
+    model = cls().fit(X, y, weight)
+    other = cls().fit(Tensor(X), Tensor(y), Tensor(weight))
+    assert other.coef_.dtype == dtype
+    assert_array_equal(other.coef_, model.coef_)
+    assert other.predict(Tensor(X)).dtype == model.predict(X).dtype
+    assert_array_equal(other.predict(Tensor(X)), model.predict(X))
+    assert_array_equal(
+        other.outlier_score(Tensor(X), Tensor(y)), model.outlier_score(X, y)
+    )
+    assert other.score(Tensor(X), Tensor(y), Tensor(weight)) == model.score(
+        X, y, weight
+    )
+    assert_array_equal(
+        coef_covariance(other, Tensor(X), Tensor(y), Tensor(weight)),
+        coef_covariance(model, X, y, weight),
+    )
+
+
+def test_a_path_of_arrays_of_other_libraries():
+    X, y = make_data()
+    X = X.astype(np.float32)
+    path, other = (robust_path(rows, y, n_alphas=3) for rows in (X, Tensor(X)))
+    assert other.coefs.dtype == np.float32
+    assert_array_equal(other.coefs, path.coefs)
+
+
+@pytest.mark.parametrize("cls", [*CLASSES, MMRegressor])
+def test_a_fit_without_what_it_says_of_its_rows_does_the_same(cls):
+    """What the guide says of saving a model."""
+    X, y = make_data()
+    model = cls().fit(X, y)
+    whole = len(pickle.dumps(model))
+    slim = pickle.loads(pickle.dumps(model))
+    del slim.outliers_
+    if "weights_" in vars(slim):
+        del slim.weights_
+    slim = pickle.loads(pickle.dumps(slim))
+    n_bytes = 9 if "weights_" in vars(model) else 1
+    assert whole - len(pickle.dumps(slim)) >= n_bytes * len(X)
+    assert all(np.size(value) <= X.shape[1] for value in vars(slim).values())
+    assert_array_equal(slim.predict(X), model.predict(X))
+    assert_array_equal(slim.outlier_score(X, y), model.outlier_score(X, y))
+    assert slim.score(X, y) == model.score(X, y)
+    line = slim.to_linear_regression()
+    assert_array_equal(line.coef_, model.coef_)
+    given = {"cov_type": "nid"} if cls is L1Regressor else {}
+    assert_array_equal(
+        coef_covariance(slim, X, y, **given), coef_covariance(model, X, y, **given)
+    )
+    assert_array_equal(slim.fit(X, y).outliers_, model.outliers_)
 
 
 @pytest.mark.parametrize("cls", CLASSES)

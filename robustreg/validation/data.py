@@ -47,8 +47,9 @@ def check_fit_data(
     y of shape (n,), as for scikit-learn's other linear models.
     """
     refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    _refuse_no_targets(type(estimator).__name__, y)
     refuse_sparse_targets(y)
-    X, y = validate_data(estimator, X, y, **READ_BOTH)
+    X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
     return X, checked_targets(y), checked_weight(sample_weight, X)
 
 
@@ -70,8 +71,9 @@ def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Arr
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
     refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    _refuse_no_targets("robust_path", y)
     refuse_sparse_targets(y)
-    X, y = check_X_y(X, y, **READ_BOTH, estimator="robust_path")
+    X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
     return X, _single_target(y), checked_weight(sample_weight, X)
 
 
@@ -82,9 +84,28 @@ def check_inference_data(
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
     refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
     refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    _refuse_no_targets("A table of coefficients", y)
     refuse_sparse_targets(y)
-    X, y = validate_data(estimator, X, y, reset=False, **READ_BOTH)
+    X, y = validate_data(estimator, _as_numpy(X), y, reset=False, **READ_BOTH)
     return X, _single_target(y), checked_weight(sample_weight, X)
+
+
+def _as_numpy(X: Any) -> Any:
+    """Return X as an array of numpy if its dtype is another library's.
+
+    Such as a tensor of PyTorch, whose float32 scikit-learn would not recognise.
+    """
+    foreign = getattr(type(X), "dtype", None) is not None
+    return np.asarray(X) if foreign and not isinstance(X.dtype, np.dtype) else X
+
+
+def _refuse_no_targets(what: str, y: Any) -> None:
+    """Refuse a fit without targets, in words that scikit-learn's checks look for."""
+    if y is None:
+        raise ValueError(
+            f"{what} requires y to be passed, but the target y is None. Pass one "
+            "target for each row of X, after X."
+        )
 
 
 def refuse_collections(what: str, **given: Any) -> None:
@@ -152,6 +173,13 @@ def checked_weight(sample_weight: Any, X: Any) -> Array:
     """Return non-negative weights, not all 0; equal ones take no memory."""
     if sample_weight is None:
         return np.broadcast_to(1.0, X.shape[:1])
+    shape = np.asarray(sample_weight).shape
+    if len(shape) > 1:
+        one = "np.ravel(sample_weight)" if shape[1:] == (1,) else "one column of it"
+        raise ValueError(
+            "sample_weight must be one-dimensional, one weight for each row. Got shape "
+            f"{shape}. Pass {one}."
+        )
     weight = _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
@@ -177,7 +205,7 @@ def _in_range(weight: Array) -> Array:
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
     refuse_masked(X=X)
-    return validate_data(estimator, X, reset=False, **READ)
+    return validate_data(estimator, _as_numpy(X), reset=False, **READ)
 
 
 @QUIETLY
@@ -186,6 +214,7 @@ def check_score_data(
 ) -> tuple[Array, Array | None]:
     """Return y of new rows, of a shape that goes with the fit's, and the weights."""
     refuse_masked(y=y, sample_weight=sample_weight)
+    _refuse_no_targets("A score", y)
     refuse_sparse_targets(y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
     y, n = checked_targets(y), _num_samples(X)
