@@ -56,14 +56,14 @@ def fit_partitions(
         depends = dependence(engine, rows, some.part.weight)
     if depends is not None:
         rows = some.rows_in(depends.reduced)
-    fits = []
+    fits, shared = [], len(engine.passes)
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
         found = fit(Whole(engine, problem, target, some.share, some.moments.total))
         found = found if depends is None else depends.shared(found)
-        # With that of the sample.
-        fits.append(replace(found, n_iter=1 + len(engine.passes) - before))
+        n_iter = shared + len(engine.passes) - before
+        fits.append(replace(found, n_iter=n_iter))
     return fits
 
 
