@@ -5,7 +5,7 @@ OLDEST_BIN := .venv-oldest/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
-    partitions robustness
+    partitions scores robustness
 
 .PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest clean
 .PHONY: $(BENCHMARKS:%=bench/%)

@@ -1,5 +1,6 @@
 """Robust regression for tabular data with outliers, as scikit-learn estimators."""
 
+from robustreg.choosing import RobustRegressorCV
 from robustreg.estimators import (
     L1Regressor,
     MMRegressor,
@@ -20,6 +21,7 @@ __all__ = [
     "QuantilesRegressor",
     "RobustPath",
     "RobustRegressor",
+    "RobustRegressorCV",
     "ScaleCollapseWarning",
     "SmoothL1Regressor",
     "__version__",

@@ -40,7 +40,7 @@ def table_of_rooms():
     return found
 
 
-ROOMS = {**table_of_rooms(), "__init__": ({"estimators", "paths"}, set())}
+ROOMS = {**table_of_rooms(), "__init__": ({"choosing", "estimators", "paths"}, set())}
 # Words that belong to some rooms only.
 HOMES = {
     "fit_intercept": {
@@ -50,6 +50,7 @@ HOMES = {
         "estimators",
         "paths",
         "inference",
+        "choosing",
     },
     "issparse": {"rows", "partitions", "validation"},
     "sample_weight": {
@@ -59,9 +60,10 @@ HOMES = {
         "paths",
         "inference",
         "metrics",
+        "choosing",
     },
-    "coef_": {"estimators", "inference"},
-    "import warnings": {"estimators", "paths", "inference", "leverage"},
+    "coef_": {"estimators", "inference", "choosing"},
+    "import warnings": {"estimators", "paths", "inference", "leverage", "choosing"},
     "matplotlib.pyplot": {"plotting"},
 }
 # Libraries that an extra installs, and the files that import each.

@@ -14,6 +14,7 @@ from robustreg import (
     MMRegressor,
     QuantilesRegressor,
     RobustRegressor,
+    RobustRegressorCV,
     SmoothL1Regressor,
 )
 from robustreg.losses import LOSSES, make_loss
@@ -170,3 +171,12 @@ def test_several_quantiles():
     results = check_estimator(QuantilesRegressor(), on_skip=None, on_fail=None)
     others = {r["check_name"] for r in results if r["status"] != "passed"}
     assert others == SHAPE_CHECKS
+
+
+def test_cross_validation():
+    check_everything(RobustRegressorCV(["l1", "smooth_l1"], alphas=2, cv=2))
+
+
+@pytest.mark.parametrize("check", OTHER_CHECKS, ids=lambda check: check.__name__)
+def test_cross_validation_outside_the_public_list(check):
+    check("RobustRegressorCV", RobustRegressorCV(alphas=2, cv=2))

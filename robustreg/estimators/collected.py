@@ -25,6 +25,7 @@ from robustreg.validation import (
 
 if TYPE_CHECKING:
     from robustreg.estimators.base import RobustLinearModel
+    from robustreg.estimators.predictor import LinearPredictor
 
 
 def fit_collection(
@@ -57,7 +58,7 @@ def fit_collection(
     return fits, part.y, part.weight
 
 
-def predict_collection(model: RobustLinearModel, X: Any) -> Any:
+def predict_collection(model: LinearPredictor, X: Any) -> Any:
     """Return predictions of a collection, lazily."""
     features, _, names = _checked(model, X, None)
     every = collections().side_by_side([X], [features])
@@ -67,7 +68,7 @@ def predict_collection(model: RobustLinearModel, X: Any) -> Any:
     return collections().rowwise(function, every, targets, float, coef, intercept)
 
 
-def score_collection(model: RobustLinearModel, X: Any, y: Any) -> Any:
+def score_collection(model: LinearPredictor, X: Any, y: Any) -> Any:
     """Return the outlier scores of a collection, lazily."""
     features, target, names = _checked(model, X, y)
     every = collections().side_by_side([X, y], [features, target])
@@ -77,7 +78,7 @@ def score_collection(model: RobustLinearModel, X: Any, y: Any) -> Any:
 
 
 def r2_of_collection(
-    model: RobustLinearModel, X: Any, y: Any, sample_weight: Any
+    model: LinearPredictor, X: Any, y: Any, sample_weight: Any
 ) -> float:
     """Return the coefficient of determination of a collection; takes a pass."""
     engine = collections().DaskEngine(X, y, sample_weight)
@@ -88,7 +89,7 @@ def r2_of_collection(
 
 
 def _checked(
-    model: RobustLinearModel, X: Any, y: Any
+    model: LinearPredictor, X: Any, y: Any
 ) -> tuple[Any, Any, tuple[str, ...]]:
     """Return features, targets if any with the same partitions, and column names."""
     features, target = collections().aligned(X, y)
@@ -99,7 +100,7 @@ def _checked(
     return features, target, names or tuple(map(str, range(features.shape[1])))
 
 
-def _check_targets(model: RobustLinearModel, y: Any) -> None:
+def _check_targets(model: LinearPredictor, y: Any) -> None:
     """Refuse other targets than those of the fit."""
     expected = np.shape(model.coef_)[:-1]
     if y.shape[1:] != expected:
@@ -109,7 +110,7 @@ def _check_targets(model: RobustLinearModel, y: Any) -> None:
         )
 
 
-def _answer(model: RobustLinearModel) -> tuple[Array, Array]:
+def _answer(model: LinearPredictor) -> tuple[Array, Array]:
     """Return coefficients and intercepts in double precision, whatever X is in."""
     return np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
 

@@ -124,3 +124,26 @@ def problem_of(model: ScaledLossModel, X: Any, y: Array, weight: Array) -> Probl
     rows, loss = rows_of(model, X, weight), model._checked_loss()
     eps = float(np.finfo(X.dtype).eps)
     return model._problem(rows, y, weight, loss, model.scale, eps)
+
+
+def problem_on(
+    model: ScaledLossModel, rows: Rows, y: Array, weight: Array, loss: Loss, eps: float
+) -> Problem:
+    """Return what a model minimises on rows that it shares with others.
+
+    Parameters
+    ----------
+    model : ScaledLossModel
+        The model.
+    rows : Rows
+        Its design.
+    y, weight : ndarray of shape (n_rows,)
+        One target, and weights that count rows.
+    loss : Loss
+        The loss that its parameters make.
+    eps : float
+        Relative rounding error of the precision of its data.
+    """
+    n_coefs = rows.n_params - (rows.standard.constant == 0)
+    check_scale_weight(model.scale, n_coefs, weight)
+    return model._problem(rows, y, weight, loss, model.scale, eps)

@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 
 from robustreg.fitting.absent import with_absent
+from robustreg.fitting.alike import Alike, fit_alike
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.coordinates import Units, in_standard, units_of
@@ -34,6 +35,7 @@ from robustreg.solvers.orthogonal import Basis
 from robustreg.tolerance import stationarity
 
 __all__ = [
+    "Alike",
     "Coefficients",
     "Fit",
     "Problem",
@@ -42,6 +44,8 @@ __all__ = [
     "Resampling",
     "Units",
     "answers",
+    "basis_of",
+    "fit_alike",
     "fit_from",
     "fit_problem",
     "fit_quantiles",

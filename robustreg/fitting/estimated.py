@@ -43,22 +43,33 @@ NEARLY = 0.1
 
 
 def estimated_scale(
-    scaled: AnyScale, name: str, rtol: float = SCALE_RTOL
+    scaled: AnyScale, name: str, rtol: float = SCALE_RTOL, near: float | None = None
 ) -> FixedPoint:
     """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
 
     For a loss that is not convex from the fit of a convex one, in whose valley fit and
-    scale settle together. Fits far from the fixed point are made roughly.
+    scale settle together. Fits far from the fixed point are made roughly. ``near`` is
+    the scale of a like fit from which that of a convex loss starts.
     """
-    problem, convex = scaled.problem, scaled.problem.loss.facts.convex
+    start = _start(scaled, name) if near is None else FixedPoint(near, False, False)
+    return _agreed(scaled, name, rtol, start)
+
+
+def _start(scaled: AnyScale, name: str) -> FixedPoint:
+    """Start from another fit; return its scale."""
     near = _near_sample(scaled, name)
-    if not convex:
+    if not scaled.problem.loss.facts.convex:
         near = _near_convex(scaled, name)
-        if not near.collapsed:
-            near = _settle(scaled, near, name)
-    elif near is None:
-        start = mad(_near_l1(scaled, scaled.unit), problem.weight, 0)
+        return near if near.collapsed else _settle(scaled, near, name)
+    if near is None:
+        start = mad(_near_l1(scaled, scaled.unit), scaled.problem.weight, 0)
         near = FixedPoint(start if start > scaled.floor else scaled.unit, False, False)
+    return near
+
+
+def _agreed(scaled: AnyScale, name: str, rtol: float, near: FixedPoint) -> FixedPoint:
+    """Return the scale that agrees with its own fit, from one near it."""
+    problem, convex = scaled.problem, scaled.problem.loss.facts.convex
     if near.converged and (together := _fit_with_scale(scaled, near, name)) is not None:
         return together
     if near.converged:

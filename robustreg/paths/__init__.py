@@ -1,5 +1,5 @@
 """Fits for a whole grid of penalties, each started from the one before."""
 
-from robustreg.paths.grid import RobustPath, robust_path
+from robustreg.paths.grid import RobustPath, robust_path, strengths
 
-__all__ = ["RobustPath", "robust_path"]
+__all__ = ["RobustPath", "robust_path", "strengths"]

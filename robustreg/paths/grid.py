@@ -230,6 +230,13 @@ def _enough(objective: Objective) -> float:
     return float(max(np.abs(facts.slopes)) / objective.l1[live].min())
 
 
+def strengths(
+    objective: Objective, n_alphas: int, eps: float, tol: float, max_iter: int
+) -> Array:
+    """Return the alphas of a path, for a penalty of strength 1 with an l1 part."""
+    return _grid(objective, null_fit(objective, tol, max_iter), n_alphas, eps)
+
+
 def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Array:
     """Return alphas from the largest that matters down to ``eps`` times it."""
     enough = _enough(objective)

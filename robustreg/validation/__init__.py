@@ -1,5 +1,12 @@
 """Checks of parameters and data; the only home of scikit-learn's private names."""
 
+from robustreg.validation.choosing import (
+    CHOOSING_CONSTRAINTS,
+    check_choosing_data,
+    check_choosing_params,
+    check_split_params,
+    loss_of,
+)
 from robustreg.validation.data import (
     check_distance_data,
     check_fit_data,
@@ -38,11 +45,14 @@ from robustreg.validation.params import (
 )
 
 __all__ = [
+    "CHOOSING_CONSTRAINTS",
     "MM_CONSTRAINTS",
     "PARAMETER_CONSTRAINTS",
     "QUANTILES_CONSTRAINTS",
     "SIZES",
     "Compared",
+    "check_choosing_data",
+    "check_choosing_params",
     "check_collection_params",
     "check_column_names",
     "check_distance_data",
@@ -63,6 +73,8 @@ __all__ = [
     "check_quantiles_params",
     "check_scale_weight",
     "check_score_data",
+    "check_split_params",
+    "loss_of",
     "note_columns",
     "refuse_collections",
     "unchanged_on_error",

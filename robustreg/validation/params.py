@@ -197,7 +197,7 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
     check_size("quantile", params["quantile"])
     loss = make_loss(params["loss"], params["beta"], params["quantile"])
     if alphas is not None:
-        return loss, _checked_alphas(alphas)
+        return loss, checked_alphas(alphas)
     kinked = {"l1": 1.0, "l2": 0.0, "elasticnet": params["l1_ratio"]}
     if kinked[params["penalty"]] == 0:
         raise ValueError(
@@ -208,7 +208,7 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
     return loss, None
 
 
-def _checked_alphas(alphas: Any) -> Array:
+def checked_alphas(alphas: Any) -> Array:
     """Return given alphas in decreasing order."""
     try:
         grid = check_array(np.atleast_1d(alphas), ensure_2d=False, dtype=np.float64)
