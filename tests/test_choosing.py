@@ -182,7 +182,8 @@ def test_alphas_of_an_l2_penalty_shrink_by_half_and_then_hardly(loss):
     assert largest == pytest.approx(1e3 * smallest)
     sizes = []
     for alpha in (0.0, smallest, largest):
-        one = RobustRegressor(loss, penalty="l2", alpha=alpha).fit(X, y)
+        penalty = "l2" if alpha else None
+        one = RobustRegressor(loss, penalty=penalty, alpha=alpha).fit(X, y)
         sizes.append(np.std(one.predict(X)))
     assert sizes[1] > 0.9 * sizes[0]
     assert sizes[2] < 0.7 * sizes[0]
@@ -395,3 +396,5 @@ def test_no_warning_on_ordinary_data():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         RobustRegressorCV(["l2", "l1", "smooth_l1"], alphas=5).fit(X, y)
+        # An alpha of 0 is a candidate like any other.
+        RobustRegressorCV(alphas=[0.0]).fit(X, y)

@@ -27,6 +27,7 @@ from robustreg.choosing.folds import Fold, FoldResult, fold_result
 from robustreg.choosing.results import Results, gathered
 from robustreg.choosing.scores import score_by
 from robustreg.choosing.strengths import strengths_for
+from robustreg.estimators.base import NoEffectWarning
 from robustreg.estimators.predictor import LinearPredictor
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
@@ -147,8 +148,8 @@ class RobustRegressorCV(LinearPredictor):
     >>> X = rng.normal(size=(200, 5))
     >>> y = X @ [2.0, 0.0, 0.0, 1.0, 0.0] + 0.1 * rng.normal(size=200)
     >>> y[::10] = 100.0
-    >>> model = RobustRegressorCV(loss=["l2", "smooth_l1"], alphas=20).fit(X, y)
-    >>> model.loss_, model.coef_.round(1)
+    >>> model = RobustRegressorCV(["l2", "smooth_l1"], alphas=20, selection="1se")
+    >>> model.fit(X, y).loss_, model.coef_.round(1)
     ('smooth_l1', array([2., 0., 0., 1., 0.]))
     """
 
@@ -354,7 +355,10 @@ class RobustRegressorCV(LinearPredictor):
         for name, value in self.best_params_.items():
             setattr(self, f"{name}_", value)
         best = RobustRegressor(**self.best_params_, **self._shared)
-        self.best_estimator_ = best.fit(X, y, sample_weight)
+        with warnings.catch_warnings():
+            # An alpha of 0 is a candidate like any other.
+            warnings.simplefilter("ignore", NoEffectWarning)
+            self.best_estimator_ = best.fit(X, y, sample_weight)
         for name, value in vars(best).items():
             if name.endswith("_"):
                 setattr(self, name, value)
