@@ -68,9 +68,10 @@ def test_warm_is_cold(model, single, targets, fit_intercept):
 def test_warm_start_along_changed_parameters(model):
     X, y = make_data()
     warm = renewed(model, warm_start=True)
+    other = "l1" if model.solver == "linprog" else "l2"
     for settings in (
         {"alpha": 0.0, "penalty": None},
-        {"alpha": 0.3, "penalty": "l2"},
+        {"alpha": 0.3, "penalty": model.penalty or other},
         {"fit_intercept": False},
         {"fit_intercept": True, "quantile": 0.3},
         {"scale": 20.0},
