@@ -51,10 +51,10 @@ docs: .venv/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 # The oldest versions that pyproject.toml allows, with a polars whose column names that
-# scikit-learn can read; statements of style and types are about the newest. Three cases of
+# scikit-learn can read; statements of style and types are about the newest. Two cases of
 # each test meet every call that has changed since; arithmetic is that of the newest.
 # FEW= runs all.
-oldest: FEW ?= --few 3
+oldest: FEW ?= --few 2
 oldest: .venv-oldest/.test
 	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST) $(FEW)
 

@@ -28,12 +28,12 @@ pytestmark = [
 
 CLASSES = [SmoothL1Regressor, L1Regressor, RobustRegressor, MMRegressor]
 LOSS_NAMES = sorted(LOSSES)
-# Penalties and scales that every loss meets, and some that meet each other.
-SETTINGS = [(None, "mad"), (None, "proposal2"), ("l1", 1.0)]
-OTHERS = [("l2", 1.0), ("elasticnet", 1.0)]
+# Every loss meets one penalty and two scales, and some of these meet each other.
+SETTINGS = [("l1", 1.0), (None, "proposal2"), ("l2", 1.0), ("elasticnet", 1.0)]
 LOSSES_PENALTIES_SCALES = [
-    *((loss, *setting) for loss in LOSS_NAMES for setting in SETTINGS),
-    *((loss, *OTHERS[i % 2]) for i, loss in enumerate(LOSS_NAMES)),
+    *((loss, None, "mad") for loss in LOSS_NAMES),
+    *((loss, *SETTINGS[i % 4]) for i, loss in enumerate(LOSS_NAMES)),
+    *((loss, *SETTINGS[(i + 1) % 4]) for i, loss in enumerate(LOSS_NAMES)),
     ("smooth_l1", "l1", "mad"),
     ("smooth_l1", "l2", "proposal2"),
     ("l1", "l2", "mad"),
