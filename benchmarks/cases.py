@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from harness import installed
-from problems import Array, Problem, dense, few_coefficients, one_hot
+from problems import (
+    Array,
+    Problem,
+    dense,
+    few_coefficients,
+    one_hot,
+    with_dummies,
+)
 from sklearn.linear_model import (
     HuberRegressor,
+    LassoCV,
     QuantileRegressor,
     Ridge,
     lasso_path,
@@ -19,7 +28,12 @@ from sklearn.model_selection import GridSearchCV
 from solvers import Answer, in_r
 
 import robustreg
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    RobustRegressor,
+    RobustRegressorCV,
+    SmoothL1Regressor,
+)
 
 # Where scikit-learn's loss turns; times its own scale it is our beta.
 EPSILON = 1.35
@@ -290,6 +304,66 @@ def grid() -> Case:
     return Case(X, y, contenders, [Target(n, "grid of Ridge", 3.0) for n in names])
 
 
+def choosing() -> Case:
+    """The same 64 candidates and 5 folds, chosen by RobustRegressorCV."""
+    X, y = dense(20_000, 30)
+    settings: dict[str, Any] = {
+        "loss": ["l2", "l1", "smooth_l1", "log_cosh"],
+        "beta": [0.5, 1.0, 2.0, None],
+        "penalty": "l2",
+        "alphas": [1e-4, 1e-3, 1e-2, 1e-1],
+    }
+    ridge = GridSearchCV(Ridge(), {"alpha": list(np.geomspace(1.0, 1e4, 64))}, cv=5)
+    contenders = {
+        "GridSearchCV of Ridge": Contender(lambda: ridge.fit(X, y), slow=True)
+    }
+    targets = []
+    for scale in (1.0, "mad"):
+        name = f"RobustRegressorCV, scale={scale!r}"
+        grid = GridSearchCV(RobustRegressor(scale=scale), _grid(settings), cv=5)
+        chooser = RobustRegressorCV(**settings, scale=scale)
+        contenders[name] = Contender(partial(chooser.fit, X, y), slow=True)
+        contenders[f"GridSearchCV, scale={scale!r}"] = Contender(
+            partial(grid.fit, X, y), slow=True
+        )
+        targets += [
+            Target(name, "GridSearchCV of Ridge", 1.5),
+            Target(name, f"GridSearchCV, scale={scale!r}", 0.2),
+        ]
+    return Case(X, y, contenders, targets)
+
+
+def _grid(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the grid of the candidates of a choice."""
+    alphas = {"alpha": settings["alphas"], "penalty": [settings["penalty"]]}
+    return {name: settings[name] for name in ("loss", "beta")} | alphas
+
+
+def choosing_dummies() -> Case:
+    """24 alphas and 5 folds, 10,000 x 43 with 34 dummy columns."""
+    X, y = with_dummies(10_000, 9, 34)
+    ridge = GridSearchCV(Ridge(), {"alpha": list(np.geomspace(1.0, 1e4, 24))}, cv=5)
+    peer = "GridSearchCV of Ridge"
+    contenders = {peer: Contender(lambda: ridge.fit(X, y), slow=True)}
+    for penalty in ("l1", "l2"):
+        chooser = RobustRegressorCV(penalty=penalty, alphas=24)
+        name = f"RobustRegressorCV, {penalty}"
+        contenders[name] = Contender(partial(chooser.fit, X, y), slow=True)
+    targets = [Target(name, peer, 1.5) for name in list(contenders)[1:]]
+    return Case(X, y, contenders, targets)
+
+
+def choosing_alphas() -> Case:
+    """100 alphas and 5 folds, 20,000 x 100, beside LassoCV."""
+    X, y = dense(20_000, 100)
+    lasso, chooser = LassoCV(cv=5), RobustRegressorCV(alphas=100)
+    contenders = {
+        "LassoCV": Contender(lambda: lasso.fit(X, y), slow=True),
+        "RobustRegressorCV": Contender(lambda: chooser.fit(X, y), slow=True),
+    }
+    return Case(X, y, contenders, [Target("RobustRegressorCV", "LassoCV", 2.0)])
+
+
 def float32() -> Case:
     """1,000,000 x 50, single precision against double."""
     X, y = dense(1_000_000, 50)
@@ -334,6 +408,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "sparse-l1": sparse_l1,
     "tiny": tiny,
     "grid": grid,
+    "choosing": choosing,
+    "choosing-dummies": choosing_dummies,
+    "choosing-alphas": choosing_alphas,
     "float32": float32,
     "memory": memory,
 }

@@ -75,6 +75,22 @@ def few_coefficients(rows: int, columns: int) -> tuple[Array, Array]:
 
 
 @lru_cache(1)
+def with_dummies(rows: int, columns: int, levels: int) -> tuple[Array, Array]:
+    """Return Gaussian columns beside the dummies of a factor, and t(1.5) noise.
+
+    Its levels become rarer from one to the next, down to a tenth of the first; one more
+    has no dummy.
+    """
+    rng = np.random.default_rng(2)
+    share = np.geomspace(1.0, 0.1, levels + 1)
+    level = rng.choice(levels + 1, size=rows, p=share / share.sum())
+    dummies = 1.0 * (level[:, None] == np.arange(levels))
+    X = np.column_stack([rng.standard_normal((rows, columns)), dummies])
+    coef = rng.standard_normal(columns + levels)
+    return X, X @ coef + rng.standard_t(1.5, size=rows)
+
+
+@lru_cache(1)
 def one_hot(rows: int = 300_000) -> tuple[Any, Array]:
     """Return one-hot categories with Zipf frequencies, eight ones in a row, as CSR."""
     rng = np.random.default_rng(0)

@@ -22,7 +22,7 @@ from sklearn.metrics import check_scoring
 from robustreg import RobustRegressor, RobustRegressorCV
 from robustreg.metrics import neg_tau_scale, neg_trimmed_mean_absolute_error
 
-ROWS, COLUMNS, SAMPLES = 200, 12, 40
+ROWS, COLUMNS, SAMPLES = 200, 12, 20
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3)
 SCORES: dict[str, Any] = {
     "tau-scale": neg_tau_scale,

@@ -191,18 +191,32 @@ def test_alphas_of_an_l2_penalty_shrink_by_half_and_then_hardly(loss):
 
 def test_candidates_that_ask_for_the_same_are_fitted_once(monkeypatch):
     """Costs are fits, never the clock."""
-    calls = []
-    alike = folds.fit_alike
+    asked = []
+    at_once = folds.fit_at_once
     monkeypatch.setattr(
-        folds, "fit_alike", lambda *args: calls.append(args) or alike(*args)
+        folds, "fit_at_once", lambda each: asked.append(len(each)) or at_once(each)
     )
     X, y, _ = data()
     model = RobustRegressorCV(
         ["l2", "smooth_l1"], beta=[0.5, 1.0], l1_ratio=[0.2, 0.8], alphas=ALPHAS, cv=3
     ).fit(X, y)
     # One l2 loss and two smooth ones, two alphas, three folds.
-    assert len(calls) == 3 * 2 * 3
+    assert asked == [3 * 2] * 3
     assert len(model.cv_results_["params"]) == 2 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_smooth_candidates_share_a_gram_matrix(penalty, monkeypatch):
+    calls, alike = [], folds.fit_alike
+    monkeypatch.setattr(
+        folds, "fit_alike", lambda *args: calls.append(args) or alike(*args)
+    )
+    X, y, _ = data(600, n_bad=60)
+    losses = ["smooth_l1", "huber", "log_cosh", "pseudo_huber"]
+    settings = {"beta": [1.0, 2.0], "penalty": penalty, "alphas": ALPHAS}
+    RobustRegressorCV(losses, **settings).fit(X, y)
+    # Of 16 candidates in five folds.
+    assert len(calls) <= 4
 
 
 def test_the_sparsest_within_a_standard_error():

@@ -12,7 +12,14 @@ import numpy as np
 from robustreg.choosing.candidates import Combination, estimator_of
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
-from robustreg.fitting import Alike, basis_of, fit_alike, in_standard
+from robustreg.fitting import (
+    Alike,
+    Problem,
+    basis_of,
+    fit_alike,
+    fit_at_once,
+    in_standard,
+)
 from robustreg.rows import Array, Index, Rows, make_rows, merged, present, taken
 
 Score = Callable[[RobustRegressor, Any, Array, Array | None], float]
@@ -173,39 +180,81 @@ class _Sequence:
     ) -> list[list[Alike]]:
         """Return the fits of each combination, and add up what they took.
 
-        Alphas fall, so that columns enter one after the other; the first of them starts
-        at that of the combination before.
+        Smooth ones at once where that leads to them, others one after the other.
         """
+        twins = [_twin(combinations, index) for index in range(len(combinations))]
+        own = [index for index, twin in enumerate(twins) if twin == index]
+        problems = {index: self._problems(combinations[index]) for index in own}
+        at_once = self._at_once(own, problems, times)
         found: list[list[Alike]] = []
-        for index, combination in enumerate(combinations):
-            twin = next(
-                (i for i in range(index) if combination.same_as(combinations[i])), None
-            )
-            if twin is not None:
+        for index, twin in enumerate(twins):
+            if twin < index:
                 found.append(found[twin])
                 times[index] += times[twin]
                 continue
-            before = _nearest(combination, combinations[:index])
+            before = _nearest(combinations[index], combinations[:index])
             near = None if before is None else found[before]
-            found.append(self._chain(combination, near, times[index]))
+            alphas = combinations[index].alphas
+            chain = self._chain(
+                problems[index], at_once[index], alphas, near, times[index]
+            )
+            found.append(chain)
+        return found
+
+    def _problems(self, combination: Combination) -> list[Problem]:
+        """Return what is asked for with each alpha."""
+        models = (
+            estimator_of(combination.params(place), self._shared)
+            for place in range(combination.alphas.size)
+        )
+        data = self._data
+        return [
+            problem_on(model, *data, combination.loss, self._eps) for model in models
+        ]
+
+    def _at_once(
+        self, own: list[int], problems: dict[int, list[Problem]], times: list[Array]
+    ) -> dict[int, list[Alike | None]]:
+        """Return what is found at once, and share out what it took."""
+        began = time.perf_counter()
+        every = [problem for index in own for problem in problems[index]]
+        fits = iter(fit_at_once(every))
+        took = (time.perf_counter() - began) / len(every)
+        found = {}
+        for index in own:
+            found[index] = [next(fits) for _ in problems[index]]
+            times[index] += took
         return found
 
     def _chain(
-        self, combination: Combination, near: list[Alike] | None, times: Array
+        self,
+        problems: list[Problem],
+        at_once: list[Alike | None],
+        alphas: Array,
+        near: list[Alike] | None,
+        times: Array,
     ) -> list[Alike]:
-        """Return the fits of a combination, the strongest penalty first."""
-        order = np.argsort(-combination.alphas, kind="stable")
+        """Return the fits of a combination, the strongest penalty first.
+
+        Each starts at the last one, or at that of a like combination and like alpha.
+        """
         fits: dict[int, Alike] = {}
         last = None
-        for place in order.tolist():
+        for place in np.argsort(-alphas, kind="stable").tolist():
             began = time.perf_counter()
             start = last if near is None else near[min(place, len(near) - 1)]
-            params = combination.params(place)
-            model = estimator_of(params, self._shared)
-            problem = problem_on(model, *self._data, combination.loss, self._eps)
-            last = fits[place] = fit_alike(problem, basis_of(problem), start)
+            last = at_once[place]
+            if last is None:
+                last = fit_alike(problems[place], basis_of(problems[place]), start)
+            fits[place] = last
             times[place] += time.perf_counter() - began
-        return [fits[place] for place in range(combination.alphas.size)]
+        return [fits[place] for place in range(alphas.size)]
+
+
+def _twin(combinations: list[Combination], index: int) -> int:
+    """Return the first combination that asks for the same fits, itself if none does."""
+    mine = combinations[index]
+    return next(i for i in range(index + 1) if mine.same_as(combinations[i]))
 
 
 def _nearest(combination: Combination, before: list[Combination]) -> int | None:

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from robustreg.fitting.absent import with_absent
-from robustreg.fitting.alike import Alike, fit_alike
+from robustreg.fitting.alike import Alike, fit_alike, fit_at_once
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.coordinates import Units, in_standard, units_of
@@ -46,6 +46,7 @@ __all__ = [
     "answers",
     "basis_of",
     "fit_alike",
+    "fit_at_once",
     "fit_from",
     "fit_problem",
     "fit_quantiles",
