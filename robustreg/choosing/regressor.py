@@ -132,7 +132,8 @@ class RobustRegressorCV(LinearPredictor):
     Notes
     -----
     Candidates whose parameters differ only in what their loss or penalty ignores are
-    fitted once. Fits of convex losses start at those that are most like them; those of
+    fitted once. Fits of smooth convex losses are made at once where that is possible,
+    others of convex losses start at those that are most like them; those of
     redescending losses have a start of their own, as in `RobustRegressor`.
 
     References

@@ -44,8 +44,8 @@ def no_effect(name: str, penalty: str | None, alpha: float) -> str:
             "'l1', 'l2' or 'elasticnet', or alpha to 0."
         )
     return (
-        f"{name}: penalty={penalty!r} has no effect with alpha=0. Set alpha, for which "
-        "robust_path shows what it does, or penalty to None."
+        f"{name}: penalty={penalty!r} has no effect with alpha=0. Set alpha, which "
+        "RobustRegressorCV chooses and robust_path shows, or penalty to None."
     )
 
 
