@@ -23,6 +23,7 @@ from robustreg.partitions import (
     scales,
 )
 from robustreg.partitions.drawing import drawn
+from robustreg.partitions.part import moments_of, products_of
 from robustreg.penalties import PENALTIES, make_penalty
 
 CONVEX = sorted(name for name in LOSSES if make_loss(name, None, 0.5).facts.convex)
@@ -90,7 +91,8 @@ def fit_parts(
             eps=np.finfo(float).eps,
         )
 
-    some = draw(engine, fit_intercept, drawing)
+    squares = make_loss(loss, None, quantile).facts.breakpoints == ()
+    some = draw(engine, fit_intercept, drawing, squares)
     rows = some.rows(fit_intercept)
     return fit_partitions(engine, some, rows, ask, fit), engine.passes
 
@@ -242,7 +244,10 @@ def test_a_column_that_the_sample_does_not_show(loss):
         ({"scale": 1.0, "penalty": "l1", "alpha": 0.05}, 5),
         ({"scale": 1.0, "loss": "l1"}, 6),
         ({"scale": 1.0, "loss": "l1", "quantile": 0.9}, 6),
-        ({"scale": 1.0, "loss": "l2"}, 3),
+        ({"scale": 1.0, "loss": "l2"}, 2),
+        ({"scale": 1.0, "loss": "l2", "alpha": 0.1}, 2),
+        ({"scale": 1.0, "loss": "l2", "penalty": "l1", "alpha": 0.05}, 2),
+        ({"scale": "mad", "loss": "l2"}, 4),
     ],
 )
 def test_passes(options, most):
@@ -364,3 +369,40 @@ def test_no_row_with_weight():
     X, y = make_data(3_000)
     with pytest.raises(ValueError, match="weights are all zero"):
         fit_parts(X, y, np.zeros(len(y)))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_products_of_parts_are_those_of_all_rows(container, fit_intercept):
+    X, y = make_data()
+    X = np.column_stack([X, np.full(len(y), 7.0), X[:, 0] * 1e-3 + 1e3])
+    weight = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    targets = np.column_stack([y, y**2])
+    parts = [
+        Part(container(X[i]), targets[i], weight[i], np.arange(len(y))[i]).live()
+        for i in (slice(0, 1), slice(1, 700), slice(700, None))
+    ]
+    moments = [moments_of(part, fit_intercept) for part in parts]
+    each = [
+        products_of(part, m, fit_intercept)
+        for part, m in zip(parts, moments, strict=True)
+    ]
+    found = each[0] + each[1] + each[2]
+    center = fit_intercept * np.average(X, axis=0, weights=weight)
+    middle = fit_intercept * np.average(targets, axis=0, weights=weight)
+    deviation = X - center
+    deviation[:, -2] *= not fit_intercept
+    other = np.column_stack([deviation, targets - middle])
+    expected = (deviation * weight[:, None]).T @ other
+    size = np.sqrt(np.outer(np.diag(expected), (other**2).T @ weight)) + 1e-300
+    assert_allclose(found.mean, np.append(center, middle), rtol=1e-12)
+    assert_allclose(found.product / size, expected / size, rtol=0, atol=1e-7)
+
+
+def test_squares_of_rows_that_are_far_out_take_more_passes():
+    X, y = make_data(200_000)
+    X[:3] *= 1e6
+    (fit,), passes = fit_parts(X, y, drawing=Drawing(), loss="l2", tol=1e-10)
+    model = RobustRegressor("l2", scale=1.0, tol=1e-12).fit(X, y)
+    assert_allclose(fit.coef, model.coef_, rtol=1e-6, atol=1e-6)
+    assert len(passes) <= 6

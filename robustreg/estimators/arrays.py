@@ -99,7 +99,8 @@ def fits_by_passes(
     Rows that are few enough are all drawn, and fitted in memory. Otherwise the fits
     come without flags and weights of rows.
     """
-    some = draw(engine, model.fit_intercept, DRAWING)
+    squares = loss.facts.breakpoints == ()
+    some = draw(engine, model.fit_intercept, DRAWING, squares)
     part = some.part
     if some.everything:
         return fits_in_memory(model, loss, part.X, part.y, part.weight), part

@@ -60,7 +60,8 @@ def fit_partitions(
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
-        found = fit(Whole(engine, problem, target, some.share, some.moments.total))
+        total, products = some.moments.total, some.products
+        found = fit(Whole(engine, problem, target, some.share, total, products))
         found = found if depends is None else depends.shared(found)
         n_iter = shared + len(engine.passes) - before
         fits.append(replace(found, n_iter=n_iter))

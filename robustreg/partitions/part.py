@@ -17,7 +17,9 @@ from robustreg.rows import (
     Index,
     Standard,
     merged,
+    prepared,
     present,
+    rows_in,
     standard_of,
     taken,
 )
@@ -132,6 +134,75 @@ def moments_of(part: Part, fit_intercept: bool) -> Moments:
     varies, total = standard.unit > 0, float(part.weight.sum())
     deviation = np.where(varies, 1 / np.where(varies, standard.unit, 1.0), 0.0)
     return Moments(total, standard.shift, total * deviation**2)
+
+
+@final
+@dataclass(frozen=True)
+class Products:
+    """Products of columns with each other and with targets, merged as `Moments` are.
+
+    All that least squares needs of rows.
+
+    Parameters
+    ----------
+    total : float
+        Sum of the weights.
+    mean : ndarray of shape (n_features + n_targets,)
+        Means of columns and targets; 0 without an intercept.
+    product : ndarray of shape (n_features, n_features + n_targets)
+        Sums of products of deviations from them.
+    """
+
+    total: float
+    mean: Array
+    product: Array
+
+    def __add__(self, other: Products) -> Products:
+        """Return those of the rows of both."""
+        total = self.total + other.total
+        gap, share = other.mean - self.mean, other.total / total
+        between = np.outer(gap[: len(self.product)], gap) * (self.total * share)
+        return Products(
+            total, self.mean + gap * share, self.product + other.product + between
+        )
+
+    def in_units(
+        self, standard: Standard, target: int, center: float, scale: float
+    ) -> tuple[Array, Array]:
+        """Return the Gram matrix of standardised rows, and their mean with a target.
+
+        Parameters
+        ----------
+        standard : Standard
+            The coordinates.
+        target : int
+            Which column of the targets.
+        center, scale : float
+            What is 0 and what is 1 of it.
+        """
+        p = len(self.product)
+        unit = np.append(standard.unit, standard.constant)
+        mean = np.append(standard.unit * (self.mean[:p] - standard.shift), unit[-1])
+        gram = np.outer(mean, mean)
+        gram[:p, :p] += self.product[:, :p] * np.outer(unit[:p], unit[:p]) / self.total
+        pull = mean * ((self.mean[p + target] - center) / scale)
+        pull[:p] += unit[:p] * self.product[:, p + target] / (self.total * scale)
+        return gram, pull
+
+
+def products_of(part: Part, moments: Moments, fit_intercept: bool) -> Products:
+    """Return the products of a part with these moments."""
+    standard, weight = moments.standard(fit_intercept), part.weight
+    rows, p = rows_in(prepared(part.X), standard), standard.unit.size
+    center = float(fit_intercept) * (weight @ part.y / moments.total)
+    pulls = np.array([rows.adjoint(weight * y)[:p] for y in (part.y - center).T])
+    # In original units; what does not vary deviates by 0.
+    spread = np.where(
+        standard.unit > 0, 1 / np.where(standard.unit, standard.unit, 1), 0
+    )
+    gram = rows.gram(weight, np.arange(p)) * np.outer(spread, spread)
+    product = np.column_stack([gram, (pulls * spread).T])
+    return Products(moments.total, np.append(moments.mean, center), product)
 
 
 @final

@@ -9,8 +9,14 @@ import numpy as np
 
 from robustreg.partitions.drawing import Drawing
 from robustreg.partitions.engine import Engine
-from robustreg.partitions.part import Moments, Part
-from robustreg.partitions.sums import Importance, distinct, important, sample
+from robustreg.partitions.part import Moments, Part, Products
+from robustreg.partitions.sums import (
+    Importance,
+    distinct,
+    important,
+    sample,
+    sample_and_products,
+)
 from robustreg.rows import Array, Rows, Standard, merged, prepared, rows_in
 
 # The curvature of a column that fewer rows of a sample make is off by a seventh.
@@ -33,12 +39,15 @@ class Drawn:
         Every row has in truth at least this share of its weight here.
     everything : bool
         Whether the rows drawn are all.
+    products : Products or None
+        Those of all rows, if they were asked for.
     """
 
     part: Part
     moments: Moments
     share: float
     everything: bool
+    products: Products | None = None
 
     def rows(self, fit_intercept: bool) -> Rows:
         """Return the rows in the coordinates of all."""
@@ -50,12 +59,39 @@ class Drawn:
         return rows_in(X, standard)
 
 
-def draw(engine: Engine, fit_intercept: bool, drawing: Drawing) -> Drawn:
-    """Return the sample of all rows; takes a pass, or two if few rows matter most."""
+def draw(
+    engine: Engine, fit_intercept: bool, drawing: Drawing, squares: bool = False
+) -> Drawn:
+    """Return the sample of all rows; takes a pass, or two if few rows matter most.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where the rows are.
+    fit_intercept : bool
+        Whether columns have a mean.
+    drawing : Drawing
+        How many are drawn.
+    squares : bool
+        Whether to bring what least squares needs of all rows as well.
+    """
     n = engine.n_rows
     size = drawing.size(n, engine.n_features + 1)
-    tally = engine.run(sample, n, size, fit_intercept)
-    (part,), (moments,) = tally.rows, tally.sums
+    if squares and size < n:
+        tally = engine.run(sample_and_products, n, size, fit_intercept)
+        moments, products = tally.sums
+    else:
+        tally, products = engine.run(sample, n, size, fit_intercept), None
+        (moments,) = tally.sums
+    drawn = _representative(engine, tally.rows[0], moments, size, fit_intercept)
+    return replace(drawn, products=products)
+
+
+def _representative(
+    engine: Engine, part: Part, moments: Moments, size: int, fit_intercept: bool
+) -> Drawn:
+    """Return rows that were drawn, or others where they do not stand for all."""
+    n = engine.n_rows
     if size == n:
         return Drawn(part, moments, 1.0, True)
     if _repeats(part, n / size):

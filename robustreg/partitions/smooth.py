@@ -8,6 +8,7 @@ curvature is no guide, passes bring the Gram matrix of all rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -124,9 +125,11 @@ class Descent:
         scale : float
             The scale, or that of the sample.
         """
-        window, left = first_window(self.whole, self._asked(params, scale)), np.inf
         # Of constant curvature that of all rows ends it.
         majorised = 0.0 if self.loss.facts.breakpoints == () else None
+        if majorised is not None:
+            params = self._foreseen(params, scale)
+        window, left = first_window(self.whole, self._asked(params, scale)), np.inf
         best = None
         for _ in range(most):
             asked = window.of(self.whole, self._asked(params, scale))
@@ -185,17 +188,7 @@ class Descent:
     def moved(self, found: Found) -> tuple[Array, float]:
         """Return the params and the scale to look at next."""
         reading, unit = found.reading, found.reading.asked.scale
-        known = reading.asked.majorised is not None
-        model = self.whole.quadratic if known else self.whole.near_minimum
-        start = Start(reading.params, is_near=True)
-
-        def fit_at(scale: float) -> Array:
-            near = start.rescaled(unit, scale)
-            step = solve(
-                model(reading, scale), near, "auto", STEP_TOL, INNER_ITERATIONS
-            )
-            return step.params
-
+        fit_at = self._model_fit(reading)
         if self._excess_of is None:
             return fit_at(unit), unit
         if not np.isfinite(found.off):
@@ -210,3 +203,24 @@ class Descent:
 
         new = find_fixed_point(measure_at, unit, 0.0, rtol=STEP_RTOL).scale
         return fit_at(new), new
+
+    def _foreseen(self, params: Array, scale: float) -> Array:
+        """Return the fit of squares by products of all rows, or what was given."""
+        asked = replace(self._asked(params, scale), majorised=0.0)
+        reading = self.whole.foreseen(asked)
+        return params if reading is None else self._model_fit(reading)(scale)
+
+    def _model_fit(self, reading: Reading) -> Callable[[float], Array]:
+        """Return what makes the fit at a scale of the model that a pass told."""
+        known = reading.asked.majorised is not None
+        model = self.whole.quadratic if known else self.whole.near_minimum
+        start, unit = Start(reading.params, is_near=True), reading.asked.scale
+
+        def fit_at(scale: float) -> Array:
+            near = start.rescaled(unit, scale)
+            step = solve(
+                model(reading, scale), near, "auto", STEP_TOL, INNER_ITERATIONS
+            )
+            return step.params
+
+        return fit_at

@@ -14,7 +14,7 @@ import numpy as np
 from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.partitions.drawing import drawn, uniform
-from robustreg.partitions.part import Part, Tally, moments_of
+from robustreg.partitions.part import Part, Tally, moments_of, products_of
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Rows, Standard, prepared, rows_in, signed_gram
 from robustreg.scale import proposal2_spread
@@ -78,11 +78,24 @@ class Asked:
 
 def sample(part: Part, n_rows: int, size: int, fit_intercept: bool) -> Tally:
     """Return the moments of the columns and the rows that are drawn."""
+    return Tally((moments_of(part, fit_intercept),), (_drawn(part, n_rows, size),))
+
+
+def sample_and_products(
+    part: Part, n_rows: int, size: int, fit_intercept: bool
+) -> Tally:
+    """Return what `sample` does, and what least squares needs of all rows."""
+    moments = moments_of(part, fit_intercept)
+    products = products_of(part, moments, fit_intercept)
+    return Tally((moments, products), (_drawn(part, n_rows, size),))
+
+
+def _drawn(part: Part, n_rows: int, size: int) -> Part:
+    """Return the rows that are drawn."""
     first = int(part.number[0])
     count = int(part.number[-1]) + 1 - first
     chosen = np.isin(part.number - first, drawn(first, count, n_rows, size))
-    rows = part.take(np.flatnonzero(chosen))
-    return Tally((moments_of(part, fit_intercept),), (rows,))
+    return part.take(np.flatnonzero(chosen))
 
 
 @final

@@ -28,7 +28,7 @@ from robustreg.linalg import factorise
 from robustreg.losses import L2, Loss
 from robustreg.objective import Model, Objective, Point
 from robustreg.partitions.engine import Engine
-from robustreg.partitions.part import Part, Tally
+from robustreg.partitions.part import Part, Products, Tally
 from robustreg.partitions.sums import Asked, gradient
 from robustreg.rows import Array, FormedRows, weighted_gram
 from robustreg.solvers.profiled import drift_at
@@ -122,6 +122,8 @@ class Whole:
         Every row of the sample has in truth at least this share of its weight there.
     total : float
         Sum of all weights.
+    products : Products or None
+        What least squares needs of all rows, if it is known.
     """
 
     def __init__(
@@ -131,15 +133,23 @@ class Whole:
         target: int,
         share: float,
         total: float,
+        products: Products | None,
     ) -> None:
         self.engine, self.problem, self.share = engine, problem, share
-        self.target, self.total = target, total
+        self.target, self.total, self._products = target, total, products
         self.center = units_of(problem).center
         self.standard = problem.rows.standard
 
     def with_problem(self, problem: Problem) -> Whole:
         """Return the same rows with another problem of the sample."""
-        return Whole(self.engine, problem, self.target, self.share, self.total)
+        return Whole(
+            self.engine,
+            problem,
+            self.target,
+            self.share,
+            self.total,
+            self._products,
+        )
 
     @cached_property
     def sample(self) -> AnyScale:
@@ -175,6 +185,23 @@ class Whole:
         slope = slope + np.append(penalty.l2 * coef, 0.0)
         value += penalty.value(coef)
         return Reading(asked, value, slope, below, spread, gram, tally.rows[0])
+
+    def foreseen(self, asked: Asked) -> Reading | None:
+        """Return what a pass would tell of the way to a fit of squares, if known.
+
+        All but the value and the scale of the residuals.
+        """
+        if self._products is None:
+            return None
+        unit, center, scale = self.standard, asked.center, asked.scale
+        gram, pull = self._products.in_units(unit, self.target, center, scale)
+        slope = gram @ asked.params - pull
+        if not (np.isfinite(gram).all() and np.isfinite(slope).all()):
+            return None
+        slope += np.append(self.few(asked).penalty.l2 * asked.params[:-1], 0.0)
+        none = np.zeros(0)
+        nothing = Part(none[:, None], none[:, None], none, none.astype(np.intp))
+        return Reading(asked, np.nan, slope, np.nan, np.nan, gram, nothing)
 
     def at(self, reading: Reading) -> Point:
         """Return the point of the sample whose gradient is all rows' steepest."""
