@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSpli
 
 import robustreg.choosing.folds as folds
 from robustreg import RobustRegressor, RobustRegressorCV, robust_path
+from robustreg.inference import coef_table
 from robustreg.losses import LOSSES, make_loss
 from robustreg.metrics import neg_tau_scale
 
@@ -132,6 +133,15 @@ def test_what_was_chosen_is_fitted_to_all_rows():
     assert model.best_estimator_.get_params() == best.get_params()
 
 
+def test_inference_takes_what_was_chosen():
+    X, y, _ = data()
+    model = RobustRegressorCV(["l2", "huber"], penalty=None).fit(X, y)
+    table = coef_table(model.best_estimator_, X, y)
+    np.testing.assert_array_equal(table["coef"].iloc[:-1], model.coef_)
+    with pytest.raises(TypeError, match="best_estimator_"):
+        coef_table(model, X, y)
+
+
 def test_outliers_do_not_own_the_choice():
     X, y, _ = data(300, n_bad=45)
     losses = ["l2", "smooth_l1", "l1"]
@@ -232,6 +242,15 @@ def test_the_sparsest_within_a_standard_error():
     assert (mean[:chosen] < mean[top] - error[top]).all() or np.count_nonzero(
         model.coef_
     ) <= np.count_nonzero(best.coef_)
+
+
+@pytest.mark.parametrize("scoring", [None, lambda model, X, y: np.nan])
+def test_where_there_is_no_standard_error_the_best_is_chosen(scoring):
+    X, y, _ = data()
+    settings = {"alphas": ALPHAS, "cv": ShuffleSplit(1, random_state=0)}
+    model = RobustRegressorCV(selection="1se", scoring=scoring, **settings).fit(X, y)
+    best = RobustRegressorCV(scoring=scoring, **settings).fit(X, y)
+    assert model.best_index_ == best.best_index_
 
 
 @pytest.mark.parametrize("convert", [sp.csr_array, sp.csc_matrix, np.asfortranarray])

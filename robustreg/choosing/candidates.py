@@ -36,11 +36,6 @@ class Combination:
     loss: Loss
     alphas: Array
 
-    @property
-    def penalises(self) -> bool:
-        """Whether a strength makes a difference."""
-        return self.terms["penalty"] is not None
-
     def params(self, place: int) -> dict[str, Any]:
         """Return the parameters of a candidate, as a search names them."""
         return {"alpha": float(self.alphas[place]), **self.terms}

@@ -119,15 +119,14 @@ def fold_result(
 
 def fitted(model: RobustRegressor, fits: list[Alike], single: bool) -> RobustRegressor:
     """Return an estimator that predicts by the fits of its targets."""
-    coef, intercept = (
-        np.array([f.coef for f in fits]),
-        np.array([f.intercept for f in fits]),
-    )
-    scale = np.array([fit.scale for fit in fits])
-    model.n_features_in_ = coef.shape[1]
-    model.coef_ = coef[0] if single else coef
-    model.intercept_ = intercept[0] if single else intercept
-    model.scale_ = scale[0] if single else scale
+    model.n_features_in_ = fits[0].coef.size
+    each = {
+        "coef_": [fit.coef for fit in fits],
+        "intercept_": [fit.intercept for fit in fits],
+        "scale_": [fit.scale for fit in fits],
+    }
+    for name, values in each.items():
+        setattr(model, name, np.array(values)[0] if single else np.array(values))
     return model
 
 

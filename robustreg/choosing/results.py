@@ -50,8 +50,11 @@ class Results:
         """
         mean, best = self.scores.mean(axis=1), self.best()
         n_folds = self.scores.shape[1]
-        error = self.scores[best].std(ddof=1) / np.sqrt(n_folds)
-        within = np.flatnonzero(mean >= mean[best] - error)
+        # One fold has no standard error.
+        error = self.scores[best].std(ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0
+        near = mean >= mean[best] - error
+        near[best] = True
+        within = np.flatnonzero(near)
         size = self.sizes.mean(axis=1)[within]
         alpha = np.array([self.params[i]["alpha"] for i in within])
         return int(within[np.lexsort((-mean[within], -alpha, size))[0]])

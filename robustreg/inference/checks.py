@@ -41,8 +41,9 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
     """Return the loss of an unpenalised robust fit; refuse other estimators."""
     if not isinstance(estimator, RobustLinearModel):
         raise TypeError(
-            f"cov_type={cov_type!r} is for robustreg's estimators. "
-            f"Got {type(estimator).__name__}. Use cov_type='bootstrap'."
+            f"cov_type={cov_type!r} is for robustreg's fits by one loss. "
+            f"Got {type(estimator).__name__}. Use cov_type='bootstrap', or pass the "
+            "best_estimator_ of one that chooses."
         )
     if is_penalised(estimator):
         raise ValueError(
