@@ -22,8 +22,8 @@ import timing
 from cases import CASES, EPSILON, Case, Contender, Target
 from solvers import Answer
 
-import robustreg.estimators.base as base
 from robustreg import SmoothL1Regressor
+from robustreg.estimators import arrays
 
 RUNS = 5
 # A contender's runs end after so many seconds.
@@ -152,14 +152,14 @@ def time_costs(case: Case, clock: Callable[[], float]) -> dict[str, Cost]:
 
 def timed(cost: Cost, contender: Contender, clock: Callable[[], float]) -> float:
     """Return the time of a call, by as many as the cost asks for."""
-    original = base.make_rows
+    original = arrays.make_rows
     made: list[Any] = []
 
     def counting(*arguments: Any, **options: Any) -> Any:
         made.append(original(*arguments, **options))
         return made[-1]
 
-    base.make_rows = counting
+    arrays.make_rows = counting
     try:
         start = clock()
         for _ in range(cost.calls):
@@ -169,7 +169,7 @@ def timed(cost: Cost, contender: Contender, clock: Callable[[], float]) -> float
         cost.error = f"{type(error).__name__}: {error}"
         return math.inf
     finally:
-        base.make_rows = original
+        arrays.make_rows = original
     cost.passes = float(made[-1].passes) if made else math.nan
     # Another program's fit was timed there.
     return cost.result.seconds if isinstance(cost.result, Answer) else passed

@@ -2,11 +2,16 @@
 
 import importlib
 import json
+import math
 import re
+import time
 
 import harness
 import pytest
 import robustness_picture
+from sklearn.datasets import load_diabetes
+
+from robustreg import RobustRegressor
 
 PROGRAMS = sorted(
     file.stem
@@ -221,3 +226,16 @@ def test_the_tables_are_those_of_the_records(program, tmp_path, monkeypatch):
         for f in (page, committed)
     )
     assert figures == expected
+
+
+def test_a_contender_is_timed_with_its_passes():
+    cases, targets = (importlib.import_module(name) for name in ("cases", "targets"))
+    X, y = load_diabetes(return_X_y=True)
+    model = RobustRegressor()
+    cost = targets.Cost()
+    passed = targets.timed(
+        cost, cases.Contender(lambda: model.fit(X, y)), time.process_time
+    )
+    assert not cost.error
+    assert 0.0 < passed < math.inf
+    assert cost.passes >= 1.0
