@@ -319,16 +319,16 @@ def choosing() -> Case:
     }
     targets = []
     for scale in (1.0, "mad"):
-        name = f"RobustRegressorCV, scale={scale!r}"
+        name = f"RobustRegressorCV at scale {scale!r}"
         grid = GridSearchCV(RobustRegressor(scale=scale), _grid(settings), cv=5)
         chooser = RobustRegressorCV(**settings, scale=scale)
         contenders[name] = Contender(partial(chooser.fit, X, y), slow=True)
-        contenders[f"GridSearchCV, scale={scale!r}"] = Contender(
+        contenders[f"GridSearchCV at scale {scale!r}"] = Contender(
             partial(grid.fit, X, y), slow=True
         )
         targets += [
             Target(name, "GridSearchCV of Ridge", 1.5),
-            Target(name, f"GridSearchCV, scale={scale!r}", 0.2),
+            Target(name, f"GridSearchCV at scale {scale!r}", 0.2),
         ]
     return Case(X, y, contenders, targets)
 
@@ -347,7 +347,7 @@ def choosing_dummies() -> Case:
     contenders = {peer: Contender(lambda: ridge.fit(X, y), slow=True)}
     for penalty in ("l1", "l2"):
         chooser = RobustRegressorCV(penalty=penalty, alphas=24)
-        name = f"RobustRegressorCV, {penalty}"
+        name = f"RobustRegressorCV with {penalty}"
         contenders[name] = Contender(partial(chooser.fit, X, y), slow=True)
     targets = [Target(name, peer, 1.5) for name in list(contenders)[1:]]
     return Case(X, y, contenders, targets)
