@@ -17,9 +17,9 @@ from robustreg.inference.columns import (
     refuse_few,
 )
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
-from robustreg.inference.pipelines import feature_names_of, model_of
 from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.pipelines import feature_names_of, model_of
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
 

@@ -39,10 +39,10 @@ from robustreg.inference.families import (
     EVERY_NAME,
     KINDS,
 )
-from robustreg.inference.pipelines import features_of, model_of
 from robustreg.inference.targets import one_target
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
+from robustreg.pipelines import features_of, model_of
 from robustreg.rows import Array, Index, present, taken
 from robustreg.validation import check_inference_data
 

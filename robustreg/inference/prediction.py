@@ -15,11 +15,11 @@ from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import checked_names, coefficients_of, is_mm
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
-from robustreg.inference.pipelines import features_of, model_of
 from robustreg.inference.table import check_level
 from robustreg.inference.targets import one_target
 from robustreg.linalg import EPS
 from robustreg.losses import make_loss
+from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array
 from robustreg.scale import weighted_median
 from robustreg.validation import (

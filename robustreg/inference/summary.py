@@ -8,11 +8,11 @@ import numpy as np
 
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.checks import is_mm
-from robustreg.inference.pipelines import features_of, model_of
 from robustreg.inference.targets import Target, one_target
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.metrics import robust_r2_score
 from robustreg.partitions import is_collection
+from robustreg.pipelines import features_of, model_of
 
 
 def robust_r2(

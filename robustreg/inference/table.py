@@ -13,9 +13,9 @@ from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice, checked_names
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, stacked
-from robustreg.inference.pipelines import model_of
 from robustreg.inference.summary import residual_scale, robust_r2
 from robustreg.inference.targets import targets_of
+from robustreg.pipelines import model_of
 from robustreg.rows import Array
 
 if TYPE_CHECKING:

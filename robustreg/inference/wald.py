@@ -15,8 +15,8 @@ from robustreg.inference.checks import checked_names, is_penalised
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
-from robustreg.inference.pipelines import model_of
 from robustreg.inference.targets import one_target
+from robustreg.pipelines import model_of
 
 if TYPE_CHECKING:
     import pandas
