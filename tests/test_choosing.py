@@ -237,6 +237,7 @@ def test_the_sparsest_within_a_standard_error():
     mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(5)
     assert model.alpha_ > best.alpha_
     chosen, top = model.best_index_, best.best_index_
+    assert model.index_1se_ == best.index_1se_ == chosen
     assert mean[chosen] >= mean[top] - error[top]
     # Alphas fall: with a larger one the fit is out of reach.
     assert (mean[:chosen] < mean[top] - error[top]).all() or np.count_nonzero(

@@ -114,6 +114,8 @@ class RobustRegressorCV(LinearPredictor):
         Mean score of what was chosen.
     best_index_ : int
         Its place in ``cv_results_``.
+    index_1se_ : int
+        The place there of what ``selection="1se"`` chooses, whatever was asked for.
     best_estimator_ : RobustRegressor
         What was chosen, fitted to all rows; for `robustreg.inference` and displays.
     cv_results_ : dict of ndarrays
@@ -348,8 +350,9 @@ class RobustRegressorCV(LinearPredictor):
 
     def _choose(self, results: Results, X: Any, y: Any, sample_weight: Any) -> None:
         """Choose by the results; fit all rows, and set what is known then."""
-        choose = {"best": results.best, "1se": results.sparsest}[self.selection]
-        self.cv_results_, self.best_index_ = results.layout(), choose()
+        self.cv_results_, self.index_1se_ = results.layout(), results.sparsest()
+        places = {"best": results.best(), "1se": self.index_1se_}
+        self.best_index_ = places[self.selection]
         self.n_splits_ = results.scores.shape[1]
         self.best_params_ = results.params[self.best_index_]
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
