@@ -25,6 +25,7 @@ from robustreg.partitions import (
 from robustreg.partitions.drawing import drawn
 from robustreg.partitions.part import moments_of, products_of
 from robustreg.penalties import PENALTIES, make_penalty
+from robustreg.scale import mad
 
 CONVEX = sorted(name for name in LOSSES if make_loss(name, None, 0.5).facts.convex)
 # A sample of so few rows is a tenth of all: parts matter.
@@ -280,6 +281,17 @@ def test_few_rows_tell_the_median_of_any_number(loss, scale, monkeypatch):
     assert len(fewer) <= len(passes) + 3
     of_windows = [each.nbytes for each in fewer if each.verb == "gradient"]
     assert max(of_windows) < 2 * 1_500 * (X[:1].nbytes + 24)
+
+
+def test_the_pass_that_holds_rows_narrows_the_window_of_the_next(monkeypatch):
+    X, y = make_data(200_000)
+    monkeypatch.setattr(scales, "MOST_ROWS", 4_000)
+    options = {"loss": "l1", "quantile": 0.9, "tol": 1e-10}
+    (fit,), passes = fit_parts(X, y, drawing=Drawing(), **options)
+    assert fit.success
+    assert len(passes) <= 6
+    residual = y - X @ fit.coef - fit.intercept
+    assert_allclose(fit.residual_scale, mad(residual, np.ones(len(y)), 0), rtol=1e-12)
 
 
 def test_a_row_is_drawn_by_its_number_alone():

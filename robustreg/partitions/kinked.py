@@ -61,7 +61,8 @@ class Held:
     def __init__(self, whole: Whole, asked: Asked, reach: float) -> None:
         self.whole, self.asked, self.reach = whole, asked, reach
         tally = whole.engine.run(held, asked, reach)
-        self.adjoint, self.rows = tally.sums[0], tally.rows[0]
+        self.adjoint, self.rows = tally.sums[-1], tally.rows[1]
+        self.reading = whole.reading(asked, tally)
 
     @property
     def objective(self) -> Objective:
@@ -103,20 +104,19 @@ def fit_kinked(
     if _share_within(whole, asked, AT_KINK * noise) > TIED_SHARE:
         return _of_all(whole, asked, tol, max_iter)
     params, error, window = _near_all(whole, near, scale, tol)
-    asked = whole.asked(loss, params, scale)
+    asked = window.of(whole, whole.asked(loss, params, scale))
     few = Held(whole, asked, BAND * error)
+    reading = few.reading
     for _ in range(MOST_ROUNDS):
         few, result = _solved(few, error, tol, max_iter)
-        there = window.of(whole, replace(asked, params=result.params))
+        there = replace(asked, params=result.params)
+        window = window.after(whole, reading, there)
+        there = window.of(whole, there)
         reading, wrong = _check(few, there)
         size = mad_of(whole, reading)
         settled = not few.without(wrong)
         if settled and np.isfinite(size) and there.rate == 1:
             break
-        if not np.isfinite(size):
-            window = window.wider()
-        elif there.rate < 1:
-            window = window.after(whole, reading, there)
     return Ended(
         reading,
         result.gap if settled else np.inf,

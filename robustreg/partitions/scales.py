@@ -80,12 +80,18 @@ class Window:
         """Return the window after one that missed."""
         return replace(self, reach=WIDER * self.reach)
 
-    def around(self, whole: Whole, there: Asked) -> Window:
+    def after(self, whole: Whole, reading: Reading, there: Asked) -> Window:
+        """Return the window of the next pass."""
+        if not np.isfinite(mad_of(whole, reading)):
+            return self.wider()._around(whole, there)
+        return self._narrower(whole, reading, there)
+
+    def _around(self, whole: Whole, there: Asked) -> Window:
         """Return the window around the scale that is expected there."""
         return replace(self, scale=self.share * sample_mad(whole, there))
 
-    def after(self, whole: Whole, reading: Reading, there: Asked) -> Window:
-        """Return the window of the next pass, after one that showed the median."""
+    def _narrower(self, whole: Whole, reading: Reading, there: Asked) -> Window:
+        """Return the window after one that showed the median."""
         here, mad = reading.asked, mad_of(whole, reading)
         before = sample_mad(whole, here)
         share = mad / before if before > 0 else 1.0
@@ -95,7 +101,7 @@ class Window:
         if here.rate < 1:
             least = max(least, ERRORS * self.reach / np.sqrt(reading.near.number.size))
         new = replace(self, reach=float(max(reach, least)), share=share)
-        return new.around(whole, there)
+        return new._around(whole, there)
 
 
 def _step(whole: Whole, here: Asked, there: Asked) -> float:

@@ -17,7 +17,6 @@ import numpy as np
 from robustreg.losses import Loss
 from robustreg.partitions.scales import (
     ExcessOf,
-    Window,
     first_window,
     mad_excess,
     mad_of,
@@ -149,7 +148,7 @@ class Descent:
                 window, left = window.wider(), np.inf
                 continue
             scale = new
-            window = self._next(window, found, self._asked(params, scale))
+            window = window.after(self.whole, found.reading, self._asked(params, scale))
         return found if best is None else best
 
     def _has_risen(self, found: Found, best: Found) -> bool:
@@ -163,12 +162,6 @@ class Descent:
         exact = found.reading.asked.rate == 1 and bool(np.isfinite(found.mad))
         seen = exact or not self._watches
         return collapsed or (found.success and seen)
-
-    def _next(self, window: Window, found: Found, there: Asked) -> Window:
-        """Return the window of the next pass."""
-        if not np.isfinite(found.mad):
-            return window.wider().around(self.whole, there)
-        return window.after(self.whole, found.reading, there)
 
     def _found(self, reading: Reading) -> Found:
         """Return what a pass showed."""

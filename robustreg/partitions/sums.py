@@ -158,12 +158,16 @@ def gradient(part: Part, asked: Asked) -> Tally:
 
 
 def held(part: Part, asked: Asked, reach: float) -> Tally:
-    """Return the adjoint of the slopes of rows away from the kink, and the others."""
+    """Return what `gradient` does, and the rows near the kink.
+
+    With the adjoint of the slopes of all others.
+    """
     point = asked.point(part)
     near = np.abs(point.residual) <= reach
     slopes = point.objective.weight * asked.loss.gradient(point.residual)
     adjoint = point.objective.rows.adjoint(np.where(near, 0.0, slopes))
-    return Tally((adjoint,), (part.take(np.flatnonzero(near)).distinct(),))
+    seen, rows = _seen(part, point, asked), part.take(np.flatnonzero(near))
+    return Tally((*seen.sums, adjoint), (*seen.rows, rows.distinct()))
 
 
 def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -> Tally:

@@ -180,7 +180,7 @@ class Whole:
 
     def reading(self, asked: Asked, tally: Tally) -> Reading:
         """Return what `gradient` told of all rows, with the penalty."""
-        value, slope, below, spread, gram = tally.sums
+        value, slope, below, spread, gram = tally.sums[:5]
         penalty, coef = self.few(asked).penalty, asked.params[:-1]
         slope = slope + np.append(penalty.l2 * coef, 0.0)
         value += penalty.value(coef)
