@@ -32,7 +32,7 @@ types: .venv/.test
 	$(BIN)/mypy
 
 # Measures what the code has changed under, and writes benchmarks/results and the tables of
-# the README and docs; about two hours if that is all, half of them for the last program.
+# the docs; about two hours if that is all, half of them for the last program.
 # What is measured is kept, however it ends. CASES="--only tiny" or --all measures others.
 bench: $(BENCHMARKS:%=bench/%)
 

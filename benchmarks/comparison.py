@@ -1,4 +1,4 @@
-"""The figures of the README's comparison with other packages."""
+"""What a fit may get wrong: ours beside those of other packages."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ RUN = timing.Limited(600.0)
 
 
 def assemble(head: str, records: list[harness.Record]) -> None:
-    """Write the table, and into the README."""
-    table = f"{head}\n{harness.markdown(harness.table_rows(records))}"
-    harness.write("comparison.md", table)
-    harness.splice("comparison", table)
+    """Write the table."""
+    table = harness.markdown(harness.table_rows(records))
+    harness.write("comparison.md", f"{head}\n{table}")
 
 
 def measure_apart(case: str) -> list[dict[str, Any]]:

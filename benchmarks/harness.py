@@ -39,7 +39,6 @@ Row = dict[str, Any]
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-README = HERE.parent / "README.md"
 PACKAGE = Path(robustreg.__file__).parent
 PACKAGES = ("robustreg", "numpy", "scipy", "scikit-learn")
 # So many cases are named one by one where they are not measured.
@@ -367,15 +366,6 @@ def write(name: str | Path, text: str) -> None:
     new = file.with_name(f"{file.name}.new")
     new.write_text(text, encoding="utf-8")
     new.replace(file)
-
-
-def splice(name: str, text: str) -> None:
-    """Write a table into the README, between two comments with its name."""
-    page = README.read_text(encoding="utf-8")
-    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-    before, _, rest = page.partition(begin)
-    _, _, after = rest.partition(end)
-    write(README, f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def write_csv(name: str, rows: Sequence[Row]) -> None:

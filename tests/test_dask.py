@@ -415,7 +415,7 @@ class Collection:
 try:
     RobustRegressor().fit(Collection(), np.arange(5.0))
 except ImportError as error:
-    assert 'pip install "robustreg[dask]"' in str(error)
+    assert 'pip install "dask[array,dataframe]' in str(error)
 else:
     raise AssertionError
 """)

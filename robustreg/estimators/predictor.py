@@ -26,11 +26,6 @@ from robustreg.validation import check_predict_data, check_score_data
 class LinearPredictor(RegressorMixin, BaseEstimator, ABC):
     """Predictions by fitted coefficients, and how far targets are from them."""
 
-    _doc_link_module = "robustreg"
-    _doc_link_template = (
-        "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
-    )
-
     fit_intercept: bool
     outlier_threshold: float
 

@@ -139,10 +139,6 @@ class QuantilesRegressor(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = QUANTILES_CONSTRAINTS
-    _doc_link_module = "robustreg"
-    _doc_link_template = (
-        "https://robustreg.readthedocs.io/en/stable/api.html#{estimator_name}"
-    )
 
     def __init__(
         self,

@@ -11,8 +11,7 @@ def frame_class(what: str) -> Any:
         from pandas import DataFrame
     except ImportError as error:
         raise ImportError(
-            f"{what} needs pandas: pip install 'robustreg[inference]'. "
-            "coef_covariance does without."
+            f"{what} needs pandas: pip install pandas. coef_covariance does without."
         ) from error
     return DataFrame
 

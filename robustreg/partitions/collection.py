@@ -18,13 +18,13 @@ def collections() -> ModuleType:
     Raises
     ------
     ImportError
-        If a part of dask is missing; it names the extra that brings it.
+        If a part of dask is missing; it says how to install all.
     """
     try:
         from robustreg.partitions import dask_engine
     except ImportError as error:
         raise ImportError(
             f"A dask collection needs dask's arrays: {error}. Install them with: "
-            'pip install "robustreg[dask]"'
+            'pip install "dask[array,dataframe]>=2025.12" distributed pyarrow'
         ) from error
     return dask_engine

@@ -102,7 +102,7 @@ def _pyplot(name: str) -> Any:
     except ImportError as error:
         raise ImportError(
             f"{name} draws with matplotlib, which is not installed. "
-            'Install it: pip install "robustreg[plot]".'
+            "Install it: pip install matplotlib."
         ) from error
     return plt
 
