@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from dask.callbacks import Callback
 from numpy.testing import assert_allclose, assert_array_equal
+from pairwise import pairwise
 from scipy import sparse
 from sklearn.base import clone
 
@@ -149,10 +150,10 @@ def assert_same(model, expected, rtol=1e-8):
     assert_allclose(model.residual_scale_, expected.residual_scale_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("n", [FEW, MANY], ids=["gathered", "passes"])
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("loss", ["smooth_l1", "l1"])
-def test_every_collection_has_the_fit_of_its_rows(loss, form, n):
+@pytest.mark.parametrize(
+    ("form", "n", "loss"), pairwise(FORMS, (FEW, MANY), ("smooth_l1", "l1"))
+)
+def test_every_collection_has_the_fit_of_its_rows(form, n, loss):
     data, expected = make_data(n), in_memory(n, loss)
     X, y, weight = FORMS[form](*data)
     model = make_model(loss).fit(X, y, weight)
@@ -390,7 +391,7 @@ def run(program):
     assert done.returncode == 0, done.stderr
 
 
-def test_data_in_memory_do_without_dask():
+def test_data_in_memory_do_without_dask_and_an_error_says_what_to_install():
     run("""
 import sys
 import numpy as np
@@ -398,15 +399,9 @@ from robustreg import RobustRegressor
 model = RobustRegressor().fit(np.eye(5), np.arange(5.0))
 model.predict(np.eye(5))
 assert "dask" not in sys.modules and "distributed" not in sys.modules
-""")
 
-
-def test_without_dask_an_error_says_what_to_install():
-    run("""
-import sys
+# Nor is it missed until a collection is fitted.
 sys.modules["dask"] = None
-import numpy as np
-from robustreg import RobustRegressor
 
 class Collection:
     def __dask_graph__(self):

@@ -49,9 +49,9 @@ def dual(model, X, y, beta):
     return v @ y - n * beta * v @ v / 2 - over @ over / (2 * l2)
 
 
-@pytest.mark.parametrize("make", [SmoothL1Regressor, RobustRegressor])
 @pytest.mark.parametrize("seed", range(40))
-def test_fits_are_those_of_the_dual(make, seed):
+def test_fits_are_those_of_the_dual(seed):
+    make = (SmoothL1Regressor, RobustRegressor)[seed // 2 % 2]
     # A warning would be an error.
     X, y, alpha = interpolated(seed)
     model = make("huber", beta=1.0, penalty="elasticnet", alpha=alpha)
