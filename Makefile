@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
+TOOLS_BIN := .venv-tools/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
     partitions scores robustness
 
-.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest clean
+.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools clean
 .PHONY: $(BENCHMARKS:%=bench/%)
 # Two targets may install into the same environment.
 .NOTPARALLEL:
@@ -58,8 +59,12 @@ oldest: FEW ?= --few 2
 oldest: .venv-oldest/.test
 	OPENBLAS_NUM_THREADS=1 $(OLDEST_BIN)/python $(PYTEST) $(FEW)
 
+# The page that needs large packages of others, with the newest of them.
+tools: .venv-tools/.tools
+	$(TOOLS_BIN)/python -m pytest tests/optional_tools.py
+
 clean:
-	rm -rf .venv .venv-oldest docs/_build examples/output
+	rm -rf .venv .venv-oldest .venv-tools docs/_build examples/output
 
 # An extra and what it needs, installed anew after a change of pyproject.toml.
 .venv/.%: pyproject.toml
@@ -72,4 +77,9 @@ clean:
 	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
 	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars==1.17.*" \
 	    "dask==2025.12.0" "distributed==2025.12.0" "pandas==2.2.*" "pyarrow==17.*"
+	touch $@
+
+.venv-tools/.tools: pyproject.toml
+	test -x $(TOOLS_BIN)/python || $(PYTHON) -m venv .venv-tools
+	$(TOOLS_BIN)/python -m pip install -q -e ".[tools]"
 	touch $@
