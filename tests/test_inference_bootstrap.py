@@ -19,6 +19,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference import coef_covariance, coef_table
 from robustreg.inference.estimable import estimable
 from robustreg.inference.table import _share_below_0
+from robustreg.scale import OF_EACH
 
 RNG = np.random.default_rng(3)
 N = 120
@@ -225,18 +226,18 @@ def test_bootstrap_refuses_groups_of_another_shape():
 
 
 def convex(loss, n=60, **params):
-    """Return a model of one of the losses, its rows and the counts of 40 resamples."""
+    """Return a model of one of the losses, its rows and the counts of 15 resamples."""
     rng = np.random.default_rng(7)
     rows = rng.normal(size=(n, 2))
     y = 1 + rows @ [1.0, -1.0] + rng.standard_t(3, size=n)
-    counts = np.random.RandomState(0).multinomial(n, np.full(n, 1 / n), size=40)
+    counts = np.random.RandomState(0).multinomial(n, np.full(n, 1 / n), size=15)
     return RobustRegressor(loss, **params).fit(rows, y), rows, y, counts
 
 
 CONVEX = ["l2", "l1", "quantile", "smooth_l1", "huber", "pseudo_huber", "log_cosh"]
 
 
-@pytest.mark.parametrize("scale", [1.0, "mad"])
+@pytest.mark.parametrize("scale", [1.0, *OF_EACH])
 @pytest.mark.parametrize(
     "params",
     [{}, {"quantile": 0.8}, {"fit_intercept": False}, {"penalty": "l2", "alpha": 0.1}],
@@ -246,7 +247,7 @@ CONVEX = ["l2", "l1", "quantile", "smooth_l1", "huber", "pseudo_huber", "log_cos
 def test_resamples_are_the_fits_of_their_counts(loss, params, scale):
     model, rows, y, counts = convex(loss, scale=scale, **params)
     found = coef_covariance(
-        model, rows, y, cov_type="bootstrap", n_bootstrap=40, random_state=0
+        model, rows, y, cov_type="bootstrap", n_bootstrap=15, random_state=0
     )
     fits = [clone(model).fit(rows, y, weight) for weight in counts]
     draws = np.array([[*fit.coef_, fit.intercept_] for fit in fits])
@@ -276,10 +277,11 @@ def counted_fits(monkeypatch, model, rows, y, **options):
     return len(made), table
 
 
+@pytest.mark.parametrize("scale", OF_EACH)
 @pytest.mark.parametrize("loss", CONVEX)
-def test_resamples_of_few_rows_are_fitted_together(monkeypatch, loss):
+def test_resamples_of_few_rows_are_fitted_together(monkeypatch, loss, scale):
     """One by one only the fit that compares the data, and a few that do not settle."""
-    model, rows, y, _ = convex(loss, n=200)
+    model, rows, y, _ = convex(loss, n=200, scale=scale)
     made, _ = counted_fits(monkeypatch, model, rows, y, n_bootstrap=200)
     assert 1 <= made <= 4
 
@@ -299,8 +301,8 @@ def test_resamples_that_leave_the_fit_open_are_fitted_one_by_one(monkeypatch):
 
 
 def test_processes_change_nothing():
-    for model in (KINKED, RobustRegressor("tukey").fit(X, Y)):
-        one, two = (resampled(model, 60, random_state=0, n_jobs=k) for k in (None, 2))
+    for model, n in ((KINKED, 60), (RobustRegressor("tukey").fit(X, Y), 4)):
+        one, two = (resampled(model, n, random_state=0, n_jobs=k) for k in (None, 2))
         np.testing.assert_array_equal(one, two)
 
 
@@ -360,13 +362,14 @@ def test_resamples_whose_s_scale_is_bound_to_collapse_are_left_out(alpha):
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(12, 2))
     y = rows.sum(axis=1) + rng.normal(size=12)
-    model = MMRegressor(penalty="l2" if alpha else None, alpha=alpha).fit(rows, y)
-    counts = np.random.RandomState(0).multinomial(12, np.full(12, 1 / 12), size=100)
+    penalty = "l2" if alpha else None
+    model = MMRegressor(n_subsets=50, penalty=penalty, alpha=alpha).fit(rows, y)
+    counts = np.random.RandomState(0).multinomial(12, np.full(12, 1 / 12), size=30)
     # The scale is 0 where the three that are drawn most leave 4.5 of 12 or fewer.
     lost = np.sort(counts, axis=1)[:, :-3].sum(axis=1) <= 4.5
-    assert 10 < lost.sum() < 40
-    match = f"In {lost.sum()} of 100 resamples the coefficients.*left out.*avar1"
-    options = {"cov_type": "bootstrap", "n_bootstrap": 100, "random_state": 0}
+    assert 3 < lost.sum() < 15
+    match = f"In {lost.sum()} of 30 resamples the coefficients.*left out.*avar1"
+    options = {"cov_type": "bootstrap", "n_bootstrap": 30, "random_state": 0}
     with pytest.warns(RuntimeWarning, match=match) as said:
         found = coef_covariance(model, rows, y, **options)
     assert len(said) == 1
@@ -388,14 +391,14 @@ def test_resamples_whose_scale_is_0_by_the_errors_of_all_rows_are_counted():
 
 
 def test_resamples_in_which_columns_depend_are_left_out():
-    """A column differs from another in four rows, which some resamples all lack."""
-    twin = np.column_stack([X, X[:, 0] + (np.arange(N) < 4)])
+    """A column differs from another in two rows, which some resamples all lack."""
+    twin = np.column_stack([X, X[:, 0] + (np.arange(N) < 2)])
     model = RobustRegressor("tukey").fit(twin, Y)
-    counts = np.random.RandomState(0).multinomial(N, np.full(N, 1 / N), size=150)
-    lost = (counts[:, :4] == 0).all(axis=1)
+    counts = np.random.RandomState(0).multinomial(N, np.full(N, 1 / N), size=30)
+    lost = (counts[:, :2] == 0).all(axis=1)
     assert 0 < lost.sum() < 10
-    match = f"In {lost.sum()} of 150 resamples columns depend on each other"
-    options = {"cov_type": "bootstrap", "n_bootstrap": 150, "random_state": 0}
+    match = f"In {lost.sum()} of 30 resamples columns depend on each other"
+    options = {"cov_type": "bootstrap", "n_bootstrap": 30, "random_state": 0}
     with pytest.warns(RuntimeWarning, match=match):
         found = coef_covariance(model, twin, Y, **options)
     fits = [clone(model).fit(twin, Y, weight) for weight in counts[~lost]]

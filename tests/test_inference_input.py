@@ -237,7 +237,9 @@ def test_options_that_would_do_nothing():
         kernel="gaussian",
     )
     refused("cov_type='H1' has no use for groups", cov_type="H1", groups=GROUPS)
-    refused("is for cov_type='bootstrap'", interval="normal")
+    refused(
+        "is for a cov_type in ['bootstrap', 'fast-robust-bootstrap']", interval="normal"
+    )
     refused("has no use for bandwidth", cov_type="bootstrap", bandwidth="bofinger")
 
 

@@ -10,14 +10,14 @@ the one that is found is the one that leads there from the scale of all rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.fitting.coordinates import units_of
-from robustreg.fitting.precision import answer
+from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array
 from robustreg.scale import OF_EACH, spread
@@ -82,10 +82,10 @@ class Resampling:
         params = self._units.to_original(params)
         coef = np.zeros((len(weights), rows.n_params - 1))
         intercept = np.zeros(len(weights))
-        for i in np.flatnonzero(found.done):
-            coef[i], intercept[i] = answer(
-                rows, self._problem.weight, params[i], self._scale, self._problem.eps
-            )
+        if found.done.any():
+            weight, eps = self._problem.weight, self._problem.eps
+            each = answers(rows, weight, params[found.done], self._scale, eps)
+            coef[found.done], intercept[found.done] = each
         return Resampled(coef, intercept, found.done)
 
     def _found(self, weights: Array) -> ManyFits:
@@ -109,7 +109,10 @@ class Resampling:
     def _measure(self) -> Measure | None:
         """What measures the scale, None if it is given."""
         name = self._problem.scale
-        return OF_EACH[name] if isinstance(name, str) else None
+        if not isinstance(name, str):
+            return None
+        # Where columns depend on each other in a resample, its fit is none that counts.
+        return partial(OF_EACH[name], n_params=self._columns.size)
 
     @cached_property
     def _least_scale(self) -> float:

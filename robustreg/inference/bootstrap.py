@@ -143,21 +143,21 @@ def resampled_coefficients(
     shared, lacks = Parallel(n_jobs=plan.n_jobs), None
     if whole.rank and fits.together is None:
         state = plan.random.get_state()
-        drawn = _drawn(weight, groups, plan)
-        lacks = shared(delayed(fits.lacks)(counts) for counts in drawn)
+        portions = drawn(weight, groups, plan)
+        lacks = shared(delayed(fits.lacks)(counts) for counts in portions)
         plan.random.set_state(state)
         refuse_lost(joined(lacks), names)
-    portions = shared(
+    found = shared(
         delayed(fits.of)(counts, lack)
         for counts, lack in zip(
-            _drawn(weight, groups, plan), lacks or repeat(None), strict=False
+            drawn(weight, groups, plan), lacks or repeat(None), strict=False
         )
     )
     return Resamples(
-        np.concatenate([found.draws for found in portions]),
-        joined([found.lacks for found in portions]),
-        sum(found.n_collapsed for found in portions),
-        sum(found.n_warned for found in portions),
+        np.concatenate([some.draws for some in found]),
+        joined([some.lacks for some in found]),
+        sum(some.n_collapsed for some in found),
+        sum(some.n_warned for some in found),
     )
 
 
@@ -220,23 +220,25 @@ def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | N
     return resampling(problem, *fitted)
 
 
-def _drawn(weight: Array, groups: Index | None, plan: Plan) -> Iterator[Array]:
+def drawn(weight: Array, groups: Index | None, plan: Plan) -> Iterator[Array]:
     """Yield portions of resamples: how often each row stands in each."""
     size = min(max(MOST_DRAWN // weight.size, 1), PORTION)
     for start in range(0, plan.n_resamples, size):
         n = min(size, plan.n_resamples - start)
-        yield np.array([_draw(weight, groups, plan.random) for _ in range(n)])
+        yield _draw(weight, groups, plan.random, n)
 
 
-def _draw(weight: Array, groups: Index | None, random: np.random.RandomState) -> Array:
-    """Return how often each row stands in a resample of rows, or of groups."""
+def _draw(
+    weight: Array, groups: Index | None, random: np.random.RandomState, n: int
+) -> Array:
+    """Return how often each row stands in n resamples of rows, or of groups."""
     if groups is None:
         total = float(weight.sum())
-        counts = random.multinomial(max(round(total), 1), weight / total)
+        counts = random.multinomial(max(round(total), 1), weight / total, n)
         return np.asarray(counts, dtype=np.float64)
     n_groups = int(groups.max()) + 1
-    times = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups))
-    return np.asarray(weight * times[groups])
+    times = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n)
+    return np.asarray(weight * times[:, groups])
 
 
 def covariance_of(draws: Array) -> Array:

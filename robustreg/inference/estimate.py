@@ -15,6 +15,7 @@ from robustreg.inference.bootstrap import (
     Plan,
     check_refit,
     covariance_of,
+    drawn,
     resampled_coefficients,
 )
 from robustreg.inference.checks import (
@@ -37,8 +38,12 @@ from robustreg.inference.families import (
     COV_TYPES,
     DEFAULTS,
     EVERY_NAME,
+    FAST_BOOTSTRAP,
     KINDS,
+    names_of,
 )
+from robustreg.inference.fast_bootstrap import fast_resamples
+from robustreg.inference.fitted import Fitted
 from robustreg.inference.targets import one_target
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
@@ -116,7 +121,12 @@ def estimate(
             found = _bootstrap(model, names, data, plan)
         else:
             loss = check_analytic(model, cov_type)
-            found = _analytic(model, names, loss, data, cov_type, options)
+            _check_known(model, loss, cov_type)
+            if cov_type == FAST_BOOTSTRAP:
+                check_options(FAST_BOOTSTRAP, {}, options)
+                found = _fast_bootstrap(model, names, loss, data, plan)
+            else:
+                found = _analytic(model, names, loss, data, cov_type, options)
     _warn_if_extreme(model, found.n_obs)
     return found
 
@@ -142,6 +152,17 @@ def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
         )
 
 
+def _check_known(estimator: Any, loss: Loss, cov_type: str | None) -> None:
+    """Refuse a covariance that a kind of fits does not have."""
+    kind = kind_of(estimator, loss)
+    has_default = cov_type is None and kind in DEFAULTS
+    if not has_default and cov_type not in names_of(kind):
+        raise ValueError(
+            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
+            f"Use one of {names_of(kind)}."
+        )
+
+
 def _analytic(
     estimator: Any,
     names: list[str],
@@ -154,12 +175,7 @@ def _analytic(
     fitted: AtFit[Any]
     kind = kind_of(estimator, loss)
     if cov_type is None:
-        cov_type = DEFAULTS.get(kind) if data.groups is None else "cluster"
-    if cov_type not in COV_TYPES[kind]:
-        raise ValueError(
-            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
-            f"Use one of {[*COV_TYPES[kind], BOOTSTRAP]}."
-        )
+        cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
     entry = COV_TYPES[kind][cov_type]
     given = {**options, "groups": data.groups}
     chosen = check_options(cov_type, entry.options, given)
@@ -167,8 +183,7 @@ def _analytic(
         raise ValueError("cov_type='cluster' needs groups, a label for each row.")
     if is_collection(data.X):
         if not entry.by_sums:
-            others = [name for name, one in COV_TYPES[kind].items() if one.by_sums]
-            _refuse_collection(cov_type, others)
+            _refuse_collection(cov_type, kind)
         fitted = check_collected(
             estimator, names, loss, data.X, data.y, data.sample_weight
         )
@@ -183,7 +198,7 @@ def _analytic(
 
 def _in_memory(
     estimator: Any, names: list[str], loss: Loss, data: Data
-) -> tuple[AtFit[Array], Index | None]:
+) -> tuple[Fitted, Index | None]:
     """Return a fit of the rows that have weight, and their groups if they are given."""
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     live, groups = present(weight), None
@@ -193,8 +208,9 @@ def _in_memory(
     return check_fit(estimator, names, loss, X, y, weight), groups
 
 
-def _refuse_collection(cov_type: str, others: list[str]) -> None:
+def _refuse_collection(cov_type: str, kind: str) -> None:
     """Refuse a covariance that is not made of sums over rows that are elsewhere."""
+    others = [name for name, one in COV_TYPES[kind].items() if one.by_sums]
     way_out = f"Use one of {others}, or pass" if others else "Pass"
     raise ValueError(
         f"cov_type={cov_type!r} does not take dask collections. {way_out} X.compute() "
@@ -205,7 +221,7 @@ def _refuse_collection(cov_type: str, others: list[str]) -> None:
 def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Estimate:
     """Return the covariance of the coefficients of resamples."""
     if is_collection(data.X):
-        _refuse_collection(BOOTSTRAP, [])
+        _refuse_collection(BOOTSTRAP, "other")
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     groups, live = None, present(weight)
     if data.groups is not None:
@@ -230,3 +246,18 @@ def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Esti
     n_obs = float(weight.sum())
     covariance = covariance_of(draws)
     return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)
+
+
+def _fast_bootstrap(
+    estimator: Any, names: list[str], loss: Loss, data: Data, plan: Plan
+) -> Estimate:
+    """Return the covariance of what a linear step makes of resamples."""
+    if is_collection(data.X):
+        _refuse_collection(FAST_BOOTSTRAP, kind_of(estimator, loss))
+    fitted, groups = _in_memory(estimator, names, loss, data)
+    coef = coefficients_of(estimator)
+    check_counts(fitted.weight, groups, coef.size)
+    found = fast_resamples(fitted, coef, drawn(fitted.weight, groups, plan))
+    draws, n_obs = found.kept(names), fitted.n_obs
+    covariance = covariance_of(draws)
+    return Estimate(FAST_BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)

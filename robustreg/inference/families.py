@@ -77,14 +77,19 @@ KINDS = {
     "kinked": "an absolute loss",
     "other": "a loss with a kink and a curve",
 }
-# Of any loss, any penalty and any linear model.
-BOOTSTRAP = "bootstrap"
+# Of any loss, any penalty and any linear model; and of MM-estimates only.
+BOOTSTRAP, FAST_BOOTSTRAP = "bootstrap", "fast-robust-bootstrap"
+RESAMPLING = (BOOTSTRAP, FAST_BOOTSTRAP)
 DEFAULTS = {
     "smooth": "HC1",
     "MM": "avar1",
     "jumping": "HC1",
     "kinked": "powell",
 }
-EVERY_NAME = {name: None for kind in COV_TYPES.values() for name in kind} | {
-    BOOTSTRAP: None
-}
+EVERY_NAME = {name: None for kind in [*COV_TYPES.values(), RESAMPLING] for name in kind}
+
+
+def names_of(kind: str) -> list[str]:
+    """Return the covariances of a kind of fits, those by resamples last."""
+    fast = [FAST_BOOTSTRAP] if kind == "MM" else []
+    return [*COV_TYPES[kind], *fast, BOOTSTRAP]

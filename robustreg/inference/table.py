@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice, checked_names
 from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.inference.families import RESAMPLING
 from robustreg.inference.frames import frame_class, stacked
 from robustreg.inference.summary import residual_scale, robust_r2
 from robustreg.inference.targets import targets_of
@@ -79,7 +80,9 @@ def coef_table(
           fitted one are lines, too; the last two as `summary.rq`. ``"kernel-robust"``,
           as statsmodels, takes the errors' density at the fit to be that of all rows;
         - all of these losses, errors dependent within groups: ``"cluster"`` [7]_;
-        - any loss and penalty: ``"bootstrap"``, of rows or, if given, of groups.
+        - any loss and penalty: ``"bootstrap"``, of rows or, if given, of groups;
+        - `MMRegressor`, the same: ``"fast-robust-bootstrap"`` [9]_ [10]_, which takes a
+          linear step from the fit to that of each resample.
 
         Those of smooth losses but for ``"cluster"``, and not of `talwar`, take dask
         collections.
@@ -88,9 +91,9 @@ def coef_table(
     use_t : bool, default=True
         Whether statistics are compared with a t distribution, of n - p degrees of
         freedom or the number of groups - 1, as R does, or with the normal one, as
-        statsmodels `RLM` does. The bootstrap has no use for it.
+        statsmodels `RLM` does. The bootstraps have no use for it.
     groups : array-like of shape (n_samples,), default=None
-        A label for each row, for ``"cluster"`` and ``"bootstrap"``; at least 2.
+        A label for each row, for ``"cluster"`` and the bootstraps; at least 2.
     bandwidth : {"hall-sheather", "bofinger", "chamberlain"}, default=None
         For `l1` and `quantile`: by how much quantiles differ that tell the density
         between them. None takes Hall and Sheather's.
@@ -99,9 +102,9 @@ def coef_table(
         ``"parzen"``. None takes the Gaussian for ``"ker"``, as quantreg does, and
         Epanechnikov's otherwise, as statsmodels does.
     n_bootstrap : int, default=1000
-        Number of resamples, each a fit; at least 2.
+        Number of resamples, each a fit or a step to it; at least 2.
     interval : {"percentile", "normal"}, default=None
-        The bootstrap's intervals: quantiles of the resampled coefficients, or by their
+        The bootstraps' intervals: quantiles of the resampled coefficients, or by their
         standard error. None takes percentiles. P-values agree with it: 0 is outside
         the interval of a level where the p-value is below ``1 - level``. Percentiles
         have none below ``2 / (n_bootstrap + 1)``.
@@ -109,7 +112,8 @@ def coef_table(
         Draws the resamples.
     n_jobs : int or None, default=None
         How many processes share the fits of the resamples; None is one, and -1 as many
-        as there are processors. The resamples do not depend on it.
+        as there are processors. The resamples do not depend on it. The fast bootstrap
+        has no use for it.
 
     Returns
     -------
@@ -179,6 +183,10 @@ def coef_table(
        with clustered data. Journal of Econometric Methods 5, 1-15.
     .. [8] Croux, C., Dhaene, G., Hoorelbeke, D. (2003). Robust standard errors for
        robust estimators. Discussion paper 03.16, K. U. Leuven.
+    .. [9] Salibian-Barrera, M., Zamar, R. H. (2002). Bootstrapping robust estimates of
+       regression. Annals of Statistics 30, 556-582.
+    .. [10] Salibian-Barrera, M., Van Aelst, S., Willems, G. (2008). Fast and robust
+       bootstrap. Statistical Methods and Applications 17, 41-71.
 
     Examples
     --------
@@ -197,9 +205,9 @@ def coef_table(
     frame = frame_class("coef_table")
     check_level(level)
     check_choice("interval", interval, INTERVALS)
-    if interval is not None and cov_type != "bootstrap":
+    if interval is not None and cov_type not in RESAMPLING:
         raise ValueError(
-            f"interval={interval!r} is for cov_type='bootstrap'. "
+            f"interval={interval!r} is for a cov_type in {[*RESAMPLING]}. "
             f"Got cov_type={cov_type!r}."
         )
     checked_names(estimator)

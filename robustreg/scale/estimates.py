@@ -179,14 +179,17 @@ def mad_along(
     return along
 
 
-def mad_of_each(residual: Array, weights: Array) -> tuple[Array, Array]:
+def mad_of_each(residual: Array, weights: Array, n_params: int) -> tuple[Array, Array]:
     """Return the MAD of each row of residuals, and its gradient by these.
 
     Parameters
     ----------
     residual, weights : ndarray of shape (n_fits, n_rows)
         Residuals, and how often each stands.
+    n_params : int
+        Not looked at.
     """
+    del n_params
     size, each = np.abs(residual), np.arange(len(residual))
     order = np.argsort(size, axis=1)
     sums = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
@@ -232,15 +235,55 @@ def proposal2(residual: Array, weight: Array, n_params: int) -> float:
     return float(largest * np.exp(root))
 
 
+def proposal2_of_each(
+    residual: Array, weights: Array, n_params: int
+) -> tuple[Array, Array]:
+    """Return the proposal 2 of each row of residuals, and its gradient by these.
+
+    Between two sizes at which residuals begin to be clipped the equation is linear in
+    ``1 / s^2``.
+
+    Parameters
+    ----------
+    residual, weights : ndarray of shape (n_fits, n_rows)
+        Residuals, and how often each stands.
+    n_params : int
+        As for `proposal2`.
+    """
+    most, order = PROPOSAL2_CLIP**2, np.argsort(np.abs(residual), axis=1)
+    square = np.take_along_axis(residual, order, axis=1) ** 2
+    count = np.take_along_axis(weights, order, axis=1)
+    inner = np.cumsum(count * square, axis=1)
+    sums = np.cumsum(count, axis=1)
+    total = sums[:, -1]
+    wanted = proposal2_share(n_params, total) * total
+    outer = most * (total[:, None] - sums)
+    # The excess at the scale that clips beyond each row, which falls from row to row.
+    ratio = np.divide(inner, square, out=np.zeros_like(inner), where=square > 0)
+    passed = most * ratio + outer <= wanted[:, None]
+    last = np.where(passed.any(axis=1), passed.argmax(axis=1), square.shape[1]) - 1
+    each = np.arange(len(square))
+    some, left = np.where(last >= 0, [inner[each, last], outer[each, last]], 0.0)
+    room = np.where(last >= 0, wanted - left, wanted - most * total)
+    scale = np.sqrt(np.where(room > 0, some / np.where(room > 0, room, 1.0), 0.0))
+    is_inner = np.abs(residual) <= PROPOSAL2_CLIP * scale[:, None]
+    size = np.where(scale > 0, scale * room, np.inf)
+    return scale, weights * residual * is_inner / size[:, None]
+
+
 def proposal2_spread(residual: Array, weight: Array) -> float:
     """Return the mean of ``min(r^2, k^2)`` of residuals in units of a scale."""
     clipped = np.minimum(np.abs(residual), PROPOSAL2_CLIP)
     return float(weight @ clipped**2)
 
 
-def proposal2_share(n_params: int, total: float) -> float:
-    """Return what the mean of ``min(r^2 / s^2, k^2)`` is at the scale of proposal 2."""
-    return mean_clipped_square(PROPOSAL2_CLIP) * max(1 - n_params / total, 0.5)
+def proposal2_share(n_params: int, total: Any) -> Any:
+    """Return what the mean of ``min(r^2 / s^2, k^2)`` is at the scale of proposal 2.
+
+    Of one total of weights, or of each of several.
+    """
+    left = np.maximum(1 - n_params / total, 0.5)
+    return mean_clipped_square(PROPOSAL2_CLIP) * left
 
 
 def mean_clipped_square(k: float) -> float:
@@ -258,7 +301,7 @@ COUNTED = frozenset({"proposal2"})
 # Those that few rows determine, for residuals that move along a line.
 LINES = {"mad": mad_along}
 # Those that are measured of many fits at once, with their gradients.
-OF_EACH = {"mad": mad_of_each}
+OF_EACH = {"mad": mad_of_each, "proposal2": proposal2_of_each}
 
 
 def spread(y: Array, weight: Array) -> float:
