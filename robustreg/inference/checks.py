@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.estimators.arrays import rows_of
-from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.algebra import AtFit
 from robustreg.inference.columns import (
     refuse_constant,
@@ -64,7 +64,7 @@ def is_mm(estimator: RobustLinearModel) -> bool:
     return estimator.starts_from_s
 
 
-def is_penalised(estimator: RobustLinearModel) -> bool:
+def is_penalised(estimator: RobustLinearModel | QuantilesRegressor) -> bool:
     """Return whether a penalty moves the coefficients."""
     return estimator.penalty is not None and estimator.alpha > 0
 

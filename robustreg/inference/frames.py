@@ -30,8 +30,11 @@ def columns_of(values: Any) -> list[Any] | None:
     return [*values.columns] if isinstance(values, DataFrame) else None
 
 
-def stacked(tables: list[Any], targets: list[Any]) -> Any:
-    """Return the tables of several targets as one, by target and coefficient."""
+def stacked(tables: list[Any], keys: list[Any], names: list[str]) -> Any:
+    """Return tables one below the other: the keys are the first level of the index.
+
+    ``names`` are those of the levels, the first at least.
+    """
     from pandas import concat
 
-    return concat(tables, keys=targets, names=["target", "coefficient"])
+    return concat(tables, keys=keys, names=names)

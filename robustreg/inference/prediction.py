@@ -16,7 +16,11 @@ from robustreg.inference.checks import checked_names, coefficients_of, is_mm
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
 from robustreg.inference.table import check_level
-from robustreg.inference.targets import one_target
+from robustreg.inference.targets import (
+    one_below_the_other,
+    one_target,
+    targets_of,
+)
 from robustreg.linalg import EPS
 from robustreg.losses import make_loss
 from robustreg.pipelines import features_of, model_of
@@ -66,7 +70,7 @@ def predict_table(
     Parameters
     ----------
     estimator, X, y, sample_weight
-        As for `coef_table`, of one target: the fit, and the data of the fit.
+        As for `coef_table`: the fit, and the data of the fit.
     X_new : array-like or sparse matrix of shape (n_new, n_features)
         The rows to predict; of a pipeline as its first step takes them.
     errors : {"normal", "residuals"}, default="normal"
@@ -86,8 +90,10 @@ def predict_table(
         ``prediction``, ``std_err``, ``lower`` and ``upper``, the confidence interval of
         what is fitted (of the mean, the median or another quantile), and ``obs_lower``
         and ``obs_upper``, the prediction interval of a new observation. statsmodels
-        calls them ``mean``, ``mean_se``, ``mean_ci_...`` and ``obs_ci_...``. Its
-        ``attrs`` hold ``cov_type``, ``level``, ``df`` and ``errors``.
+        calls them ``mean``, ``mean_se``, ``mean_ci_...`` and ``obs_ci_...``. Of several
+        targets or quantiles that is the first level of the index, as in `coef_table`;
+        predictions of quantiles are those of the lines, which may cross. Its ``attrs``
+        hold ``cov_type``, ``level``, ``df`` and ``errors``.
 
     Raises
     ------
@@ -112,8 +118,9 @@ def predict_table(
     where m is the median of the errors, and e how far their quantile of the side is
     from it. For ``"normal"`` m is 0 and e ``t_level`` times ``residual_scale_``, as
     after least squares. For ``"residuals"`` they are those of the residuals, e times
-    ``(1 + 15 / n) * sqrt(n / (n - p))``, because residuals of the fit are smaller than
-    those of new rows [1]_.
+    ``(1 + 15 / n) * sqrt(n / (n - p))``. Residuals of the fit are smaller than those of
+    new rows, for which some factor has to make up [1]_; how often intervals by this one
+    hold is a test.
 
     References
     ----------
@@ -136,31 +143,34 @@ def predict_table(
     """
     frame = frame_class("predict_table")
     check_level(level)
-    n_coefs = len(checked_names(estimator))
-    model = one_target(model_of(estimator), None)
+    checked_names(estimator)
+    model = model_of(estimator)
     _check_errors(errors, model)
     refuse_collections("predict_table", X_new=X_new)
     rows = check_predict_data(model, features_of(estimator, X_new))
-    prediction = _linear(coefficients_of(model), rows)
-    _check_linear(estimator, model, X_new, prediction)
-    found = estimate(
-        estimator,
-        Data(X, y, sample_weight, groups),
-        cov_type,
-        {"bandwidth": bandwidth, "kernel": kernel},
-        check_plan(n_bootstrap, random_state, n_jobs),
-    )
-    df = found.df if use_t else np.inf
-    law = t(df) if np.isfinite(df) else norm()
-    reach = float(law.ppf((1 + level) / 2))
-    if errors == "normal":
-        size = reach * float(model.residual_scale_)
-        beyond = _Errors(0.0, size, size)
-    else:
-        features = features_of(estimator, X)
-        beyond = _of_residuals(model, features, y, sample_weight, level, n_coefs)
-    columns = _columns(found, prediction, rows, reach, beyond)
-    table = frame(columns, index=index_of(X_new))
+    targets, tables = targets_of(model, y), []
+    for target in targets:
+        one = one_target(model, target.place)
+        prediction = _linear(coefficients_of(one), rows)
+        _check_linear(estimator, one, X_new, prediction, target.place)
+        found = estimate(
+            estimator,
+            Data(X, target.y, sample_weight, groups, target.place),
+            cov_type,
+            {"bandwidth": bandwidth, "kernel": kernel},
+            check_plan(n_bootstrap, random_state, n_jobs),
+        )
+        df = found.df if use_t else np.inf
+        law = t(df) if np.isfinite(df) else norm()
+        reach = float(law.ppf((1 + level) / 2))
+        if errors == "normal":
+            beyond = _of_gaussian(one, reach)
+        else:
+            features = features_of(estimator, X)
+            beyond = _of_residuals(one, features, target.y, sample_weight, level)
+        columns = _columns(found, prediction, rows, reach, beyond)
+        tables.append(frame(columns, index=index_of(X_new)))
+    table = one_below_the_other(tables, targets, "row")
     table.attrs.update(cov_type=found.cov_type, level=level, df=df, errors=errors)
     return table
 
@@ -195,14 +205,21 @@ def _check_errors(errors: Any, model: Any) -> None:
         )
 
 
+def _of_gaussian(model: Any, reach: float) -> _Errors:
+    """Return Gaussian errors as large as ``residual_scale_`` says."""
+    size = reach * float(model.residual_scale_)
+    return _Errors(0.0, size, size)
+
+
 def _of_residuals(
-    model: Any, X: Any, y: Any, sample_weight: Any, level: float, n_coefs: int
+    model: Any, X: Any, y: Any, sample_weight: Any, level: float
 ) -> _Errors:
     """Return the residuals' quantiles, made as large as errors of new rows are."""
     refuse_collections("errors='residuals'", X=X)
     X, y, weight = check_inference_data(model, X, y, sample_weight)
-    residual = y - _linear(coefficients_of(model), X)
-    n = float(weight.sum())
+    coef = coefficients_of(model)
+    residual = y - _linear(coef, X)
+    n, n_coefs = float(weight.sum()), coef.size
     if n <= n_coefs:
         raise ValueError(
             f"errors='residuals' needs more rows than coefficients. Got {n:g} rows and "
@@ -229,12 +246,16 @@ def _linear(coef: Array, rows: Any) -> Array:
     return np.asarray(rows @ coef[:n_features] + coef[n_features:].sum(axis=0))
 
 
-def _check_linear(estimator: Any, model: Any, X_new: Any, prediction: Array) -> None:
+def _check_linear(
+    estimator: Any, model: Any, X_new: Any, prediction: Array, place: int | None
+) -> None:
     """Refuse a model of another library whose predictions are others."""
     if isinstance(model, RobustLinearModel):
         return
     size = SAME * np.abs(prediction).max(initial=0.0)
-    if (np.abs(estimator.predict(X_new) - prediction) > size).any():
+    predicted = estimator.predict(X_new)
+    own = predicted if place is None else predicted[:, place]
+    if (np.abs(own - prediction) > size).any():
         raise TypeError(
             f"The predictions of {type(model).__name__} are not linear in its "
             "coefficients. Pass a linear model."

@@ -41,9 +41,9 @@ def robust_r2(
 
 
 def residual_scale(estimator: Any, target: Target) -> float | None:
-    """Return ``residual_scale_``, None for estimators of other libraries."""
+    """Return ``residual_scale_``, None for estimators that have none."""
     model = one_target(model_of(estimator), target.place)
-    if not isinstance(model, RobustLinearModel):
+    if not isinstance(model, RobustLinearModel) or target.kind == "quantile":
         return None
     return float(model.residual_scale_)
 

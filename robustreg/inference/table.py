@@ -13,9 +13,9 @@ from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice, checked_names
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.families import RESAMPLING
-from robustreg.inference.frames import frame_class, stacked
+from robustreg.inference.frames import frame_class
 from robustreg.inference.summary import residual_scale, robust_r2
-from robustreg.inference.targets import targets_of
+from robustreg.inference.targets import one_below_the_other, targets_of
 from robustreg.pipelines import model_of
 from robustreg.rows import Array
 
@@ -51,8 +51,8 @@ def coef_table(
     Parameters
     ----------
     estimator : estimator
-        A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor` or `MMRegressor`
-        without a penalty (``alpha=0`` or ``penalty=None``). With
+        A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor`, `MMRegressor` or
+        `QuantilesRegressor` without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
         takes ``sample_weight``. Or a fitted pipeline that ends in one; the steps before
         count as known.
@@ -123,12 +123,14 @@ def coef_table(
         (``"(intercept)"`` if a feature has that name). Columns ``coef``, ``std_err``,
         ``statistic``, ``p_value`` (two-sided, of a coefficient of 0), ``lower`` and
         ``upper``. Of several targets the tables stand one below the other, with the
-        target, by its column or as ``y0, y1, ...``, as the first level of the index.
+        target, by its column or as ``y0, y1, ...``, as the first level of the index. So
+        do those of several quantiles, with the quantile: each is the table of
+        `L1Regressor` with that quantile.
         The ``attrs`` hold ``cov_type``, ``level`` and ``df``, infinite for
         the normal distribution; ``residual_scale``, that of the fit, and ``robust_r2``,
         by `robust_r2_score` at its loss and scale; lists of them for several targets.
-        They are None for estimators of other libraries, and ``robust_r2`` for `l1` and
-        `quantile` and for collections.
+        They are None for quantiles and for estimators of other libraries, and
+        ``robust_r2`` for `l1` and `quantile` and for collections.
 
     Raises
     ------
@@ -226,10 +228,9 @@ def coef_table(
         tables.append(frame(by, index=found.names))
     sizes = [residual_scale(estimator, target) for target in targets]
     r2s = [robust_r2(estimator, X, target, sample_weight) for target in targets]
-    table = tables[0]
-    table.attrs.update(residual_scale=sizes[0], robust_r2=r2s[0])
-    if targets[0].place is not None:
-        table = stacked(tables, [target.name for target in targets])
+    table, alone = one_below_the_other(tables, targets, "coefficient"), tables[0]
+    alone.attrs.update(residual_scale=sizes[0], robust_r2=r2s[0])
+    if table is not alone:
         table.attrs.update(residual_scale=sizes, robust_r2=r2s)
     table.attrs.update(cov_type=found.cov_type, level=level, df=df)
     return table
@@ -254,7 +255,7 @@ def coef_covariance(
     Parameters
     ----------
     estimator, X, y, sample_weight, cov_type, groups
-        As for `coef_table`, of one target.
+        As for `coef_table`, of one target and one quantile.
     bandwidth, kernel, n_bootstrap, random_state, n_jobs
         As for `coef_table`.
 

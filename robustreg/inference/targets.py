@@ -1,4 +1,4 @@
-"""A fit of several targets is one fit for each of them."""
+"""A fit of several targets, or of several quantiles, is one fit for each of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.inference.frames import columns_of
+from robustreg.estimators import L1Regressor, QuantilesRegressor
+from robustreg.inference.frames import columns_of, stacked
 from robustreg.partitions import is_collection
 
 # What a fit has of each target and inference reads.
@@ -24,25 +25,31 @@ OF_EACH_TARGET = (
 
 @dataclass(frozen=True)
 class Target:
-    """One target of a fit.
+    """One target of a fit, or one of its quantiles.
 
     Parameters
     ----------
     name : object
-        What it is called.
+        What it is called, the level of a quantile.
     place : int or None
         Its place among several; None if it is the only one.
     y : array-like of shape (n_samples,)
         Its values.
+    kind : {"target", "quantile"}
+        What there are several of.
     """
 
     name: Any
     place: int | None
     y: Any
+    kind: str = "target"
 
 
 def targets_of(model: Any, y: Any) -> list[Target]:
-    """Return the targets of a fitted model; refuse y that has others."""
+    """Return the targets, or quantiles, of a fitted model; refuse y that has others."""
+    if isinstance(model, QuantilesRegressor):
+        levels = np.asarray(model.quantiles, dtype=np.float64).tolist()
+        return [Target(q, place, y, "quantile") for place, q in enumerate(levels)]
     if np.ndim(model.coef_) == 1:
         return [Target("y", None, y)]
     if is_collection(y):
@@ -60,8 +67,21 @@ def targets_of(model: Any, y: Any) -> list[Target]:
     return [Target(names[j], j, values[:, j]) for j in range(n_targets)]
 
 
+def one_below_the_other(tables: list[Any], targets: list[Target], of: str) -> Any:
+    """Return the table of the only target, or those of several as one.
+
+    ``of`` names what a table has rows of.
+    """
+    if targets[0].place is None:
+        return tables[0]
+    keys = [target.name for target in targets]
+    return stacked(tables, keys, [targets[0].kind, of])
+
+
 def one_target(model: Any, place: int | None) -> Any:
     """Return the fit of one of several targets; a fit of one as it is."""
+    if isinstance(model, QuantilesRegressor):
+        return _one_quantile(model, place)
     if place is None:
         if np.ndim(model.coef_) != 1:
             raise ValueError(
@@ -73,4 +93,21 @@ def one_target(model: Any, place: int | None) -> Any:
     for name in OF_EACH_TARGET:
         if np.ndim(known.get(name, 0.0)):
             setattr(one, name, known[name][place])
+    return one
+
+
+def _one_quantile(model: QuantilesRegressor, place: int | None) -> L1Regressor:
+    """Return one of several quantiles as the fit that it is by itself."""
+    if place is None:
+        raise ValueError(
+            f"QuantilesRegressor has a fit for each of quantiles={model.quantiles!r}. "
+            "Pass the fit of one: L1Regressor(quantile=q).fit(X, y)."
+        )
+    shared = model.get_params()
+    del shared["quantiles"], shared["non_crossing"]
+    one = L1Regressor(quantile=float(np.asarray(model.quantiles)[place]), **shared)
+    one.coef_, one.intercept_ = model.coef_[place], model.intercept_[place]
+    one.scale_, one.n_features_in_ = 1.0, model.n_features_in_
+    if "feature_names_in_" in vars(model):
+        one.feature_names_in_ = model.feature_names_in_
     return one

@@ -9,13 +9,13 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 from scipy.stats import chi2, f
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import checked_names, is_penalised
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
-from robustreg.inference.targets import one_target
+from robustreg.inference.targets import one_below_the_other, targets_of
 from robustreg.pipelines import model_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def wald_test(
     Parameters
     ----------
     estimator, X, y, sample_weight
-        As for `coef_table`, of one target.
+        As for `coef_table`.
     hypotheses : str, list of str, array-like or dict
         The names of coefficients that are all 0; or R, of shape ``(q, n_coefs)`` with
         the intercept, if one was fitted, last. Or a dict of some of these, each tested
@@ -78,6 +78,8 @@ def wald_test(
         A row for each hypothesis, with its key in the dict, its names, or
         ``"hypothesis"``. Columns ``statistic`` (``W / q``, or W), ``df`` (q),
         ``df_resid`` (infinite for chi-squared and after a bootstrap) and ``p_value``.
+        Of several targets or quantiles, each tested by itself, that is the first level
+        of the index, as in `coef_table`.
         Its ``attrs`` hold ``cov_type`` and the ``distribution``, ``"F"`` or ``"chi2"``.
 
     Raises
@@ -123,25 +125,30 @@ def wald_test(
     """
     frame = frame_class("wald_test")
     asked = hypotheses_of(hypotheses, values, checked_names(estimator))
-    _refuse_penalised(one_target(model_of(estimator), None))
-    found = estimate(
-        estimator,
-        Data(X, y, sample_weight, groups),
-        cov_type,
-        {"bandwidth": bandwidth, "kernel": kernel},
-        check_plan(n_bootstrap, random_state, n_jobs),
-    )
-    df = found.df if use_f else np.inf
-    tested = [_tested(found, one, df, use_f) for one in asked]
-    columns = ["statistic", "df", "df_resid", "p_value"]
-    table = frame(tested, columns=columns, index=[one.name for one in asked])
+    model = model_of(estimator)
+    _refuse_penalised(model)
+    columns, index = ["statistic", "df", "df_resid", "p_value"], [h.name for h in asked]
+    targets, tables = targets_of(model, y), []
+    for target in targets:
+        found = estimate(
+            estimator,
+            Data(X, target.y, sample_weight, groups, target.place),
+            cov_type,
+            {"bandwidth": bandwidth, "kernel": kernel},
+            check_plan(n_bootstrap, random_state, n_jobs),
+        )
+        df = found.df if use_f else np.inf
+        tested = [_tested(found, hypothesis, df, use_f) for hypothesis in asked]
+        tables.append(frame(tested, columns=columns, index=index))
+    table = one_below_the_other(tables, targets, "hypothesis")
     table.attrs.update(cov_type=found.cov_type, distribution="F" if use_f else "chi2")
     return table
 
 
 def _refuse_penalised(estimator: Any) -> None:
     """Refuse a fit whose coefficients are shrunk, by whatever covariance."""
-    if isinstance(estimator, RobustLinearModel) and is_penalised(estimator):
+    ours = isinstance(estimator, RobustLinearModel | QuantilesRegressor)
+    if ours and is_penalised(estimator):
         raise ValueError(
             f"The fit is penalised (penalty={estimator.penalty!r}, "
             f"alpha={estimator.alpha!r}): coefficients that are shrunk towards a "
