@@ -30,6 +30,7 @@ from solvers import Answer, in_r
 import robustreg
 from robustreg import (
     L1Regressor,
+    QuantilesRegressor,
     RobustRegressor,
     RobustRegressorCV,
     SmoothL1Regressor,
@@ -189,6 +190,39 @@ def l1_small() -> Case:
     X, y = dense(2_000, 20)
     contenders = medians(X, y, 0.5) | quantile_regressor(X, y)
     return Case(X, y, contenders, [Target("l1", "QuantileRegressor", 1 / 20)])
+
+
+def quantiles(rows: int, columns: int) -> Case:
+    """Return the quantiles 0.05, 0.5 and 0.95 together, against single fits."""
+    X, y = dense(rows, columns)
+    levels = (0.05, 0.5, 0.95)
+    together = QuantilesRegressor(levels)
+    each = [L1Regressor(quantile=level) for level in levels]
+    contenders = {
+        "QuantilesRegressor": Contender(lambda: together.fit(X, y)),
+        "one by one": Contender(lambda: [model.fit(X, y) for model in each]),
+    }
+    return Case(X, y, contenders, [Target("QuantilesRegressor", "one by one", 1 / 3)])
+
+
+def quantiles_small() -> Case:
+    """Three quantiles, 500 x 10."""
+    return quantiles(500, 10)
+
+
+def quantiles_mid() -> Case:
+    """Three quantiles, 10,000 x 10."""
+    return quantiles(10_000, 10)
+
+
+def quantiles_tall() -> Case:
+    """Three quantiles, 300,000 x 10."""
+    return quantiles(300_000, 10)
+
+
+def quantiles_wide() -> Case:
+    """Three quantiles, 20,000 x 50."""
+    return quantiles(20_000, 50)
 
 
 def l1_penalised() -> Case:
@@ -401,6 +435,10 @@ CASES: dict[str, Callable[[], Case]] = {
     "l1-mid": l1_mid,
     "l1-small (10,000 x 10)": l1_small_tall,
     "l1-small (2,000 x 20)": l1_small,
+    "quantiles-small": quantiles_small,
+    "quantiles-mid": quantiles_mid,
+    "quantiles-tall": quantiles_tall,
+    "quantiles-wide": quantiles_wide,
     "l1-penalised": l1_penalised,
     "path-tall": path_tall,
     "path-wide": path_wide,

@@ -70,14 +70,17 @@ def crossing_share(problems: list[Problem], fits: list[QuantileFit]) -> float:
     coef = np.array([fit.coef for fit in fits], np.float64)
     intercept = np.array([fit.intercept for fit in fits], np.float64)
     params = rows.standard.from_original(coef, intercept)
-    each = zip(coef, intercept, strict=True)
-    noise = 4 * max(rounding_scale(rows, weight, *c, first.eps, 0.0) for c in each)
+    largest = np.abs(coef).max(axis=0), np.abs(intercept).max()
+    noise = 4 * rounding_scale(rows, weight, *largest, first.eps, 0.0)
 
     def terms(place: slice, block: Block) -> tuple[float]:
         lines = block.predict_each(params)
         fall = lines[:-1] - lines[1:]
-        crosses = fall > noise + RESIDUAL_ERROR * np.abs(lines[1:])
-        return (float(weight[place] @ crosses.any(axis=0)),)
+        crosses = (fall > noise).any(axis=0)
+        if not crosses.any():
+            return (0.0,)
+        fall -= RESIDUAL_ERROR * np.abs(lines[1:])
+        return (float(weight[place] @ (fall > noise).any(axis=0)),)
 
     return float(rows.map_reduce(terms)[0]) / float(weight.sum())
 

@@ -173,9 +173,14 @@ class _DenseBlock:
 
     def norms(self) -> Array:
         """Return the norms of the rows."""
-        near = (self.X - self.standard.shift) * self.standard.unit
-        square = np.einsum("ij,ij->i", near, near) + self.standard.constant**2
-        return np.asarray(np.sqrt(square))
+        unit = self.standard.unit
+        near = self.X * unit
+        near -= self.standard.shift * unit
+        near *= near
+        # A product with a vector is several times as fast as a sum along short rows.
+        return np.asarray(
+            np.sqrt(near @ np.ones_like(unit) + self.standard.constant**2)
+        )
 
     def squares(self, c: Array) -> Array:
         """Return the sums of squares of the columns; rows with ``c = 0`` cost less."""
@@ -272,7 +277,7 @@ class DenseRows(Rows):
 
     def dense(self, index: Index) -> Array:
         """Return the design of a few rows."""
-        return _formed(self._X[index], self.standard)
+        return _formed(gathered(self._X, index), self.standard)
 
     def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:
         """Return rows that are converted block by block, or not at all."""

@@ -1,12 +1,13 @@
 """Several quantiles of one target at once, exactly: one reading of the rows for all.
 
-The fits differ in the level of their loss alone, and each is a vertex. On few rows an
-interior-point method leads near them. On more, the fit of a sample does, and a Newton
-step of a smooth loss, as wide as that is off. The rows near the kink then are few; all
-others keep their side of it, where one linear term stands for them [1]_, and the
-interior-point method goes on with these few. Edges lead from the nearest vertex to the
-optimal one. One more reading of all rows tells of each whether the slopes that balance
-all others are within their bounds: then it is optimal, whatever led there, and the only
+The fits differ in the level of their loss alone, and each is a vertex. Newton steps of
+smooth losses lead near, each as wide as the fit before is off: of few rows from nearly
+the median, moved to each level; of more from there on a sample, and on from that with
+its Hessian and the slopes of all rows. Rows near the kink then are few; all others keep
+their side of it, where one linear term stands for them [1]_. On these few an
+interior-point method goes on, and edges lead from the nearest vertex to the optimal
+one. One more reading of all rows tells of each whether the slopes that balance all
+others are within their bounds: then it is optimal, whatever led there, and the only
 one.
 
 Cost: three passes over all rows, of k products each, and as much as k fits of few rows,
@@ -44,7 +45,7 @@ from robustreg.tolerance import AT_END, CLIPPED_AT
 # The share of the objective that interior points are from the optimum: from there few
 # edges are left.
 NEARLY = 1e-3
-# So often the rows near the kink are looked for, each time farther off.
+# So often rows near the kinks are looked for.
 ROUNDS = 3
 
 
@@ -88,25 +89,20 @@ def many_quantiles(
         Largest number of iterations.
     """
     k = levels.size
-    done, gap, n_iter = np.zeros(k, dtype=bool), np.full(k, np.inf), 0
+    params, gap, n_iter = np.zeros((k, objective.n_params)), np.full(k, np.inf), 0
     every = Sides.of_all(objective, levels)
-    near = near_optimum(every, max_iter)
-    if near is None:
-        return ManyQuantiles(np.zeros((k, objective.n_params)), gap, done, 0)
-    params = near.params.copy()
+    left, near = np.arange(k), near_optimum(every)
     for _ in range(ROUNDS):
-        left = np.flatnonzero(~done)
-        sides = every.of(left)
-        some = Near(near.params[left], near.share[left], near.error[left])
-        found = _at_vertices(sides, some, max_iter)
-        n_iter += found.n_iter
-        params[left] = found.params
-        gap[left] = _gaps(sides, found, tol)
-        done = np.isfinite(gap)
-        if done.all() or (near.share >= 1).all():
+        if near is None or not left.size:
             break
-        near = near.wider()
-    return ManyQuantiles(params, gap, done, n_iter)
+        sides = every.of(left)
+        found = _at_vertices(sides, near, max_iter)
+        n_iter += found.n_iter
+        params[left], gap[left] = found.params, _gaps(sides, found, tol)
+        open_ = np.flatnonzero(np.isinf(gap[left]))
+        whole = (near.share >= 1).all()
+        left, near = left[open_], None if whole else near.wider(found).of(open_)
+    return ManyQuantiles(params, gap, np.isfinite(gap), n_iter)
 
 
 def mean_losses(objective: Objective, levels: Array, params: Array) -> Array:
@@ -144,16 +140,27 @@ def _starts(kinks: Kinks, params: Array) -> tuple[Index, Array]:
 
     Rows are -1 where none determine params.
     """
-    k, p = params.shape
-    rows, basis = kinks.rows, np.full((k, p), -1)
+    p, rows = params.shape[1], kinks.rows
     distance = np.where(kinks.weights > 0, np.abs(rows.residual(params)), np.inf)
-    for i in range(k):
+    basis = np.argpartition(distance, p - 1, axis=1)[:, :p]
+    inverse = _inverses(rows.block(basis))
+    for i in np.flatnonzero(inverse[:, 0, 0] == np.inf).tolist():
         found = vertex_near(rows.of(i), distance[i])
-        if found is not None:
-            basis[i] = found
-    blocks = rows.block(np.maximum(basis, 0))
-    blocks[basis[:, 0] < 0] = np.eye(p)
-    return basis, np.linalg.inv(blocks)
+        basis[i] = -1 if found is None else found
+        inverse[i] = np.eye(p) if found is None else np.linalg.inv(rows.of(i)[found])
+    return basis, inverse
+
+
+def _inverses(blocks: Array) -> Array:
+    """Return the inverses of matrices, infinite where they are not regular."""
+    try:
+        found = np.linalg.inv(blocks)
+    except np.linalg.LinAlgError:
+        return np.full_like(blocks, np.inf)
+    norms = (np.abs(each).sum(axis=1).max(axis=1) for each in (blocks, found))
+    regular = np.prod(list(norms), axis=0) * REGULAR < 1
+    found[~regular] = np.inf
+    return np.asarray(found)
 
 
 def _gaps(sides: Sides, corners: Corners, tol: float) -> Array:
@@ -165,7 +172,7 @@ def _gaps(sides: Sides, corners: Corners, tol: float) -> Array:
     """
     objective, used = sides.objective, sides.used
     gaps = np.full(len(corners.params), np.inf)
-    force = sides.at(corners).force[:, used]
+    force = sides.force_at(corners)[:, used]
     few, share = objective.representatives
     residual = residuals(objective, corners.params, few)
     for i, basis in enumerate(corners.basis):

@@ -7,93 +7,191 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.linalg import FEW_ENTRIES
-from robustreg.objective import FAINTEST, Objective
-from robustreg.rows import Array, Index
-from robustreg.solvers.many.interior_points import near_optima
-from robustreg.solvers.many.kinks import FittedRows, Kinks, OwnRows, SharedRows
-from robustreg.solvers.many.quantiles.sides import Pull, Sides, within
+from robustreg.objective import FAINTEST, Objective, middle_of
+from robustreg.rows import Array, Index, representatives
+from robustreg.solvers.many.quantiles.active import Active, solved
+from robustreg.solvers.many.quantiles.sides import Corners, Sides, within
 from robustreg.solvers.sampling import Sampling
 
-# The share of the objective that interior points of a sample are from its optimum: less
-# than what its rows leave open.
-ROUGHLY = 1e-2
 # As for a single fit, but that more rows are solved as they are: what that costs in
 # Python is shared.
 SAMPLING = Sampling(few=4_000)
 # Entries of rows that are solved as they are, where no sample stands for them.
 MOST_AT_ONCE = 10 * FEW_ENTRIES
-# Steps to nearly the median, the share of rows nearer than where their parabolas are
-# cut off, and how wide interior points start from there in typical residuals.
-MAJORISED, TOUCHED, START_WIDTH = 3, 0.1, 0.3
-# Rows this many errors of a near fit away from the kink are taken to keep their side,
-# and the fewest rows for each param that are not; in another round, this many times as
-# many.
-BAND, LEAST_ACTIVE, WIDER = 4.0, 6, 4.0
-# The share of its trace that lets a Gram matrix of dependent columns have a factor.
-FAINT_RIDGE = 1e-12
+# Steps to nearly the median, and the share of rows nearer than where their parabolas
+# are cut off; rows that it is of, at least, and for each param.
+MAJORISED, TOUCHED = 3, 0.1
+LEAST_AFAR, AFAR_PER_PARAM = 500, 20
+# Errors are measured by shares of the rows: those between the kink and where it is to
+# be. That of nearly the median, moved to a level, is at most about the first at the
+# median; no loss of a step is made for more than the second.
+AFAR, MOST_SHARE = 0.15, 0.25
+# Steps at most, and the share of its length that a step leaves at least. One that goes
+# so many times as far as was thought tells that its loss was too narrow, and one that
+# leaves more than this share of the error that it is the last.
+MOST_NEWTON, LEAST_LEFT, LOST, WORTH = 10, 0.15, 2.0, 0.8
+# Rows this many errors away are taken to keep their side, of a fit near a sample's and
+# of the nearest one; the fewest rows for each param that are not, and how many times as
+# large errors are taken to be in another round.
+REACH, BAND, LEAST_ACTIVE, WIDER = 4.0, 4.0, 6, 4.0
 
 
 @dataclass(frozen=True)
 class Near:
-    """Params near k optima, what shares of the rows may cross, and typical errors."""
+    """Params near k optima, and the rows that may cross.
+
+    Parameters
+    ----------
+    params : ndarray of shape (k, n_params)
+        Where.
+    share, surely : ndarray of shape (k,)
+        What share of the rows lies between there and the optimum, and what that was
+        when others were taken to keep their side.
+    error : ndarray of shape (k,)
+        By about how much predictions are off.
+    active : Active or None
+        The rows that may cross, None if they are to be looked for.
+    """
 
     params: Array
     share: Array
+    surely: Array
     error: Array
+    active: Active | None
 
-    def wider(self) -> Near:
-        """Return the same params, taken to be farther off."""
-        share = np.minimum(WIDER * self.share, 1.0)
-        return Near(self.params, share, WIDER * self.error)
+    def wider(self, corners: Corners) -> Near:
+        """Return where to look again: around vertices, if there are any, and wider."""
+        found = corners.basis[:, :1] >= 0
+        params = np.where(found, corners.params, self.params)
+        share = np.minimum(np.maximum(WIDER * self.share, self.surely), 1.0)
+        error = self.error * share / self.share
+        return Near(params, share, share, error, None)
+
+    def of(self, which: Index) -> Near:
+        """Return where some of the fits are, of which the rows are to be looked for."""
+        return Near(
+            self.params[which],
+            self.share[which],
+            self.surely[which],
+            self.error[which],
+            None,
+        )
 
 
-@dataclass(frozen=True)
-class Active:
-    """Rows of k fits that may cross: their places, -1 for none, and what they cost."""
+def near_optimum(sides: Sides) -> Near | None:
+    """Return where fits are looked for: of many rows, near those of a sample.
 
-    places: Index
-    kinks: Kinks
-
-
-def near_optimum(sides: Sides, max_iter: int) -> Near | None:
-    """Return where fits start: of few rows near the median, of more near a sample's.
-
-    None if rows are many of which no sample stands for all.
+    None if rows are many of which no sample stands for all, or too few for a vertex.
     """
     objective, levels = sides.objective, sides.levels
+    deviation = np.sqrt(levels * (1 - levels))
+    share = 2 * AFAR * deviation
     drawn = None if SAMPLING.has_few(objective) else SAMPLING.draw_kinked(objective)
     if drawn is None:
-        few_entries = objective.rows.n_rows * objective.n_params <= MOST_AT_ONCE
-        return _afar(objective, levels) if few_entries else None
-    few = Sides.of_all(drawn.objective, levels)
-    start = near_optimum(few, max_iter)
-    if start is None:
-        return None
-    before = _inner(few, start, ROUGHLY, max_iter)
-    n, m, p = objective.rows.n_rows, few.rows.n_rows, objective.n_params
-    # By how much a sample's fit is off, in units of the sparsity, one over the density
-    # of residuals at the kink: the share of rows within is twice that. The smooth loss
-    # is twice as wide.
-    off = np.sqrt(levels * (1 - levels) * p / m)
-    width = within(drawn.objective, before, 4 * off)
-    params = before + _newton(sides, sides.smoothed(before, width), width)
-    # Noise of the slopes within that width, its bias, and noise of the step.
-    left = (
-        np.sqrt(p * off / (3 * n)) + 2 * off**2 / 3 + off * np.sqrt(p / (4 * off * n))
+        n, p = objective.rows.n_rows, objective.n_params
+        if n * p > MOST_AT_ONCE or n < sides.used.size:
+            return None
+        every, start = sides.every(), _afar(objective, levels)
+        params, share, _ = _narrowed(every, sides, start, share, np.zeros_like(share))
+        return _nearest(every, sides, params, share, share)
+    few, start = Sides.of_all(drawn.objective, levels), _afar(drawn.objective, levels)
+    # By how much a sample's fit is off.
+    off = deviation * np.sqrt(few.used.size / few.rows.n_rows)
+    found = _narrowed(few.every(), few, start, share, off)
+    params, share = _of_all_rows(sides, few, *found)
+    width = within(objective, params, np.minimum(2 * REACH * share, 1.0))
+    some = sides.around(params, width)
+    params, nearer, _ = _narrowed(some, sides, params, share, np.zeros_like(share))
+    return _nearest(some, sides, params, nearer, share)
+
+
+def _of_all_rows(
+    sides: Sides, few: Sides, params: Array, share: Array, hessian: Array
+) -> tuple[Array, Array]:
+    """Return params of a sample after a step towards those of all rows."""
+    # Of the sample's fit, and of that of all rows from it.
+    share = np.sqrt(2) * share
+    width = within(few.objective, params, np.minimum(4 * share, 1.0))
+    force = sides.force_of_smooth(params, width)
+    moved, n = params.copy(), sides.rows.n_rows
+    moved[:, sides.used] += solved(hessian, force[:, sides.used])
+    left = _left(share, n, few.rows.n_rows, sides.used.size)
+    return moved, np.minimum(left, share)
+
+
+def _left(share: Array, n_rows: int, of_step: int, n_params: int) -> Array:
+    """Return by how much a smooth loss's fit is off after a step from some error.
+
+    The loss is two errors wide. There are noise of the slopes of rows within that, bias
+    of a density that changes, and noise of the step, whose Hessian has rows of its own.
+    """
+    noise = np.sqrt(n_params * share / (3 * n_rows)) + 2 * share**2 / 3
+    return np.asarray(noise + np.sqrt(n_params * share / (4 * of_step)))
+
+
+def active_rows(sides: Sides, near: Near) -> Active:
+    """Return the rows that may cross, all others held on their side."""
+    if near.active is not None:
+        return near.active
+    share = _kept_share(sides, near.share)
+    if (share >= 1).all():
+        return sides.every()
+    return sides.around(near.params, within(sides.objective, near.params, share))
+
+
+def _kept_share(sides: Sides, share: Array) -> Array:
+    """Return the share of rows that may cross, given the error in shares."""
+    least = LEAST_ACTIVE * sides.objective.n_params / sides.rows.n_rows
+    return np.clip(2 * BAND * share, least, 1.0)
+
+
+def _nearest(
+    some: Active, sides: Sides, params: Array, share: Array, surely: Array
+) -> Near:
+    """Return where steps have led, with the rows nearest to the kinks there."""
+    n, inner = sides.rows.n_rows, params[:, sides.used]
+    count = int(np.ceil(n * _kept_share(sides, share).max()))
+    active = some.nearest(inner, count)
+    return Near(params, share, surely, active.reach(inner, 2 * share * n), active)
+
+
+def _narrowed(
+    active: Active, sides: Sides, params: Array, share: Array, goal: Array
+) -> tuple[Array, Array, Array]:
+    """Return params after Newton steps of ever narrower losses, and what they are off.
+
+    And the last Hessians. Errors below the goal are as good as the goal.
+    """
+    n, used, params = sides.rows.n_rows, sides.used, params.copy()
+    residual = active.residual(params[:, used])
+    for _ in range(MOST_NEWTON):
+        step, hessian = active.newton(residual, 4 * share * n)
+        params[:, used] += step
+        above, residual = residual > 0, active.residual(params[:, used])
+        moved = np.count_nonzero((residual > 0) != above, axis=1) / n
+        left = np.maximum(_left(share, n, n, used.size), LEAST_LEFT * moved)
+        left = np.maximum(np.where(moved > LOST * share, moved, left), goal)
+        worth = (left < WORTH * share) | (left > share)
+        share = np.minimum(left, MOST_SHARE)
+        if not worth.any():
+            break
+    return params, share, hessian
+
+
+def _afar(objective: Objective, levels: Array) -> Array:
+    """Return nearly the median, moved to each level."""
+    size = max(LEAST_AFAR, AFAR_PER_PARAM * objective.n_params)
+    rows, weight = representatives(objective.weight, size)
+    design, target = objective.rows.dense(rows), objective.target[rows]
+    objective.rows.passes += rows.size / objective.rows.n_rows
+    median = _nearly_median(design, target, weight)
+    params = np.tile(median, (levels.size, 1))
+    residual = target - design @ median
+    params[:, -1] += (
+        objective.rows.standard.constant
+        * np.sort(residual)[(levels * residual.size).astype(np.intp)]
     )
-    share = np.maximum(2 * BAND * left, LEAST_ACTIVE * p / n)
-    return Near(params, np.minimum(share, 1.0), width * left / (2 * off))
-
-
-def _afar(objective: Objective, levels: Array) -> Near:
-    """Return nearly the median, moved to each level, from which any row may cross."""
-    k, (rows, weight) = levels.size, objective.representatives
-    median = _nearly_median(objective.rows.dense(rows), objective.target[rows], weight)
-    params = np.tile(median, (k, 1))
-    residual = objective.target[rows] - objective.rows.dense(rows) @ median
-    params[:, -1] += objective.rows.standard.constant * np.quantile(residual, levels)
-    error = START_WIDTH * within(objective, params, np.full(k, 0.5))
-    return Near(params, np.ones(k), error)
+    return params
 
 
 def _nearly_median(design: Array, target: Array, weight: Array) -> Array:
@@ -107,68 +205,13 @@ def _nearly_median(design: Array, target: Array, weight: Array) -> Array:
        Journal of Computational and Graphical Statistics 9, 60-77.
     """
     params = np.zeros(design.shape[1])
-    params[-1] = float(np.median(target)) * bool(design[0, -1])
+    params[-1] = middle_of(target) * bool(design[0, -1])
+    touched = int(TOUCHED * target.size)
     for _ in range(MAJORISED):
         residual = target - design @ params
         size = np.abs(residual)
-        size += max(float(np.quantile(size, TOUCHED)), FAINTEST)
+        size += max(float(np.partition(size, touched)[touched]), FAINTEST)
         gram = (design.T * (weight / size)) @ design
-        params = params + _solved(gram, (weight * residual / size) @ design)
+        force = (weight * residual / size) @ design
+        params = params + solved(gram[None], force[None])[0]
     return params
-
-
-def _inner(sides: Sides, near: Near, goal: float, max_iter: int) -> Array:
-    """Return where interior points lead to."""
-    kinks, used = active_rows(sides, near).kinks, sides.used
-    params = near.params.copy()
-    params[:, used], _ = near_optima(kinks, params[:, used], near.error, goal, max_iter)
-    return params
-
-
-def _newton(sides: Sides, pull: Pull, width: Array) -> Array:
-    """Return the Newton steps of smooth losses, 0 where there is none."""
-    objective, used = sides.objective, sides.used
-    steps = np.zeros_like(pull.force)
-    for step, force, inside, h in zip(
-        steps, pull.force, pull.inside, width, strict=True
-    ):
-        rows = sides.rows.dense(inside)[:, used]
-        gram = (rows.T * (objective.weight[inside] / (2 * h))) @ rows
-        step[used] = _solved(gram, force[used])
-    return steps
-
-
-def _solved(gram: Array, force: Array) -> Array:
-    """Return ``gram^-1 force``, 0 if there is none."""
-    gram.flat[:: force.size + 1] += FAINT_RIDGE * gram.trace()
-    try:
-        found = np.linalg.solve(gram, force)
-    except np.linalg.LinAlgError:
-        return np.zeros_like(force)
-    return found if np.isfinite(found).all() else np.zeros_like(force)
-
-
-def active_rows(sides: Sides, near: Near) -> Active:
-    """Return the rows that may cross, all others held on their side."""
-    objective, used = sides.objective, sides.used
-    n, k = objective.rows.n_rows, len(near.params)
-    half = np.full((k, 1), 0.5)
-    if (near.share >= 1).all():
-        every = np.arange(n)
-        rows: FittedRows = SharedRows(
-            sides.rows.dense(every)[:, used], objective.target
-        )
-        weights, linear = np.tile(objective.weight, (k, 1)), -sides.middle[:, used]
-        kinks = Kinks(rows, weights, -half, half, linear)
-        return Active(np.tile(every, (k, 1)), kinks)
-    pull = sides.held(near.params, within(objective, near.params, near.share))
-    size = max(rows.size for rows in pull.inside)
-    places, design = np.full((k, size), -1), np.zeros((k, size, used.size))
-    for place, block, inside in zip(places, design, pull.inside, strict=True):
-        place[: inside.size] = inside
-        block[: inside.size] = sides.rows.dense(inside)[:, used]
-    empty = places < 0
-    target = np.where(empty, 0.0, objective.target[places])
-    weights = np.where(empty, 0.0, objective.weight[places])
-    linear = -pull.force[:, used]
-    return Active(places, Kinks(OwnRows(design, target), weights, -half, half, linear))

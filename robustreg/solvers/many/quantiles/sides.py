@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.linalg import norm
 
 from robustreg.objective import Objective
 from robustreg.rows import Array, Block, Index
+from robustreg.solvers.many.kinks import Kinks, OwnRows, SharedRows
+from robustreg.solvers.many.quantiles.active import Active, sizes
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,6 @@ class Corners:
     params: Array
     basis: Index
     n_iter: int
-
-
-@dataclass(frozen=True)
-class Pull:
-    """What one pass brought: the force of the slopes, and the rows inside a width."""
-
-    force: Array
-    inside: list[Index]
 
 
 @final
@@ -52,53 +46,88 @@ class Sides:
         """Return those of some of the quantiles."""
         return Sides(self.objective, self.levels[which], self._mean)
 
-    def smoothed(self, params: Array, width: Array) -> Pull:
-        """Return the force of slopes that rise over half-widths on both sides."""
-        unit = 1 / (2 * width[:, None])
+    def every(self) -> Active:
+        """Return all rows, of which any may cross."""
+        target, weight, k = self.objective.target, self.objective.weight, self._half
+        every = np.arange(target.size)
+        rows = SharedRows(self.rows.dense(every)[:, self.used], target)
+        weights, linear = np.tile(weight, (k.size, 1)), -self.middle[:, self.used]
+        kinks = Kinks(rows, weights, -k, k, linear)
+        size = sizes(self.rows.norms()[None], self.used.size)
+        return Active(np.tile(every, (k.size, 1)), kinks, size)
 
-        def halves(place: slice, residual: Array) -> Array:
-            return np.clip(residual * unit, -0.5, 0.5)
+    def around(self, params: Array, width: Array) -> Active:
+        """Return the rows within a distance of each kink; others keep their side.
 
-        return self._pulled(params, halves)
-
-    def held(self, params: Array, band: Array) -> Pull:
-        """Return the force of the rows outside bands around the kink."""
-        edge = band[:, None]
-
-        def halves(place: slice, residual: Array) -> Array:
-            return 0.5 * ((residual > edge) * 1.0 - (residual < -edge))
-
-        return self._pulled(params, halves)
-
-    def at(self, corners: Corners) -> Pull:
-        """Return the force of all rows but those that are fitted exactly."""
-
-        def halves(place: slice, residual: Array) -> Array:
-            here = (corners.basis >= place.start) & (corners.basis < place.stop)
-            fit, column = np.nonzero(here)
-            residual[fit, corners.basis[fit, column] - place.start] = 0.0
-            return 0.5 * np.sign(residual)
-
-        return self._pulled(corners.params, halves)
-
-    def _pulled(self, params: Array, halves: Callable[[slice, Array], Array]) -> Pull:
-        """Return the force of slopes, and the rows where they are at neither end."""
+        A distance is that of a typical row.
+        """
         inside: list[list[Index]] = [[] for _ in params]
         target, weight = self.objective.target, self.objective.weight
 
         def terms(place: slice, block: Block) -> tuple[Array]:
-            half = halves(place, target[place] - block.predict_each(params))
-            fit, row = np.nonzero(np.abs(half) < 0.5)
-            parts = np.split(row, np.searchsorted(fit, np.arange(1, len(params))))
-            for rows, part in zip(inside, parts, strict=True):
-                rows.append(place.start + part)
-            half *= weight[place]
-            return (block.adjoint_each(half),)
+            residual = target[place] - block.predict_each(params)
+            slopes = np.copysign(weight[place] / 2, residual)
+            reach = sizes(block.norms(), self.used.size) * width[:, None]
+            near = np.abs(residual, out=residual) <= reach
+            slopes[near] = 0.0
+            for found, which in zip(inside, near, strict=True):
+                found.append(place.start + np.flatnonzero(which))
+            return (block.adjoint_each(slopes),)
+
+        # Norms are half a pass.
+        (force,) = self.rows.map_reduce(terms, 1.5)
+        found = [np.concatenate(parts) for parts in inside]
+        return self._active(found, np.asarray(force) + self.middle)
+
+    def force_of_smooth(self, params: Array, width: Array) -> Array:
+        """Return the force of slopes that rise over half-widths on both sides."""
+        target, weight = self.objective.target, self.objective.weight
+        unit = 0.5 / width[:, None]
+
+        def terms(place: slice, block: Block) -> tuple[Array]:
+            slopes = target[place] - block.predict_each(params)
+            slopes *= unit
+            np.clip(slopes, -0.5, 0.5, out=slopes)
+            slopes *= weight[place]
+            return (block.adjoint_each(slopes),)
 
         (force,) = self.rows.map_reduce(terms)
-        return Pull(
-            np.asarray(force) + self.middle, [np.concatenate(rows) for rows in inside]
-        )
+        return np.asarray(np.asarray(force) + self.middle)
+
+    def force_at(self, corners: Corners) -> Array:
+        """Return the force of all rows but those that are fitted exactly."""
+        target, weight = self.objective.target, self.objective.weight
+
+        def terms(place: slice, block: Block) -> tuple[Array]:
+            residual = target[place] - block.predict_each(corners.params)
+            slopes = np.copysign(weight[place] / 2, residual)
+            slopes[residual == 0] = 0.0
+            here = (corners.basis >= place.start) & (corners.basis < place.stop)
+            fit, column = np.nonzero(here)
+            slopes[fit, corners.basis[fit, column] - place.start] = 0.0
+            return (block.adjoint_each(slopes),)
+
+        (force,) = self.rows.map_reduce(terms)
+        return np.asarray(np.asarray(force) + self.middle)
+
+    @property
+    def _half(self) -> Array:
+        """Half of the range of slopes of each."""
+        return np.full((self.levels.size, 1), 0.5)
+
+    def _active(self, inside: list[Index], force: Array) -> Active:
+        """Return some rows of each fit, given the force of all others."""
+        k, size = len(inside), max(rows.size for rows in inside)
+        places, design = np.full((k, size), -1), np.zeros((k, size, self.used.size))
+        for place, block, rows in zip(places, design, inside, strict=True):
+            place[: rows.size] = rows
+            block[: rows.size] = self.rows.dense(rows)[:, self.used]
+        empty = places < 0
+        target = np.where(empty, 0.0, self.objective.target[places])
+        weights = np.where(empty, 0.0, self.objective.weight[places])
+        linear, half = -force[:, self.used], self._half
+        kinks = Kinks(OwnRows(design, target), weights, -half, half, linear)
+        return Active(places, kinks, sizes(norm(design, axis=2), self.used.size))
 
 
 def within(objective: Objective, params: Array, share: Array) -> Array:
