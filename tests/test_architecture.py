@@ -67,13 +67,21 @@ HOMES = {
         "plotting",
     },
     "coef_": {"estimators", "inference", "choosing", "plotting"},
-    "import warnings": {"estimators", "paths", "inference", "leverage", "choosing"},
+    "import warnings": {
+        "estimators",
+        "paths",
+        "inference",
+        "leverage",
+        "choosing",
+        "plotting",
+    },
     "matplotlib.pyplot": {"plotting"},
 }
 # Libraries that an extra installs, and the files that import each.
 OPTIONAL = {
     "dask": {f"partitions/dask_{name}.py" for name in ("arrays", "engine", "tasks")},
     "distributed": {"partitions/dask_engine.py"},
+    "matplotlib": {"plotting/drawing.py"},
     "pandas": {
         f"inference/{name}.py" for name in ("frames", "prediction", "table", "wald")
     },

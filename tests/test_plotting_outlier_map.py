@@ -1,8 +1,6 @@
 """The outlier map: kinds of rows on classic data, hard designs, and the picture."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -342,27 +340,6 @@ def test_rows_without_a_cutoff_passed_are_not_labelled(figures):
     model, X, y = make_data()
     display = OutlierMapDisplay.from_estimator(model, X[50:100], y[50:100], n_labels=99)
     assert len(display.texts_) <= np.count_nonzero(display.category != "regular")
-
-
-def test_without_matplotlib_categories_work_and_a_picture_says_what_to_install():
-    code = """
-import sys
-sys.modules["matplotlib"] = None
-import numpy as np
-from robustreg import L1Regressor
-from robustreg.plotting import OutlierMapDisplay, outlier_category
-X = np.random.default_rng(0).normal(size=(30, 2))
-model = L1Regressor().fit(X, X[:, 0])
-assert outlier_category(model, X, X[:, 0]).shape == (30,)
-try:
-    OutlierMapDisplay.from_estimator(model, X, X[:, 0])
-except ImportError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert "pip install matplotlib" in done.stdout
 
 
 def test_an_exact_fit_has_a_picture(figures):

@@ -1,5 +1,18 @@
 """Pictures, by scikit-learn's conventions; matplotlib is imported where it draws."""
 
+from robustreg.plotting.choice import CVDisplay
+from robustreg.plotting.losses import LossDisplay
 from robustreg.plotting.outlier_map import OutlierMapDisplay, outlier_category
+from robustreg.plotting.path import PathDisplay
+from robustreg.plotting.quantiles import QuantilesDisplay
+from robustreg.plotting.residuals import ResidualsDisplay
 
-__all__ = ["OutlierMapDisplay", "outlier_category"]
+__all__ = [
+    "CVDisplay",
+    "LossDisplay",
+    "OutlierMapDisplay",
+    "PathDisplay",
+    "QuantilesDisplay",
+    "ResidualsDisplay",
+    "outlier_category",
+]

@@ -22,7 +22,9 @@ LINEAR_REACH = 20.0
 # Pictures of more points are stored as pixels.
 MOST_VECTORS = 10_000
 # Width in inches from which on panels are side by side, and their height to width.
-WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.85
+WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.95
+# Of a legend, in inches: width of a handle with its gaps and of a letter, and height.
+HANDLE, LETTER, LINE = 0.65, 0.075, 0.17
 # What is drawn of a number without bounds: its square is still a number.
 LARGEST_DRAWN = float(np.finfo(np.float64).max ** 0.5)
 
@@ -125,9 +127,45 @@ def _divided(ax: Any, count: int) -> Array:
     return np.array([ax.figure.add_subplot(grid[i]) for i in range(count)])
 
 
-def legend_above(ax: Any, ncols: int) -> None:
+def legend_of(axes: Array, own_figure: bool) -> None:
+    """Put one legend of all panels below a figure of our own, or one into each."""
+    if not own_figure:
+        for ax in axes:
+            ax.legend(fontsize="small")
+        return
+    figure = axes[0].figure
+    shown: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        shown.update(zip(labels, handles, strict=True))
+        if ax.get_legend() is not None:
+            ax.get_legend().remove()
+    labels, handles = list(shown), list(shown.values())
+    width, height = figure.get_size_inches()
+    ncols = _legend_columns(labels, width)
+    figure.set_figheight(height + LINE * (1 + ceil(len(labels) / ncols)))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=ncols,
+        frameon=False,
+        fontsize="small",
+    )
+
+
+def legend_above(ax: Any) -> None:
     """Put the legend of the axes above them, where it hides nothing."""
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=ncols, frameon=False)
+    labels = ax.get_legend_handles_labels()[1]
+    ncols = min(_legend_columns(labels, float(ax.figure.get_figwidth())), 2)
+    corner = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0)}
+    ax.legend(ncols=ncols, frameon=False, fontsize="small", **corner)
+
+
+def _legend_columns(labels: list[str], width: float) -> int:
+    """Return how many columns of a legend fit into so many inches, at least 1."""
+    longest = max(map(len, labels), default=0)
+    return max(1, min(len(labels), int(width / (HANDLE + LETTER * longest))))
 
 
 def compress_far(axis: Any, values: Array, cut: float) -> None:
@@ -152,7 +190,7 @@ def strength_axis(ax: Any, alphas: Array) -> None:
     if positive.size == alphas.size:
         ax.set_xscale("log")
     elif positive.size:
-        ax.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.3)
+        ax.set_xscale("symlog", linthresh=float(positive.min()))
     if alphas.min() < alphas.max():
         ax.set_xlim(float(alphas.max()), float(alphas.min()))
     ax.set_xlabel("alpha, the strength of the penalty")

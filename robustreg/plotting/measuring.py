@@ -9,9 +9,17 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.choosing import RobustRegressorCV
 from robustreg.estimators.predictor import LinearPredictor
+from robustreg.losses import Tilted, make_loss
+from robustreg.losses.base import BreakpointLoss
 from robustreg.pipelines import features_of, model_of
-from robustreg.validation import check_score_data, refuse_collections
+from robustreg.rows import present, taken
+from robustreg.validation import (
+    check_predict_data,
+    check_score_data,
+    refuse_collections,
+)
 
 Array = NDArray[Any]
 
@@ -19,7 +27,7 @@ Array = NDArray[Any]
 @final
 @dataclass(frozen=True)
 class Measured:
-    """One target of some rows, and what a fit says of it.
+    """One target of the rows that have weight, and what a fit says of it.
 
     Parameters
     ----------
@@ -30,11 +38,13 @@ class Measured:
     fitted : ndarray of shape (n_samples,)
         Predictions.
     residual : ndarray of shape (n_samples,)
-        ``y - fitted`` in units of ``scale``.
-    scale : float
-        ``residual_scale_``.
+        ``y - fitted`` in units of ``residual_scale``.
+    scale, residual_scale : float
+        ``scale_`` and ``residual_scale_`` of the target.
     weight : ndarray of shape (n_samples,)
         Weights, 1 for each row if none are given.
+    row : ndarray of int of shape (n_samples,)
+        The numbers of the rows among those that were passed, from 0.
     """
 
     model: LinearPredictor
@@ -42,7 +52,9 @@ class Measured:
     fitted: Array
     residual: Array
     scale: float
+    residual_scale: float
     weight: Array
+    row: Array
 
 
 def regressor_of(estimator: Any) -> LinearPredictor:
@@ -57,25 +69,65 @@ def regressor_of(estimator: Any) -> LinearPredictor:
     return model
 
 
+def choice_of(estimator: Any, otherwise: str) -> RobustRegressorCV:
+    """Return the fitted choice that a pipeline ends in; refuse another kind."""
+    model = model_of(estimator)
+    if not isinstance(model, RobustRegressorCV):
+        raise TypeError(
+            "estimator must be a fitted RobustRegressorCV, or a pipeline that ends in "
+            f"one. Got {type(model).__name__}. {otherwise}"
+        )
+    return model
+
+
+def judge_of(model: LinearPredictor) -> Any:
+    """Return the estimator of one loss that made a fit: of a choice what was chosen."""
+    return model.best_estimator_ if isinstance(model, RobustRegressorCV) else model
+
+
+def breakpoint_of(model: LinearPredictor) -> float | None:
+    """Return the residual, in scales, at which a fit's loss bends; None if none is.
+
+    The first one of a loss of lines and parabolas, beta of others.
+    """
+    judge = judge_of(model)
+    if judge.starts_from_s:
+        return float(judge.beta_)
+    loss = make_loss(judge.loss, judge.beta, judge.quantile)
+    ends = [end for end in loss.facts.breakpoints or () if end > 0]
+    if ends:
+        return float(min(ends))
+    base = loss.base if isinstance(loss, Tilted) else loss
+    return float(base.beta) if isinstance(base, BreakpointLoss) else None
+
+
 def measured(
     estimator: Any, X: Any, y: Any, sample_weight: Any, target: int | None
 ) -> Measured:
-    """Return what a fit says of one target of some rows."""
+    """Return what a fit says of one target of the rows that have weight."""
     model = regressor_of(estimator)
     refuse_collections("A picture", X=X, y=y, sample_weight=sample_weight)
     place = place_of(target, model)
     X = features_of(estimator, X)
     values, weight = check_score_data(X, y, np.shape(model.coef_), sample_weight)
     score, predicted = model.outlier_score(X, y), model.predict(X)
-    scale = float(np.ravel(model.residual_scale_)[place])
-    signed = np.copysign(score, values - predicted)
+    weight = np.ones(len(score)) if weight is None else weight
+    live = present(weight)
+    rows = X if live is None else check_predict_data(model, X)[live]
+    fitted = _column(predicted, place)
+    residual = np.copysign(_column(score, place), _column(values, place) - fitted)
+    fitted, residual, weight, row = taken(
+        live, fitted, residual, weight, np.arange(len(score))
+    )
     return Measured(
         model=model,
-        X=X,
-        fitted=_column(predicted, place),
-        residual=_column(signed, place),
-        scale=scale,
-        weight=np.ones(len(score)) if weight is None else weight,
+        X=rows,
+        fitted=fitted,
+        residual=residual,
+        scale=float(np.ravel(model.scale_)[place]),
+        residual_scale=float(np.ravel(model.residual_scale_)[place]),
+        weight=weight,
+        row=row,
     )
 
 

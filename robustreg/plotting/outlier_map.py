@@ -222,7 +222,7 @@ class OutlierMapDisplay:
             self.points_[name] = self.ax_.scatter(
                 self.distance[rows], drawable(self.residual[rows]), **(style | kwargs)
             )
-        legend_above(self.ax_, ncols=2)
+        legend_above(self.ax_)
 
     def _set_axes(self) -> None:
         """Name the axes and choose their scales."""

@@ -16,6 +16,7 @@ from robustreg.validation.data import (
     check_quantiles_data,
     check_score_data,
     refuse_collections,
+    refuse_sparse_rows,
 )
 from robustreg.validation.estimators import (
     check_collection_params,
@@ -77,5 +78,6 @@ __all__ = [
     "loss_of",
     "note_columns",
     "refuse_collections",
+    "refuse_sparse_rows",
     "unchanged_on_error",
 ]

@@ -227,16 +227,21 @@ def check_score_data(
     return y, None if sample_weight is None else checked_weight(sample_weight, y)
 
 
+def refuse_sparse_rows(X: Any, why: str, way_out: str) -> None:
+    """Refuse rows that are sparse where all of their entries are needed."""
+    if scipy.sparse.issparse(X):
+        raise ValueError(f"X is sparse, and {why}. Pass X.toarray(), or {way_out}.")
+
+
 @QUIETLY
 def check_distance_data(X: Any, least_rows: int) -> Array:
     """Return X as a dense float array with enough rows to measure distances."""
     refuse_collections("robust_distance", X=X)
-    if scipy.sparse.issparse(X):
-        raise ValueError(
-            "X is sparse, and distances between its rows need all entries. Pass "
-            "X.toarray(), or some of its columns, or plot "
-            "estimator.outlier_score(X, y) by itself."
-        )
+    refuse_sparse_rows(
+        X,
+        "distances between its rows need all entries",
+        "some of its columns, or plot estimator.outlier_score(X, y) by itself",
+    )
     refuse_masked(X=X)
     checked = check_array(X, dtype=np.float64, input_name="X")
     if len(checked) < least_rows:
