@@ -160,7 +160,7 @@ def test_without_matplotlib_rooms_are_imported_and_displays_say_what_to_install(
             assert not isinstance(node, ast.Import) or "mat" not in ast.unparse(node)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     for draw, _ in DISPLAYS.values():
-        with pytest.raises(ImportError, match="Display draws.*pip install matplotlib"):
+        with pytest.raises(ImportError, match=r"Display draws.*pip install matplotlib"):
             draw(None)
     assert outlier_category(FIT, X, Y).shape == (N,)
 
@@ -220,7 +220,8 @@ def test_a_path_is_drawn_as_it_is():
         assert_array_equal(line.get_ydata(), coefs)
     assert {text.get_text() for text in display.texts_} == {"age", "dose"}
     assert display.chosen_ is None
-    assert display.ax_.get_xlim() == (PATH.alphas[0], PATH.alphas[-1])
+    left, right = display.ax_.get_xlim()
+    assert left > PATH.alphas[0] > PATH.alphas[-1] > right
     with pytest.raises(ValueError, match=r"each of 3 features. Got 2"):
         PathDisplay.from_path(PATH, feature_names=["a", "b"])
 

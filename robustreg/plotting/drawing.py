@@ -25,6 +25,8 @@ MOST_VECTORS = 10_000
 WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.95
 # Of a legend, in inches: width of a handle with its gaps and of a letter, and height.
 HANDLE, LETTER, LINE = 0.65, 0.075, 0.17
+# Room at the ends of an axis of alphas, as a share of what it spans.
+BEYOND = 0.03
 # What is drawn of a number without bounds: its square is still a number.
 LARGEST_DRAWN = float(np.finfo(np.float64).max ** 0.5)
 
@@ -186,13 +188,15 @@ def _compress(axis: Any, cut: float) -> None:
 
 def strength_axis(ax: Any, alphas: Array) -> None:
     """Make x an axis of alphas that fall from left to right; 0 has a place on it."""
-    positive = alphas[alphas > 0]
-    if positive.size == alphas.size:
+    largest, smallest = float(alphas.max()), float(alphas.min())
+    if smallest > 0:
         ax.set_xscale("log")
-    elif positive.size:
-        ax.set_xscale("symlog", linthresh=float(positive.min()))
-    if alphas.min() < alphas.max():
-        ax.set_xlim(float(alphas.max()), float(alphas.min()))
+        room = max((largest / smallest) ** BEYOND, 1 + BEYOND)
+        ax.set_xlim(largest * room, smallest / room)
+    elif largest > 0:
+        unit = float(alphas[alphas > 0].min())
+        ax.set_xscale("symlog", linthresh=unit)
+        ax.set_xlim(largest * (1 + 2 * BEYOND), -2 * BEYOND * unit)
     ax.set_xlabel("alpha, the strength of the penalty")
 
 

@@ -30,8 +30,8 @@ from robustreg.validation import check_score_data
 
 # Coefficients of the choice that are this share of the largest apart are of other data.
 FOREIGN, FOREIGN_FLOAT32 = 1e-4, 1e-2
-# Least distance of two names, as a share of the height of the axes.
-NAME_ROOM = 0.055
+# Least distance of two names, in inches.
+NAME_ROOM = 0.15
 
 
 @final
@@ -285,6 +285,7 @@ class PathDisplay:
         named = sorted(styles, key=lambda j: self.coefs[j, -1])
         low, high = self.ax_.get_ylim()
         heights = (self.coefs[named, -1] - low) / (high - low)
+        inches = self.ax_.get_window_extent().height / self.figure_.dpi
         self.texts_ = [
             self.ax_.annotate(
                 self.feature_names[j],
@@ -296,15 +297,17 @@ class PathDisplay:
                 fontsize="small",
                 color=styles[j]["color"],
             )
-            for j, height in zip(named, _apart(heights), strict=True)
+            for j, height in zip(
+                named, _apart(heights, NAME_ROOM / inches), strict=True
+            )
         ]
 
 
-def _apart(heights: Array) -> Array:
+def _apart(heights: Array, room: float) -> Array:
     """Return increasing heights moved so that each is clear of the one below."""
     moved = heights.copy()
     for i in range(1, moved.size):
-        moved[i] = max(moved[i], moved[i - 1] + NAME_ROOM)
+        moved[i] = max(moved[i], moved[i - 1] + room)
     return np.asarray(moved - np.mean(moved - heights)) if moved.size else moved
 
 

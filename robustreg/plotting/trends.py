@@ -8,7 +8,7 @@ from robustreg.plotting.drawing import Array
 from robustreg.scale import weighted_median
 
 # Groups of rows whose medians make a line, and the rows that each needs.
-MOST_GROUPS, ROWS_A_GROUP = 20, 8
+MOST_GROUPS, ROWS_A_GROUP = 12, 8
 
 
 def medians_along(x: Array, values: Array, weight: Array) -> Array:
