@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from pairwise import pairwise
 
 from robustreg import (
     L1Regressor,
@@ -38,9 +39,11 @@ def spoiled(of_X, of_y):
     return X_spoiled, y_spoiled
 
 
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("junk", JUNK, ids=str)
-@pytest.mark.parametrize("model", [*MODELS, QuantilesRegressor()], ids=str)
+@pytest.mark.parametrize(
+    ("model", "junk", "container"),
+    pairwise([*MODELS, QuantilesRegressor()], JUNK, CONTAINERS),
+    ids=str,
+)
 def test_the_fit_is_that_of_the_other_rows(model, junk, container):
     with np.errstate(over="ignore"):
         X_spoiled, y_spoiled = spoiled(*junk)

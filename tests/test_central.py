@@ -239,7 +239,7 @@ def test_rows_that_a_half_leaves_open_are_added_the_nearest_first():
 
 @pytest.mark.parametrize(("n", "off"), [(30, 0.0), (30, 1e6), (100, 3.0), (100, 30.0)])
 def test_a_row_that_alone_has_a_column_is_fitted_though_it_is_not_central(n, off):
-    for seed in range(20):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         X = np.column_stack([rng.normal(size=n), np.arange(n) < 1])
         y = X[:, 0] + rng.normal(size=n) + off * X[:, 1]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pairwise import pairwise
 from scipy import sparse
 
 from robustreg import (
@@ -37,11 +38,11 @@ def mean_loss(loss, center):
     return make_loss(loss, None, 0.5).value(Y - center).mean()
 
 
-@every_empty
-@every_penalty
-@every_loss
-def test_no_column_and_an_intercept_are_a_location(loss, penalty, alpha, name):
-    model = RobustRegressor(loss, penalty=penalty, alpha=alpha, scale=1.0)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "name"), pairwise(LOSSES, PENALTIES, EMPTY), ids=str
+)
+def test_no_column_and_an_intercept_are_a_location(loss, penalty, name):
+    model = RobustRegressor(loss, penalty=penalty[0], alpha=penalty[1], scale=1.0)
     model.fit(EMPTY[name], Y)
     assert_array_equal(model.coef_, 0.0)
     near = model.intercept_ + np.linspace(-0.5, 0.5, 101)
@@ -49,12 +50,13 @@ def test_no_column_and_an_intercept_are_a_location(loss, penalty, alpha, name):
     assert least <= min(mean_loss(loss, center) for center in near) + 1e-12
 
 
-@every_empty
-@every_penalty
-@pytest.mark.parametrize("scale", ["mad", "proposal2", 1.0])
-@every_loss
-def test_no_column_and_no_intercept_are_nothing(loss, scale, penalty, alpha, name):
-    params = {"penalty": penalty, "alpha": alpha, "scale": scale}
+@pytest.mark.parametrize(
+    ("loss", "scale", "penalty", "name"),
+    pairwise(LOSSES, ("mad", "proposal2", 1.0), PENALTIES, EMPTY),
+    ids=str,
+)
+def test_no_column_and_no_intercept_are_nothing(loss, scale, penalty, name):
+    params = {"penalty": penalty[0], "alpha": penalty[1], "scale": scale}
     model = RobustRegressor(loss, fit_intercept=False, **params).fit(EMPTY[name], Y)
     assert_array_equal(model.coef_, 0.0)
     assert model.intercept_ == 0.0

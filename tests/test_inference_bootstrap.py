@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from pairwise import pairwise
 from sklearn.base import clone
 from sklearn.linear_model import HuberRegressor
 
@@ -237,15 +238,19 @@ def convex(loss, n=60, **params):
 CONVEX = ["l2", "l1", "quantile", "smooth_l1", "huber", "pseudo_huber", "log_cosh"]
 
 
-@pytest.mark.parametrize("scale", [1.0, *OF_EACH])
+SETTINGS = {
+    "plain": {},
+    "quantile": {"quantile": 0.8},
+    "no intercept": {"fit_intercept": False},
+    "l2": {"penalty": "l2", "alpha": 0.1},
+}
+
+
 @pytest.mark.parametrize(
-    "params",
-    [{}, {"quantile": 0.8}, {"fit_intercept": False}, {"penalty": "l2", "alpha": 0.1}],
-    ids=["plain", "quantile", "no intercept", "l2"],
+    ("loss", "settings", "scale"), pairwise(CONVEX, SETTINGS, (1.0, *OF_EACH))
 )
-@pytest.mark.parametrize("loss", CONVEX)
-def test_resamples_are_the_fits_of_their_counts(loss, params, scale):
-    model, rows, y, counts = convex(loss, scale=scale, **params)
+def test_resamples_are_the_fits_of_their_counts(loss, settings, scale):
+    model, rows, y, counts = convex(loss, scale=scale, **SETTINGS[settings])
     found = coef_covariance(
         model, rows, y, cov_type="bootstrap", n_bootstrap=15, random_state=0
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from oracles import assert_same_fit
+from pairwise import pairwise
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -36,13 +37,27 @@ def spoiled(value, count=3):
     return y
 
 
-MODELS = [
-    RobustRegressor(loss, scale=scale, penalty=penalty, alpha=alpha)
-    for loss in LOSSES
-    for scale in ("mad", "proposal2", 1.0)
-    for penalty, alpha in ((None, 0.0), ("l1", 0.01), ("l2", 0.01))
-]
-MODELS += [MMRegressor(n_subsets=20)]
+SETTINGS = (LOSSES, ("mad", "proposal2", 1.0), (None, "l1", "l2"))
+
+
+def model_of(loss, scale, penalty):
+    alpha = 0.0 if penalty is None else 0.01
+    return RobustRegressor(loss, scale=scale, penalty=penalty, alpha=alpha)
+
+
+def models(losses=tuple(LOSSES)):
+    """Return models in which any two of loss, scale and penalty meet, and another."""
+    robust = [model_of(*each) for each in pairwise(losses, *SETTINGS[1:])]
+    return [*robust, MMRegressor(n_subsets=20)]
+
+
+def models_and(values):
+    """Return models with values, in which any two of what there is meet."""
+    robust = pairwise(*SETTINGS, values)
+    cases = [(model_of(*settings), value) for *settings, value in robust]
+    return [*cases, *((MMRegressor(n_subsets=20), value) for value in values)]
+
+
 TARGETS = {
     "nodata": spoiled(-HUGE),
     "one of the largest": spoiled(HUGE, 1),
@@ -69,7 +84,6 @@ WEIGHTS = {f"{w:g}": np.full(N, w) for w in (1.7e308, 1e-308, 1e-320)} | {
 DATA = {f"y: {name}": (X, y, None) for name, y in TARGETS.items()}
 DATA |= {f"X: {name}": (values, Y, None) for name, values in FEATURES.items()}
 DATA |= {f"weights: {name}": (X, Y, weight) for name, weight in WEIGHTS.items()}
-every_model = pytest.mark.parametrize("model", MODELS, ids=str)
 
 
 def fitted(model, X, y, weight=None):
@@ -88,8 +102,7 @@ def fitted(model, X, y, weight=None):
     return model
 
 
-@pytest.mark.parametrize("what", DATA)
-@every_model
+@pytest.mark.parametrize(("model", "what"), models_and(DATA), ids=str)
 def test_a_fit_is_finite_or_refused_by_name(model, what):
     found = fitted(model, *DATA[what])
     if isinstance(found, str):
@@ -100,7 +113,7 @@ def test_a_fit_is_finite_or_refused_by_name(model, what):
             assert np.isfinite(vars(found)[name]).all(), name
 
 
-BOUNDED = [m for m in MODELS if getattr(m, "loss", "mm") != "l2"]
+BOUNDED = models([loss for loss in LOSSES if loss != "l2"])
 
 
 @pytest.mark.parametrize("model", BOUNDED, ids=str)
@@ -118,8 +131,9 @@ def test_least_squares_of_an_outlier_that_large_has_no_value():
         assert re.search(r"y has values .* rows \[0, 1, 2\].*limit.*smooth_l1", found)
 
 
-@pytest.mark.parametrize("power", [-900, -300, 300, 900])
-@every_model
+@pytest.mark.parametrize(
+    ("model", "power"), models_and([-900, -300, 300, 900]), ids=str
+)
 def test_a_unit_of_y_is_a_factor(model, power):
     factor = 2.0**power
     own = clone(model)
@@ -128,8 +142,9 @@ def test_a_unit_of_y_is_a_factor(model, power):
     assert_same_fit(fitted(own, X, factor * Y), fitted(model, X, Y), 1e-12, factor)
 
 
-@pytest.mark.parametrize("factor", [2.0**1019, 2.0**-1060, 2.0**-1000])
-@every_model
+@pytest.mark.parametrize(
+    ("model", "factor"), models_and([2.0**1019, 2.0**-1060, 2.0**-1000]), ids=str
+)
 def test_weights_have_no_unit(model, factor):
     if "proposal2" in str(model) or "MM" in str(model):
         return
@@ -139,7 +154,7 @@ def test_weights_have_no_unit(model, factor):
 
 
 @pytest.mark.parametrize("scale", [1e-165, 1e165, 1e-299])
-@every_model
+@pytest.mark.parametrize("model", models(), ids=str)
 def test_a_scale_is_a_measure_of_the_targets_or_refused(model, scale):
     if "scale" not in model.get_params():
         return

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, KINKED, PENALTIES
+from pairwise import pairwise
 
 from robustreg import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
@@ -47,9 +48,10 @@ def models_of(losses, penalty, scale, **settings):
 
 @pytest.mark.filterwarnings("ignore::robustreg.NoEffectWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("scale", [2.0, "mad", "proposal2"])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("quantile", [0.5, 0.3])
+@pytest.mark.parametrize(
+    ("penalty", "scale", "quantile"),
+    pairwise(PENALTIES, (2.0, "mad", "proposal2"), (0.5, 0.3)),
+)
 def test_fits_are_those_one_by_one(penalty, scale, quantile):
     X, y, weight = data()
     settings = {"tol": 1e-14, "quantile": quantile}

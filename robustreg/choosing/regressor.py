@@ -151,7 +151,7 @@ class RobustRegressorCV(LinearPredictor):
     >>> X = rng.normal(size=(200, 5))
     >>> y = X @ [2.0, 0.0, 0.0, 1.0, 0.0] + 0.1 * rng.normal(size=200)
     >>> y[::10] = 100.0
-    >>> model = RobustRegressorCV(["l2", "smooth_l1"], alphas=20, selection="1se")
+    >>> model = RobustRegressorCV(["l2", "smooth_l1"], alphas=5, selection="1se")
     >>> model.fit(X, y).loss_, model.coef_.round(1)
     ('smooth_l1', array([2., 0., 0., 1., 0.]))
     """
