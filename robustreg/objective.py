@@ -92,6 +92,11 @@ class Model:
     gram: WeightedGram
 
 
+# Is told of a point that a pass evaluated, and of its params in the coordinates of the
+# problem that the objective stands for; raises to end the fit there.
+Watch = Callable[[Point, Array], None]
+
+
 @final
 class Objective:
     """Weighted mean loss plus penalty, as a function of params.
@@ -111,6 +116,8 @@ class Objective:
     linear : ndarray of shape (n_params,) or None
         Gradient of a linear function that is added: rows that are held on one side
         of the kink. None adds nothing.
+    watch : callable or None
+        Is told of each evaluation, but for those of a choice of rows or columns.
     """
 
     def __init__(
@@ -121,6 +128,7 @@ class Objective:
         loss: Loss,
         penalty: ElasticNet,
         linear: Array | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.rows = rows
         self.target = target
@@ -130,6 +138,7 @@ class Objective:
         self.n_params = rows.n_params
         self.l1, self.l2 = _for_params(penalty)
         self.linear = np.zeros(rows.n_params) if linear is None else linear
+        self.watch = watch
 
     @cached_property
     def representatives(self) -> tuple[Index, Array]:
@@ -219,7 +228,10 @@ class Objective:
         (slope,) = self.rows.map_reduce(terms, 1.0 if known is None else 0.5)
         gradient = self.linear - np.asarray(slope)
         gradient[:-1] += self.penalty.l2 * params[:-1]
-        return Point(params, gradient, residual, self)
+        point = Point(params, gradient, residual, self)
+        if self.watch is not None:
+            self.watch(point, params)
+        return point
 
     def evaluate_roughly(self, params: Array) -> Point:
         """Return what `evaluate` does, by products in the precision of the data.

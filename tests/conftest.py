@@ -2,12 +2,16 @@
 
 import os
 from collections import defaultdict
+from importlib.util import find_spec
 from random import Random
 
 # scikit-learn skips its array API checks without the first; forked and threaded
 # tests share the cores without the second.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Callbacks are new in scikit-learn 1.9.
+collect_ignore = [] if find_spec("sklearn.callback") else ["test_callbacks.py"]
 
 
 def pytest_addoption(parser):

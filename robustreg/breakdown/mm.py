@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.columns import TIE
-from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.s_estimate import SEstimate, Tell, s_estimate
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
+from robustreg.report import Report
 from robustreg.rows import Array
 from robustreg.scale import scale_floor, spread
 
@@ -87,9 +88,15 @@ def start_of(
         n_subsets=n_subsets,
         floor=floor / units.scale,
         rng=rng,
+        tell=None if problem.report is None else _telling(problem.report, units),
     )
     check_penalty(problem, start.collapsed)
     return start, units
+
+
+def _telling(report: Report, units: Units) -> Tell:
+    """Return what tells a report of params in some units."""
+    return lambda params: report("subsets", units.to_original(params))
 
 
 def check_penalty(problem: Problem, collapsed: bool) -> None:

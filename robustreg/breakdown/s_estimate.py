@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,10 @@ L1_STEPS = 20
 # Residuals of candidates held at once, 8 MiB. The least number of candidates at a time
 # is the default of subsets: one batch of them.
 MOST_ENTRIES, LEAST_AT_ONCE = 2**20, 500
+
+
+# Is told the params of the best candidate so far; returns whether to search no more.
+Tell = Callable[[Array], bool]
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def s_estimate(
     n_subsets: int,
     floor: float,
     rng: np.random.Generator,
+    tell: Tell | None = None,
 ) -> SEstimate:
     """Return the S-estimate [1]_ by fast-S [2]_.
 
@@ -95,6 +100,8 @@ def s_estimate(
         A smaller scale counts as 0.
     rng : numpy.random.Generator
         Where the subsets come from.
+    tell : callable or None
+        Is told of each share of the subsets, which may be the last.
 
     References
     ----------
@@ -112,7 +119,7 @@ def s_estimate(
     if not rank:
         scale = criterion.scale(target, weight / total)
         return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
-    coords = _search(cloud, criterion, n_subsets, rng)
+    coords = _search(cloud, criterion, n_subsets, rng, tell)
     formed = FormedRows(cloud.design, rows.standard)
     local = [
         polished(formed, cloud.target, cloud.weight, criterion, start)
@@ -149,7 +156,11 @@ def _interpolation(cloud: Cloud) -> Array:
 
 
 def _search(
-    cloud: Cloud, criterion: SCriterion, n_subsets: int, rng: np.random.Generator
+    cloud: Cloud,
+    criterion: SCriterion,
+    n_subsets: int,
+    rng: np.random.Generator,
+    tell: Tell | None,
 ) -> Array:
     """Return the coordinates of the best few candidates."""
     (steps, kept), *rounds = TOURNAMENT
@@ -159,6 +170,8 @@ def _search(
         if len(best) == kept:
             refined = _rivals(cloud, criterion, refined, best[-1])
         best = _winners(cloud, criterion, np.vstack([best, refined]), kept)
+        if tell is not None and len(best) and tell(cloud.matrix @ best[0]):
+            break
     for steps, kept in rounds:
         refined = _refined(cloud, best, criterion, steps)
         best = _winners(cloud, criterion, refined, kept)

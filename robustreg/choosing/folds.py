@@ -21,6 +21,7 @@ from robustreg.fitting import (
     in_standard,
 )
 from robustreg.rows import Array, Index, Rows, make_rows, merged, present, taken
+from robustreg.validation import Callbacks
 
 Score = Callable[[RobustRegressor, Any, Array, Array | None], float]
 
@@ -69,22 +70,13 @@ class FoldResult:
     failed: int
 
 
-def fold_result(
-    fold: Fold,
-    combinations: list[Combination],
-    shared: dict[str, Any],
-    score: Score,
-    weighted: bool,
-    single: bool,
-) -> FoldResult:
-    """Return the scores of all candidates on a fold's test rows.
+@final
+@dataclass(frozen=True)
+class Options:
+    """What the fits and scores of all folds share.
 
     Parameters
     ----------
-    fold : Fold
-        The fold.
-    combinations : list of Combination
-        The candidates.
     shared : dict
         Parameters that all candidates share.
     score : callable
@@ -94,27 +86,65 @@ def fold_result(
     single : bool
         Whether y has one dimension.
     """
-    fits, fit_times = _fits(fold, combinations, shared)
+
+    shared: dict[str, Any]
+    score: Score
+    weighted: bool
+    single: bool
+
+
+def fold_result(
+    fold: Fold,
+    combinations: list[Combination],
+    options: Options,
+    callbacks: Callbacks | None,
+) -> FoldResult:
+    """Return the scores of all candidates on a fold's test rows.
+
+    Parameters
+    ----------
+    fold : Fold
+        The fold.
+    combinations : list of Combination
+        The candidates.
+    options : Options
+        What it shares with other folds.
+    callbacks : Callbacks or None
+        Whom to tell of each fit.
+    """
+    if callbacks is not None:
+        callbacks.begin()
+    fits, fit_times = _fits(fold, combinations, options.shared, callbacks)
     test = np.asarray(fold.test)
     weight = fold.weight[test]
     kept = present(weight)
     rows, targets, weight = taken(kept, fold.X[test], fold.targets[test], weight)
-    y = targets[:, 0] if single else targets
+    y = targets[:, 0] if options.single else targets
+    told = weight if options.weighted else None
     result = FoldResult([], fit_times, [], [], _failures(fits))
     for combination, each in zip(combinations, fits, strict=True):
         scores, times = np.empty(len(each)), np.empty(len(each))
         for place, of_targets in enumerate(each):
             began = time.perf_counter()
             params = combination.params(place)
-            model = fitted(estimator_of(params, shared), of_targets, single)
-            scores[place] = score(model, rows, y, weight if weighted else None)
+            model = estimator_of(params, options.shared)
+            model = fitted(model, of_targets, options.single)
+            scores[place] = options.score(model, rows, y, told)
             times[place] = time.perf_counter() - began
         result.scores.append(scores)
         result.score_times.append(times)
         result.sizes.append(
             np.array([sum(np.count_nonzero(f.coef) for f in fits) for fits in each])
         )
+    if callbacks is not None:
+        callbacks.end()
     return result
+
+
+def fit_count(combinations: list[Combination]) -> int:
+    """Return how many fits of each target a fold takes."""
+    own = [c for i, c in enumerate(combinations) if _twin(combinations, i) == i]
+    return sum(combination.alphas.size for combination in own)
 
 
 def fitted(model: RobustRegressor, fits: list[Alike], single: bool) -> RobustRegressor:
@@ -136,7 +166,10 @@ def _failures(fits: list[list[list[Alike]]]) -> int:
 
 
 def _fits(
-    fold: Fold, combinations: list[Combination], shared: dict[str, Any]
+    fold: Fold,
+    combinations: list[Combination],
+    shared: dict[str, Any],
+    callbacks: Callbacks | None,
 ) -> tuple[list[list[list[Alike]]], list[Array]]:
     """Return the fit of each target for each candidate, and what they took."""
     weight = fold.weight[fold.train]
@@ -149,7 +182,9 @@ def _fits(
 
     def fit_all(rows: Rows) -> list[list[list[Alike]]]:
         each = [
-            _Sequence((rows, column, few.weight), eps, shared).fits(combinations, times)
+            _Sequence((rows, column, few.weight), eps, shared, callbacks).fits(
+                combinations, times
+            )
             for column in few.targets.T
         ]
         return [
@@ -170,9 +205,14 @@ class _Sequence:
     """The candidates' fits of one target, each near the one that it is most like."""
 
     def __init__(
-        self, data: tuple[Rows, Array, Array], eps: float, shared: dict[str, Any]
+        self,
+        data: tuple[Rows, Array, Array],
+        eps: float,
+        shared: dict[str, Any],
+        callbacks: Callbacks | None,
     ) -> None:
         self._data, self._eps, self._shared = data, eps, shared
+        self._callbacks = callbacks
 
     def fits(
         self, combinations: list[Combination], times: list[Array]
@@ -246,6 +286,8 @@ class _Sequence:
             if last is None:
                 last = fit_alike(problems[place], basis_of(problems[place]), start)
             fits[place] = last
+            if self._callbacks is not None:
+                self._callbacks.step("candidate")
             times[place] += time.perf_counter() - began
         return [fits[place] for place in range(alphas.size)]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, Self, final
 
 import numpy as np
@@ -15,7 +17,7 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import Parallel
 
 from robustreg.choosing.candidates import (
     Combination,
@@ -23,7 +25,8 @@ from robustreg.choosing.candidates import (
     estimator_of,
     listed,
 )
-from robustreg.choosing.folds import Fold, FoldResult, fold_result
+from robustreg.choosing.folds import Fold, Options
+from robustreg.choosing.judging import judged
 from robustreg.choosing.results import Results, gathered
 from robustreg.choosing.scores import score_by
 from robustreg.choosing.strengths import strengths_for
@@ -36,12 +39,14 @@ from robustreg.losses import Loss
 from robustreg.rows import Array, Rows, make_rows, present, taken
 from robustreg.validation import (
     CHOOSING_CONSTRAINTS,
+    Callbacks,
     check_choosing_data,
     check_choosing_params,
     check_fit_data,
     check_split_params,
     loss_of,
     unchanged_on_error,
+    watched_fit,
 )
 
 
@@ -94,6 +99,9 @@ class RobustRegressorCV(LinearPredictor):
         the candidates within one standard error of the best [1]_.
     n_jobs : int or None, default=None
         Folds that are fitted at the same time, in processes.
+    verbose : int or bool, default=False
+        As in `sklearn.linear_model.LassoCV`: how often joblib prints how many folds
+        are done. Callbacks tell more: of each candidate of each fold.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is never penalised.
     tol : float, default=1e-10
@@ -173,6 +181,7 @@ class RobustRegressorCV(LinearPredictor):
         scoring: str | Callable[..., float] | None = None,
         selection: str = "best",
         n_jobs: int | None = None,
+        verbose: int | bool = False,
         fit_intercept: bool = True,
         tol: float = 1e-10,
         max_iter: int = 500,
@@ -190,6 +199,7 @@ class RobustRegressorCV(LinearPredictor):
         self.scoring = scoring
         self.selection = selection
         self.n_jobs = n_jobs
+        self.verbose = verbose
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
@@ -236,16 +246,10 @@ class RobustRegressorCV(LinearPredictor):
             check_choosing_params(self, listed)
             check_split_params(type(self).__name__, params)
             check_choosing_data(type(self).__name__, X=X, y=y)
-            data, target, weight = check_fit_data(self, X, y, sample_weight)
-            targets = target[:, None] if target.ndim == 1 else target
-            combinations = self._combinations(data, targets, weight)
-            splits = self._splits(X, target, params)
-            folds = [Fold(data, targets, weight, *split) for split in splits]
-            weighted, single = sample_weight is not None, target.ndim == 1
-            found = self._judged(folds, combinations, weighted, single)
-            results = gathered(combinations, found)
-            self._choose(results, X, y, sample_weight)
-        self._warn(sum(fold.failed for fold in found), results, targets.shape[1])
+            fit = partial(self._fitted, X, y, sample_weight, params)
+            # The choice, and the fit of what was chosen.
+            failed, of = watched_fit(self, fit, X, y, sample_weight, n_steps=2)
+        self._warn(failed, of)
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -264,6 +268,29 @@ class RobustRegressorCV(LinearPredictor):
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         )
+
+    def _fitted(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        params: dict[str, Any],
+        callbacks: Callbacks | None,
+    ) -> tuple[int, int]:
+        """Choose and fit; return how many fits of folds did not converge, of all."""
+        data, target, weight = check_fit_data(self, X, y, sample_weight)
+        targets = target[:, None] if target.ndim == 1 else target
+        combinations = self._combinations(data, targets, weight)
+        splits = self._splits(X, target, params)
+        folds = [Fold(data, targets, weight, *split) for split in splits]
+        weighted, single = sample_weight is not None, target.ndim == 1
+        options = Options(self._shared, score_by(self.scoring), weighted, single)
+        parallel = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+        found = judged(folds, combinations, options, parallel, callbacks)
+        results = gathered(combinations, found)
+        self._choose(results, X, y, sample_weight, callbacks)
+        failed = sum(fold.failed for fold in found)
+        return failed, results.scores.size * targets.shape[1]
 
     @property
     def _shared(self) -> dict[str, Any]:
@@ -325,30 +352,14 @@ class RobustRegressorCV(LinearPredictor):
             for train, test in splitter.split(X, target, **split)
         ]
 
-    def _judged(
+    def _choose(
         self,
-        folds: list[Fold],
-        combinations: list[Combination],
-        weighted: bool,
-        single: bool,
-    ) -> list[FoldResult]:
-        """Return what each fold says of the candidates."""
-        for number, fold in enumerate(folds):
-            for part, rows in (("training", fold.train), ("test", fold.test)):
-                if not fold.weight[rows].any():
-                    raise ValueError(
-                        f"The {part} rows of fold {number} all have weight 0. Pass "
-                        "another cv, or drop rows of weight 0 first."
-                    )
-        score = score_by(self.scoring)
-        shared = self._shared
-        results: list[FoldResult] = Parallel(n_jobs=self.n_jobs)(
-            delayed(fold_result)(fold, combinations, shared, score, weighted, single)
-            for fold in folds
-        )
-        return results
-
-    def _choose(self, results: Results, X: Any, y: Any, sample_weight: Any) -> None:
+        results: Results,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        callbacks: Callbacks | None,
+    ) -> None:
         """Choose by the results; fit all rows, and set what is known then."""
         self.cv_results_, self.index_1se_ = results.layout(), results.sparsest()
         places = {"best": results.best(), "1se": self.index_1se_}
@@ -359,7 +370,8 @@ class RobustRegressorCV(LinearPredictor):
         for name, value in self.best_params_.items():
             setattr(self, f"{name}_", value)
         best = RobustRegressor(**self.best_params_, **self._shared)
-        with warnings.catch_warnings():
+        refit = callbacks.around("refit", best) if callbacks else nullcontext()
+        with warnings.catch_warnings(), refit:
             # An alpha of 0 is a candidate like any other.
             warnings.simplefilter("ignore", NoEffectWarning)
             self.best_estimator_ = best.fit(X, y, sample_weight)
@@ -367,15 +379,15 @@ class RobustRegressorCV(LinearPredictor):
             if name.endswith("_"):
                 setattr(self, name, value)
 
-    def _warn(self, failed: int, results: Results, n_targets: int) -> None:
+    def _warn(self, failed: int, of: int) -> None:
         """Say once how many fits of folds did not converge."""
         if failed:
             warnings.warn(
-                f"{type(self).__name__}: {failed} of "
-                f"{results.scores.size * n_targets} fits of folds did not converge to "
-                f"tol={self.tol:g}, or found no scale that agrees with its own fit. "
-                "Their scores are those of the best fits found. Raise max_iter or tol, "
-                "leave out the smallest alphas, or pass a number as scale.",
+                f"{type(self).__name__}: {failed} of {of} fits of folds did not "
+                f"converge to tol={self.tol:g}, or found no scale that agrees with its "
+                "own fit. Their scores are those of the best fits found. Raise "
+                "max_iter or tol, leave out the smallest alphas, or pass a number as "
+                "scale.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

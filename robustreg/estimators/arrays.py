@@ -15,7 +15,7 @@ from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.partitions import Drawing, Engine, InTurn, Part, draw, fit_partitions
 from robustreg.rows import Array, Rows, make_rows, merged, present, product, taken
-from robustreg.validation import check_fit_data
+from robustreg.validation import Callbacks, check_fit_data
 
 if TYPE_CHECKING:
     from robustreg.estimators.base import RobustLinearModel
@@ -30,27 +30,38 @@ PART_ENTRIES = 2**22
 
 
 def fit_arrays(
-    model: RobustLinearModel, loss: Loss, X: Any, y: Any, sample_weight: Any
+    model: RobustLinearModel,
+    loss: Loss,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    callbacks: Callbacks | None,
 ) -> tuple[list[Fit], Array, Array]:
     """Fit a model; return its fits, and the targets and weights of rows with weight."""
     data, target, weight = check_fit_data(model, X, y, sample_weight)
     targets = target[:, None] if target.ndim == 1 else target
-    fits = _fits_of(model, loss, X, data, targets, weight)
+    fits = _fits_of(model, loss, X, data, targets, weight, callbacks)
     model._store(fits, target.ndim == 1)
     return fits, *taken(present(weight), targets, weight)
 
 
 def fits_in_memory(
-    model: RobustLinearModel, loss: Loss, every: Any, every_target: Array, weight: Array
+    model: RobustLinearModel,
+    loss: Loss,
+    every: Any,
+    every_target: Array,
+    weight: Array,
+    callbacks: Callbacks | None,
 ) -> list[Fit]:
     """Return the fit of each target of checked data."""
     live = present(weight)
     data, targets, weight = taken(live, every, every_target, weight)
     eps = float(np.finfo(data.dtype).eps)
     few = merged(data, targets, weight)
+    given = few.targets, few.weight, loss, eps, callbacks
     fits = in_standard(
         lambda exactly: rows_of(model, few.X, few.weight, exactly),
-        lambda rows: model._fit_each(rows, few.targets, few.weight, loss, eps),
+        lambda rows: model._fit_each(rows, *given),
         lambda fits: all(fit.will_do for fit in fits),
     )
     return [
@@ -66,6 +77,7 @@ def _fits_of(
     X: Any,
     targets: Array,
     weight: Array,
+    callbacks: Callbacks | None,
 ) -> list[Fit]:
     """Return a model's fit of each target, part by part if X is a large file.
 
@@ -75,16 +87,19 @@ def _fits_of(
         X as it was given.
     X, targets, weight : ndarray
         Checked data.
+    callbacks : Callbacks or None
+        Whom to tell.
     """
     n, p = X.shape
     mapped = isinstance(given, np.memmap) and given.nbytes > LARGEST_MAPPED
     suits = mapped and model.solver == "auto" and p < MOST_DIRECT_PARAMS
     if not suits or DRAWING.size(n, p + 1) == n:
-        return fits_in_memory(model, loss, X, targets, weight)
+        return fits_in_memory(model, loss, X, targets, weight, callbacks)
     size = max(PART_ENTRIES // p, 1)
     places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
     parts = [partial(_rows, X, targets, weight, place) for place in places]
-    fits, _ = fits_by_passes(model, loss, InTurn(parts, n, p, targets.shape[1]))
+    engine = InTurn(parts, n, p, targets.shape[1])
+    fits, _ = fits_by_passes(model, loss, engine, callbacks)
     return [
         _with_rows(model, loss, fit, X, y, places)
         for fit, y in zip(fits, targets.T, strict=True)
@@ -92,7 +107,10 @@ def _fits_of(
 
 
 def fits_by_passes(
-    model: RobustLinearModel, loss: Loss, engine: Engine
+    model: RobustLinearModel,
+    loss: Loss,
+    engine: Engine,
+    callbacks: Callbacks | None = None,
 ) -> tuple[list[Fit], Part]:
     """Return a model's fit of each target, and the rows that were drawn.
 
@@ -100,10 +118,13 @@ def fits_by_passes(
     come without flags and weights of rows.
     """
     squares = loss.facts.breakpoints == ()
+    if callbacks is not None:
+        engine.report = lambda step, _: callbacks.step(step)
     some = draw(engine, model.fit_intercept, DRAWING, squares)
     part = some.part
     if some.everything:
-        return fits_in_memory(model, loss, part.X, part.y, part.weight), part
+        every = part.X, part.y, part.weight
+        return fits_in_memory(model, loss, *every, callbacks), part
     rows = some.rows(model.fit_intercept)
     if model.starts_from_s:
         near = rows_of(model, part.X.astype(np.float64, copy=False), part.weight)

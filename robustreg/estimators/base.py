@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from functools import partial
 from typing import ClassVar, Self
 
 import numpy as np
@@ -18,8 +19,9 @@ from robustreg.fitting import Fit, Problem, within_reach
 from robustreg.losses import Loss
 from robustreg.partitions import FitOne, is_collection
 from robustreg.penalties import make_penalty
+from robustreg.report import Report
 from robustreg.rows import Array, Rows
-from robustreg.validation import unchanged_on_error
+from robustreg.validation import Callbacks, unchanged_on_error, watched_fit
 
 # A fit whose robustness weights have a smaller mean is not one of the data.
 FEWEST_COUNTED = 0.01
@@ -88,8 +90,9 @@ class RobustLinearModel(LinearPredictor):
         # Underflow is meant wherever it happens: what is too small counts as 0.
         with np.errstate(under="ignore"), unchanged_on_error(self):
             loss = self._checked_loss()
-            fit = fit_collection if is_collection(X) else fit_arrays
-            fits, targets, weight = fit(self, loss, X, y, sample_weight)
+            how = fit_collection if is_collection(X) else fit_arrays
+            fit = partial(how, self, loss, X, y, sample_weight)
+            fits, targets, weight = watched_fit(self, fit, X, y, sample_weight)
         self._warn(fits, targets, weight)
         return self
 
@@ -99,7 +102,13 @@ class RobustLinearModel(LinearPredictor):
 
     @abstractmethod
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
+        self,
+        rows: Rows,
+        targets: Array,
+        weight: Array,
+        loss: Loss,
+        eps: float,
+        callbacks: Callbacks | None,
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
 
@@ -133,6 +142,7 @@ class RobustLinearModel(LinearPredictor):
         loss: Loss,
         scale: float | str,
         eps: float,
+        report: Report | None = None,
     ) -> Problem:
         """Return one target's problem."""
         penalty = make_penalty(
@@ -151,6 +161,7 @@ class RobustLinearModel(LinearPredictor):
             max_iter=self.max_iter,
             outlier_threshold=float(self.outlier_threshold),
             eps=eps,
+            report=report,
         )
 
     def _store(self, fits: list[Fit], single: bool) -> None:
@@ -192,7 +203,11 @@ class RobustLinearModel(LinearPredictor):
         failed = [fit for fit in fits if not fit.success and not fit.collapsed]
         unsettled = [fit for fit in failed if fit.disagreement]
         told = self._told()
-        if unsettled:
+        stopped = [fit for fit in failed if fit.stopped]
+        if stopped:
+            text = messages.stopped(told, stopped, self.tol)
+            said.append((text, ConvergenceWarning))
+        elif unsettled:
             said.append((messages.unsettled(told, unsettled), ConvergenceWarning))
         elif failed:
             asked = self.solver, self.tol, self.max_iter

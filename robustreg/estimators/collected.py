@@ -18,6 +18,7 @@ from robustreg.partitions import (
 )
 from robustreg.rows import Array
 from robustreg.validation import (
+    Callbacks,
     check_collection_params,
     check_column_names,
     note_columns,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 
 def fit_collection(
-    model: RobustLinearModel, loss: Loss, X: Any, y: Any, sample_weight: Any
+    model: RobustLinearModel,
+    loss: Loss,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    callbacks: Callbacks | None,
 ) -> tuple[list[Fit], Array, Array]:
     """Fit a model to a collection; return its fits, and a sample's targets and weights.
 
@@ -44,7 +50,7 @@ def fit_collection(
     engine = collections().DaskEngine(X, y, sample_weight)
     note_columns(model, engine.given_names, engine.n_features)
     engine.hold()
-    fits, part = fits_by_passes(model, loss, engine)
+    fits, part = fits_by_passes(model, loss, engine, callbacks)
     model._store(fits, engine.single)
     coef, intercept = _answer(model)
     cut = model.outlier_threshold * model.residual_scale_

@@ -61,6 +61,14 @@ def unsettled(told: str, fits: list[Fit]) -> str:
     )
 
 
+def stopped(told: str, fits: list[Fit], tol: float) -> str:
+    """Return what is said of fits that a callback stopped."""
+    return (
+        f"{told} was stopped by a callback before tol={tol:g} was met: "
+        f"{_shortfall(max(fits, key=_doubt))}. The best fit found is kept."
+    )
+
+
 def unconverged(
     told: str, fits: list[Fit], solver: str, tol: float, max_iter: int
 ) -> str:

@@ -11,11 +11,17 @@ from sklearn.utils import check_random_state
 from robustreg.breakdown import fit_mm, fit_mm_whole
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
+from robustreg.estimators.reporting import report_of
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, Tukey
 from robustreg.partitions import FitOne, Whole
 from robustreg.rows import Array, Rows
-from robustreg.validation import MM_CONSTRAINTS, check_mm_data, check_mm_params
+from robustreg.validation import (
+    MM_CONSTRAINTS,
+    Callbacks,
+    check_mm_data,
+    check_mm_params,
+)
 
 
 @final
@@ -221,17 +227,24 @@ class MMRegressor(RobustLinearModel):
         return Tukey(self.beta_)
 
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
+        self,
+        rows: Rows,
+        targets: Array,
+        weight: Array,
+        loss: Loss,
+        eps: float,
+        callbacks: Callbacks | None,
     ) -> list[Fit]:
         """Return the fit of each column of the targets, from the same random numbers.
 
         So that a target's fit does not depend on the others.
         """
         check_mm_data(rows.n_params, weight)
-        seed = self._seed()
+        seed, scale = self._seed(), self._asked_scale
+        report = report_of(callbacks, rows, targets.shape[1])
         return [
             fit_mm(
-                self._problem(rows, column, weight, loss, self._asked_scale, eps),
+                self._problem(rows, column, weight, loss, scale, eps, report),
                 constant=self.s_beta_,
                 breakdown=self.breakdown,
                 n_subsets=self.n_subsets,

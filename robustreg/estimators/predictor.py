@@ -20,10 +20,14 @@ from robustreg.estimators.collected import (
 )
 from robustreg.partitions import is_collection
 from robustreg.rows import present, product, taken
-from robustreg.validation import check_predict_data, check_score_data
+from robustreg.validation import (
+    CallbackSupportMixin,
+    check_predict_data,
+    check_score_data,
+)
 
 
-class LinearPredictor(RegressorMixin, BaseEstimator, ABC):
+class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
     """Predictions by fitted coefficients, and how far targets are from them."""
 
     fit_intercept: bool

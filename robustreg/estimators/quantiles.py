@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from robustreg.estimators import messages
 from robustreg.estimators.base import NoEffectWarning
+from robustreg.estimators.reporting import report_of
 from robustreg.fitting import (
     Problem,
     QuantileFit,
@@ -38,17 +40,20 @@ from robustreg.rows import (
 )
 from robustreg.validation import (
     QUANTILES_CONSTRAINTS,
+    Callbacks,
+    CallbackSupportMixin,
     check_predict_data,
     check_quantiles_data,
     check_quantiles_params,
     check_score_data,
     refuse_collections,
     unchanged_on_error,
+    watched_fit,
 )
 
 
 @final
-class QuantilesRegressor(BaseEstimator):
+class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
     """Several quantiles of one target, fitted together, that do not cross.
 
     Minimises, for each quantile q, over coefficients c and an intercept b, with
@@ -199,20 +204,8 @@ class QuantilesRegressor(BaseEstimator):
         """
         with np.errstate(under="ignore"), unchanged_on_error(self):
             levels = check_quantiles_params(self)
-            data, target, weight = check_quantiles_data(self, X, y, sample_weight)
-            live = taken(present(weight), data, target[:, None], weight)
-            few = merged(*live)
-            found = in_standard(
-                lambda exactly: self._rows(few, exactly),
-                lambda rows: self._fits(rows, few, levels),
-                lambda found: all(fit.success for fit in found.fits),
-            )
-            fits = found.fits
-            self.coef_ = np.array([fit.coef for fit in fits])
-            self.intercept_ = np.array([fit.intercept for fit in fits])
-            self.dual_gap_ = np.array([fit.dual_gap for fit in fits])
-            self.n_iter_ = max(fit.n_iter for fit in fits)
-            self.crossing_share_ = found.crossing_share
+            fit = partial(self._fitted, levels, X, y, sample_weight)
+            fits = watched_fit(self, fit, X, y, sample_weight)
         self._warn(fits, levels)
         return self
 
@@ -287,11 +280,38 @@ class QuantilesRegressor(BaseEstimator):
         tags.target_tags.required = True
         return tags
 
+    def _fitted(
+        self,
+        levels: Array,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        callbacks: Callbacks | None,
+    ) -> list[QuantileFit]:
+        """Set the fitted attributes and return the fits."""
+        data, target, weight = check_quantiles_data(self, X, y, sample_weight)
+        live = taken(present(weight), data, target[:, None], weight)
+        few = merged(*live)
+        found = in_standard(
+            lambda exactly: self._rows(few, exactly),
+            lambda rows: self._fits(rows, few, levels, callbacks),
+            lambda found: all(fit.will_do for fit in found.fits),
+        )
+        fits = found.fits
+        self.coef_ = np.array([fit.coef for fit in fits])
+        self.intercept_ = np.array([fit.intercept for fit in fits])
+        self.dual_gap_ = np.array([fit.dual_gap for fit in fits])
+        self.n_iter_ = max(fit.n_iter for fit in fits)
+        self.crossing_share_ = found.crossing_share
+        return fits
+
     def _rows(self, few: Merged, exactly: bool) -> Rows:
         """Return the standardised rows."""
         return make_rows(few.X, few.weight, self.fit_intercept, exactly)
 
-    def _fits(self, rows: Rows, few: Merged, levels: Array) -> QuantileFits:
+    def _fits(
+        self, rows: Rows, few: Merged, levels: Array, callbacks: Callbacks | None
+    ) -> QuantileFits:
         """Return the fit of each quantile."""
         losses = [make_loss("l1", None, float(level)) for level in levels]
         y = np.ascontiguousarray(few.targets[:, 0])
@@ -312,6 +332,7 @@ class QuantilesRegressor(BaseEstimator):
                 max_iter=self.max_iter,
                 outlier_threshold=np.inf,
                 eps=float(np.finfo(few.X.dtype).eps),
+                report=report_of(callbacks, rows, levels.size),
             )
             for loss in losses
         ]
@@ -331,6 +352,8 @@ class QuantilesRegressor(BaseEstimator):
             return
         worst = max(failed, key=lambda i: fits[i].dual_gap)
         more = "Raise max_iter or tol" if self.n_iter_ >= self.max_iter else "Raise tol"
+        if any(fits[i].stopped for i in failed):
+            more = "A callback asked to stop"
         warnings.warn(
             f"QuantilesRegressor stopped before tol={self.tol:g} was met for the "
             f"quantiles {levels[failed].tolist()}. The worst is "

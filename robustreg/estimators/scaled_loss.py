@@ -9,11 +9,17 @@ import numpy as np
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
+from robustreg.estimators.reporting import report_of
 from robustreg.fitting import Fit, Problem, fit_targets
 from robustreg.losses import Loss
 from robustreg.partitions import FitOne, Whole, fit_whole
 from robustreg.rows import Array, Rows
-from robustreg.validation import PARAMETER_CONSTRAINTS, check_params, check_scale_weight
+from robustreg.validation import (
+    PARAMETER_CONSTRAINTS,
+    Callbacks,
+    check_params,
+    check_scale_weight,
+)
 
 
 class ScaledLossModel(RobustLinearModel):
@@ -35,14 +41,21 @@ class ScaledLossModel(RobustLinearModel):
         return check_params(self)
 
     def _fit_each(
-        self, rows: Rows, targets: Array, weight: Array, loss: Loss, eps: float
+        self,
+        rows: Rows,
+        targets: Array,
+        weight: Array,
+        loss: Loss,
+        eps: float,
+        callbacks: Callbacks | None,
     ) -> list[Fit]:
         """Return the fit of each column of the targets."""
         n_coefs = rows.n_params - (rows.standard.constant == 0)
         check_scale_weight(self.scale, n_coefs, weight)
         starts = self._starts(rows, targets.shape[1])
+        report = report_of(callbacks, rows, targets.shape[1])
         problems = (
-            self._problem(rows, column, weight, loss, self._asked_scale, eps)
+            self._problem(rows, column, weight, loss, self._asked_scale, eps, report)
             for column in targets.T
         )
         return fit_targets(problems, starts)

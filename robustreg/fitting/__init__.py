@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -23,6 +24,7 @@ from robustreg.fitting.quantiles import (
 )
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
+from robustreg.fitting.stopping import unless_stopped
 from robustreg.fitting.together import fit_together, number_together
 from robustreg.linalg import EPS
 from robustreg.losses import relative_weight
@@ -110,7 +112,11 @@ def fit_quantiles(problems: list[Problem]) -> QuantileFits:
     problems : list of Problem
         What to fit.
     """
-    pairs = list(zip(problems, quantiles_together(problems), strict=True))
+    together, report = quantiles_together(problems), problems[0].report
+    pairs = list(zip(problems, together, strict=True))
+    if report is not None and any(fit is not None for fit in together):
+        # Whether to stop is for those to ask that are fitted one by one.
+        report("quantiles together", None)
     left = [problem for problem, fit in pairs if fit is None]
     others = iter(fit_targets(left, [None] * len(left)))
     fits = [_of_quantile(next(others)) if fit is None else fit for _, fit in pairs]
@@ -119,7 +125,8 @@ def fit_quantiles(problems: list[Problem]) -> QuantileFits:
 
 def _of_quantile(fit: Fit) -> QuantileFit:
     """Return what is kept of a fit that was made by itself."""
-    return QuantileFit(fit.coef, fit.intercept, fit.dual_gap, fit.n_iter, fit.success)
+    done = fit.success, fit.stopped
+    return QuantileFit(fit.coef, fit.intercept, fit.dual_gap, fit.n_iter, *done)
 
 
 def _fit(
@@ -127,17 +134,28 @@ def _fit(
 ) -> tuple[Fit, Model | None]:
     """Return the fit of a problem, and its Hessian if it is that of every y."""
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
-    scaled, scale = AnyScale(*own, shared), problem.scale
-    estimated = isinstance(scale, str)
-    if estimated:
-        found = estimated_scale(scaled, str(scale))
-    else:
-        found = FixedPoint(float(scale), collapsed=False, converged=True)
-        scaled.fit(found.scale, problem.tol)
+    scaled = AnyScale(*own, shared)
+    found, stopped = unless_stopped(scaled, lambda: _search(scaled))
     shared = scaled.shared_model()
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
-    return _finished(scaled, found, estimated), shared
+    fit = _finished(scaled, found, isinstance(problem.scale, str))
+    return replace(fit, stopped=stopped), shared
+
+
+def _search(scaled: AnyScale) -> FixedPoint:
+    """Fit at the scale that is given, or that agrees with its fit; return it."""
+    problem = scaled.problem
+    if isinstance(problem.scale, str):
+        return estimated_scale(scaled, problem.scale)
+    return _at_given(scaled, False)
+
+
+def _at_given(scaled: AnyScale, collapsed: bool) -> FixedPoint:
+    """Fit at the scale that is given and return it."""
+    found = FixedPoint(float(scaled.problem.scale), collapsed, converged=True)
+    scaled.fit(found.scale, scaled.problem.tol)
+    return found
 
 
 def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
@@ -156,11 +174,11 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     basis = basis_of(problem)
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
     scaled = AnyScale(*own, is_near=True)
-    found = FixedPoint(float(problem.scale), collapsed=collapsed, converged=True)
-    scaled.fit(found.scale, problem.tol)
+    found, stopped = unless_stopped(scaled, lambda: _at_given(scaled, collapsed))
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
-    return _finished(scaled, found, True)
+    found = replace(found, collapsed=collapsed)
+    return replace(_finished(scaled, found, True), stopped=stopped)
 
 
 def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:

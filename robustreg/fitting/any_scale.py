@@ -10,6 +10,7 @@ import numpy as np
 
 from robustreg.fitting.coordinates import Units, units_of
 from robustreg.fitting.problem import Problem
+from robustreg.fitting.watched import Watched
 from robustreg.linalg import MOST_COPIED
 from robustreg.losses import Loss
 from robustreg.objective import RESIDUAL_ERROR, Model, Objective
@@ -43,6 +44,8 @@ class AnyScale:
             params = self._units.from_original(start)
         self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
         self._weight = problem.weight / problem.weight.sum()
+        report = problem.report
+        self.watched = None if report is None else Watched(report)
         # What is known of the last fit is in units of its scale.
         self._last: Result | None = None
         near = is_near or shared is not None
@@ -77,8 +80,19 @@ class AnyScale:
 
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
-        target = self._at(scale).of_target(self.problem.y)
-        return Objective(self.problem.rows, target, self._weight, loss, self._penalty)
+        units, watched = self._at(scale), self.watched
+        return Objective(
+            self.problem.rows,
+            units.of_target(self.problem.y),
+            self._weight,
+            loss,
+            self._penalty,
+            watch=None if watched is None else watched.in_units(units),
+        )
+
+    def in_units_of(self, scale: float, params: Array) -> Array:
+        """Return params, which are in units of y, as an objective at a scale does."""
+        return self._at(scale).from_original(params)
 
     def _at(self, scale: float) -> Units:
         """Return the units of a scale."""
@@ -112,7 +126,10 @@ class AnyScale:
 
     def with_loss(self, loss: Loss) -> AnyScale:
         """Return the problem with another loss, from where this one starts."""
-        return AnyScale(replace(self.problem, loss=loss, solver="auto"), self.params())
+        problem = replace(self.problem, loss=loss, solver="auto")
+        other = AnyScale(problem, self.params())
+        other.watched = self.watched
+        return other
 
     def start_at(self, other: AnyScale) -> None:
         """Start from the params of another fit."""
@@ -137,7 +154,7 @@ class AnyScale:
             coef.astype(np.float64), float(intercept)
         )
         objective = self.objective(self.scale, self.problem.loss)
-        point = objective.evaluate(self._at(self.scale).from_original(params))
+        point = objective.evaluate(self.in_units_of(self.scale, params))
         gap = self.last.gap + max(point.value - self.last.value, 0.0)
         self._last = replace(self.last, point=point, gap=gap)
 

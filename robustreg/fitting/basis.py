@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.problem import Problem
+from robustreg.report import Report
 from robustreg.rows import Array
 from robustreg.solvers.orthogonal import Basis, basis_for, certified
 
@@ -21,13 +22,24 @@ def in_basis(
 ) -> tuple[Problem, Array | None]:
     """Return a problem and where it starts in the coordinates of a basis."""
     start = None if start is None else basis.lowered(start)
-    return replace(problem, rows=basis.rows, penalty=basis.penalty), start
+    report = None if problem.report is None else _lifting(problem.report, basis)
+    rows, penalty = basis.rows, basis.penalty
+    return replace(problem, rows=rows, penalty=penalty, report=report), start
 
 
 def lifted(reduced: AnyScale, problem: Problem, basis: Basis) -> AnyScale:
     """Return the last fit in a basis as one of the problem itself, certified there."""
-    scaled = AnyScale(problem, None)
+    scaled = AnyScale(replace(problem, report=None), None)
     objective = scaled.objective(reduced.scale, problem.loss)
     result = certified(objective, basis, reduced.last, problem.tol)
     scaled.take(reduced.scale, objective, result)
     return scaled
+
+
+def _lifting(report: Report, basis: Basis) -> Report:
+    """Return what tells a report of params in a basis."""
+
+    def lifting(step: str, params: Array | None) -> bool:
+        return report(step, None if params is None else basis.lifted(params))
+
+    return lifting

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from robustreg.losses import Loss
 from robustreg.penalties import ElasticNet
+from robustreg.report import Report
 from robustreg.rows import Array, Merged, Rows
 from robustreg.solvers.majorised import FEW_COUNT
 from robustreg.solvers.sampling import Sample
@@ -33,6 +34,8 @@ class Problem:
         As the estimators document them.
     eps : float
         Relative rounding error of the predictions that users will see.
+    report : Report or None
+        Whom to tell of each pass over the rows.
     """
 
     rows: Rows
@@ -46,9 +49,13 @@ class Problem:
     max_iter: int
     outlier_threshold: float
     eps: float
+    report: Report | None = None
 
     def of_sample(self, drawn: Sample, tol: float) -> Problem:
-        """Return the problem of a sample's rows, weighted to stand for all."""
+        """Return the problem of a sample's rows, weighted to stand for all.
+
+        Nobody is told of its passes, which are short.
+        """
         few = drawn.objective
         return replace(
             self,
@@ -56,6 +63,7 @@ class Problem:
             y=self.y[drawn.index],
             weight=few.weight * (drawn.index.size / few.weight.sum()),
             tol=max(self.tol, tol),
+            report=None,
         )
 
 
@@ -111,6 +119,8 @@ class Fit:
         Mean robustness weight of the rows; 1 for a convex loss, which rejects none.
     s_estimate : Coefficients or None
         The S-estimate that an MM-estimate started from; None for any other fit.
+    stopped : bool
+        Whether a report asked to stop before its end.
     """
 
     coef: Array
@@ -129,11 +139,12 @@ class Fit:
     disagreement: float
     counted: float
     s_estimate: Coefficients | None = None
+    stopped: bool = False
 
     @property
     def will_do(self) -> bool:
         """Whether no other standardisation would lead to a better fit, or another."""
-        if self.disagreement:
+        if self.disagreement or self.stopped:
             return True
         return self.success and self.counted >= FEW_COUNT
 

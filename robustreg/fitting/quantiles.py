@@ -42,6 +42,8 @@ class QuantileFit:
         Iterations, at least 1.
     success : bool
         Whether the tolerance was met.
+    stopped : bool
+        Whether a report asked to stop before its end.
     """
 
     coef: Array
@@ -49,6 +51,12 @@ class QuantileFit:
     dual_gap: float
     n_iter: int
     success: bool
+    stopped: bool = False
+
+    @property
+    def will_do(self) -> bool:
+        """Whether no other standardisation would lead to a better fit."""
+        return self.success or self.stopped
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class DaskEngine(Engine):
 
     def _tally(self, verb: Verb, args: tuple[Any, ...]) -> Tally | None:
         """Return the tally, merged by a tree of tasks."""
-        name = new_name(f"robustreg pass {len(self.passes) + 1}: {verb.__name__}")
+        name = new_name(f"robustreg {self._next_name(verb)}")
         asked, names = self._shared(args), self._shared(self.names)
         check = not self.passes
         leaves = [

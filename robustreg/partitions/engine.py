@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from robustreg.partitions.part import Part, Tally, tallied
+from robustreg.report import Report
 
 # Of a part and further arguments.
 Verb = Callable[..., Tally]
@@ -39,6 +40,10 @@ class Engine(ABC):
         The size of all data.
     passes : list of Pass
         Those made so far.
+    report : Report or None
+        Whom to tell of each.
+    stopped : bool
+        Whether it asked to stop, for those who make passes as long as they gain.
     """
 
     n_rows: int
@@ -47,6 +52,8 @@ class Engine(ABC):
 
     def __init__(self) -> None:
         self.passes: list[Pass] = []
+        self.report: Report | None = None
+        self.stopped = False
 
     def run(self, verb: Verb, *args: Any) -> Tally:
         """Return the tally of all parts, which takes one pass.
@@ -62,8 +69,15 @@ class Engine(ABC):
                 "Sample weights are all zero: no row is left to fit. "
                 "Pass at least one positive weight."
             )
+        name = self._next_name(verb)
         self.passes.append(Pass(verb.__name__, tally.nbytes))
+        if self.report is not None:
+            self.stopped = self.report(name, None)
         return tally
+
+    def _next_name(self, verb: Verb) -> str:
+        """Return what the next pass is called, wherever it is shown."""
+        return f"pass {len(self.passes) + 1}: {verb.__name__}"
 
     @abstractmethod
     def _tally(self, verb: Verb, args: tuple[Any, ...]) -> Tally | None:

@@ -64,7 +64,8 @@ def fit_partitions(
         found = fit(Whole(engine, problem, target, some.share, total, products))
         found = found if depends is None else depends.shared(found)
         n_iter = shared + len(engine.passes) - before
-        fits.append(replace(found, n_iter=n_iter))
+        stopped = engine.stopped and not found.success
+        fits.append(replace(found, n_iter=n_iter, stopped=stopped))
     return fits
 
 
@@ -130,13 +131,20 @@ class _Fitting:
         kept = [found]
 
         def measure_at(scale: float) -> float:
-            if scale != kept[-1].reading.asked.scale:
+            last = kept[-1].reading.asked.scale
+            if scale != last and not self._whole.engine.stopped:
                 kept.append(self._at(scale))
-            return scale * float(np.exp(self._excess(kept[-1].reading)))
+                last = scale
+            return last * float(np.exp(self._excess(kept[-1].reading)))
 
         floor = self._whole.sample.floor
         at = find_fixed_point(measure_at, start.scale, floor, rtol=AGREES, jumps=True)
         measure_at(at.scale)
+        if kept[-1].reading.asked.scale != at.scale:
+            # Stopped on its way.
+            reading = kept[-1].reading
+            off = self._excess(reading)
+            at = FixedPoint(reading.asked.scale, False, False, disagreement=off)
         return self._answer(kept[-1], at)
 
     def _at(self, scale: float) -> Ended:
@@ -153,7 +161,7 @@ class _Fitting:
             scale, off = reading.asked.scale, self._excess(reading)
             if off == -np.inf:
                 return FixedPoint(floor, True, True)
-            if abs(off) <= AGREES:
+            if abs(off) <= AGREES or self._whole.engine.stopped:
                 break
             scale = self._rescaled(reading, params)
             if name in SEEN_AT_ONCE:

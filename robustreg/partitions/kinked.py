@@ -115,7 +115,8 @@ def fit_kinked(
         reading, wrong = _check(few, there)
         size = mad_of(whole, reading)
         settled = not few.without(wrong)
-        if settled and np.isfinite(size) and there.rate == 1:
+        seen = np.isfinite(size) and there.rate == 1
+        if (settled and seen) or whole.engine.stopped:
             break
     return Ended(
         reading,
@@ -166,7 +167,8 @@ def _solved(few: Held, error: float, tol: float, max_iter: int) -> tuple[Held, R
     for _ in range(MOST_ROUNDS):
         small = few.objective
         result = exact_method(small)(small, start, tol, max_iter)
-        if result.success or few.rows.number.size >= n_rows:
+        enough = few.rows.number.size >= n_rows or few.whole.engine.stopped
+        if result.success or enough:
             break
         few = Held(few.whole, few.asked, MORE * few.reach)
     if result.success and not result.unique and facts_of(small).few_params:

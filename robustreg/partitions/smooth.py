@@ -131,6 +131,8 @@ class Descent:
         window, left = first_window(self.whole, self._asked(params, scale)), np.inf
         best = None
         for _ in range(most):
+            if best is not None and self.whole.engine.stopped:
+                break
             asked = window.of(self.whole, self._asked(params, scale))
             found = self._found(self.whole.read(replace(asked, majorised=majorised)))
             if self._is_done(found):

@@ -2,6 +2,7 @@
 
 from robustreg.solvers.results import Result, Start
 from robustreg.solvers.starting import near_start
+from robustreg.solvers.stopped import stopped_at
 from robustreg.solvers.table import (
     SOLVERS,
     UnsuitableSolverError,
@@ -19,4 +20,5 @@ __all__ = [
     "chosen",
     "near_start",
     "solve",
+    "stopped_at",
 ]

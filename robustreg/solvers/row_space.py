@@ -100,7 +100,11 @@ def row_space(objective: Objective) -> RowSpace:
         objective.loss,
         ElasticNet(np.zeros(n_reduced), np.ones(n_reduced)),
     )
-    return RowSpace(small, inverse, lift)
+    space = RowSpace(small, inverse, lift)
+    if objective.watch is not None:
+        watch = objective.watch
+        small.watch = lambda point, params: watch(point, space.restored(params))
+    return space
 
 
 @final

@@ -1,5 +1,6 @@
 """Checks of parameters and data; the only home of scikit-learn's private names."""
 
+from robustreg.validation.callbacks import Callbacks, CallbackSupportMixin, watched_fit
 from robustreg.validation.choosing import (
     CHOOSING_CONSTRAINTS,
     check_choosing_data,
@@ -51,6 +52,8 @@ __all__ = [
     "PARAMETER_CONSTRAINTS",
     "QUANTILES_CONSTRAINTS",
     "SIZES",
+    "CallbackSupportMixin",
+    "Callbacks",
     "Compared",
     "check_choosing_data",
     "check_choosing_params",
@@ -80,4 +83,5 @@ __all__ = [
     "refuse_collections",
     "refuse_sparse_rows",
     "unchanged_on_error",
+    "watched_fit",
 ]

@@ -33,6 +33,7 @@ CHOOSING_CONSTRAINTS: dict[str, list[Any]] = {
     "scoring": [str, callable, None],
     "selection": [StrOptions({"best", "1se"})],
     "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
     **{name: PARAMETER_CONSTRAINTS[name] for name in SHARED},
 }
 

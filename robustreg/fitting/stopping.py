@@ -1,0 +1,55 @@
+"""Where a fit ends that is stopped on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from robustreg.fitting.any_scale import AnyScale
+from robustreg.report import StopFit
+from robustreg.rows import Array
+from robustreg.scale import FixedPoint
+from robustreg.solvers import stopped_at
+
+
+def unless_stopped(
+    scaled: AnyScale, search: Callable[[], FixedPoint]
+) -> tuple[FixedPoint, bool]:
+    """Return what a search finds, or the best that it had; and whether it was stopped.
+
+    Parameters
+    ----------
+    scaled : AnyScale
+        The problem, whose last fit is then the one that was found.
+    search : callable
+        Fits it and returns its scale.
+    """
+    watched = scaled.watched
+    if watched is None:
+        return search(), False
+    try:
+        return search(), False
+    except StopFit as stop:
+        watched.end()
+        return _end_at(scaled, stop.params, watched.n_passes), True
+    finally:
+        watched.end()
+
+
+def _end_at(scaled: AnyScale, params: Array, n_iter: int) -> FixedPoint:
+    """Make params, in units of y, the last fit; return the scale of its residuals.
+
+    Or the scale that is given.
+    """
+    problem, name = scaled.problem, scaled.problem.scale
+    scale, collapsed = name, False
+    if isinstance(name, str):
+        in_units_of_y = scaled.objective(1.0, problem.loss)
+        residual = in_units_of_y.residual(scaled.in_units_of(1.0, params))
+        measured = scaled.measure(name, residual)
+        scale, collapsed = max(measured, scaled.floor), measured <= scaled.floor
+    scale = float(scale)
+    objective = scaled.objective(scale, problem.loss)
+    point = objective.evaluate(scaled.in_units_of(scale, params))
+    result = stopped_at(objective, point, problem.tol, n_iter)
+    scaled.take(scale, objective, result)
+    return FixedPoint(scale, collapsed, converged=True)
