@@ -13,6 +13,8 @@ BLOCK = re.compile(
 )
 # Pages whose packages are too large for `make test`; `make tools` runs them.
 NEED_TOOLS = ["docs/deployment.md"]
+# Pages of what scikit-learn has from 1.9 on.
+NEED_CALLBACKS = ["docs/learn/progress.md"]
 
 
 def run_page(page):
