@@ -29,8 +29,8 @@ def positions(weight: Array) -> Array:
 def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Array:
     """Return between which residuals those of Gaussian errors lie, rank by rank.
 
-    Residuals of fits to ``fitted + scale * e`` with Gaussian e, each in its own robust
-    scale, the same rows and weights [1]_. Of m simulations those that are the k-th from
+    Residuals of fits to ``fitted + residual_scale * e`` with Gaussian e, each in its
+    own robust scale, with the same rows and weights [1]_. Of m simulations those that are the k-th from
     either end at a rank, with ``k = 0.025 (m + 1)``, hold one more between them with
     probability 0.95.
 
@@ -55,8 +55,11 @@ def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Arra
 
 def _refitted(of_fit: Measured, errors: Array) -> Array:
     """Return the residuals of fits to simulated targets, in their scales."""
-    targets = of_fit.fitted[:, None] + of_fit.residual_scale * errors.T
     model = clone(judge_of(of_fit.model))
+    targets = of_fit.residual_scale * errors.T
+    if model.penalty is not None and model.alpha > 0:
+        # A penalty sees what is fitted; all else adds it, and leaves residuals alone.
+        targets += of_fit.fitted[:, None]
     with warnings.catch_warnings():
         # Who fitted the model has been told.
         warnings.simplefilter("ignore", NoEffectWarning)

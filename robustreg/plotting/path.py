@@ -264,8 +264,15 @@ class PathDisplay:
         self, styles: dict[int, dict[str, Any]], kwargs: dict[str, Any]
     ) -> None:
         """Draw a line for each feature."""
-        plain = {"color": GREY, "linewidth": 0.8, "alpha": 0.6, "zorder": 1.5}
-        strong = {"linewidth": 1.8, "zorder": 2}
+        plain: dict[str, Any] = {
+            "color": GREY,
+            "linewidth": 0.8,
+            "alpha": 0.6,
+            "zorder": 1.5,
+        }
+        strong: dict[str, Any] = {"linewidth": 1.8, "zorder": 2}
+        if self.alphas.size == 1:
+            strong["marker"] = plain["marker"] = "o"
         self.lines_ = []
         for j, row in enumerate(self.coefs):
             style = strong | styles[j] if j in styles else plain
