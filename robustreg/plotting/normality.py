@@ -30,9 +30,9 @@ def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Arra
     """Return between which residuals those of Gaussian errors lie, rank by rank.
 
     Residuals of fits to ``fitted + residual_scale * e`` with Gaussian e, each in its
-    own robust scale, with the same rows and weights [1]_. Of m simulations those that are the k-th from
-    either end at a rank, with ``k = 0.025 (m + 1)``, hold one more between them with
-    probability 0.95.
+    own robust scale, with the same rows and weights [1]_. Of m simulations those that
+    are the k-th from either end at a rank, with ``k = 0.025 (m + 1)``, hold one more
+    between them with probability 0.95.
 
     References
     ----------
