@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
@@ -62,9 +63,10 @@ def test_fits_are_those_of_the_dual(seed):
     assert model.n_iter_ <= 20
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("loss", ["smooth_l1", "pseudo_huber", "log_cosh", "l2"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("loss", "seed", "fit_intercept"),
+    pairwise(("smooth_l1", "pseudo_huber", "log_cosh", "l2"), range(5), (True, False)),
+)
 def test_losses_weights_and_constant_columns(loss, seed, fit_intercept):
     X, y, alpha = interpolated(seed)
     X[:, 2] = 3.0

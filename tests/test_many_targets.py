@@ -5,6 +5,7 @@ import pytest
 import scipy.linalg
 import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
+from pairwise import pairwise
 
 from robustreg import RobustRegressor, ScaleCollapseWarning, fitting
 from robustreg.estimators import arrays
@@ -66,10 +67,10 @@ def alone(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("alpha", [0.0, 0.1])
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize(
+    ("name", "fit_intercept", "alpha", "weighted"),
+    pairwise(DESIGNS, (True, False), (0.0, 0.1), (False, True)),
+)
 def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, weighted):
     rng, X, weight = np.random.default_rng(1), DESIGNS[name], None
     Y = make_targets(X, rng)
@@ -100,9 +101,12 @@ def test_each_has_the_fit_of_its_own(monkeypatch, name, fit_intercept, alpha, we
         assert_array_equal(model.weights_[:, j], own.weights_)
 
 
-@pytest.mark.parametrize("scale", ["mad", "proposal2"])
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", ["plain", "float32", "far", "sparse"])
+@pytest.mark.parametrize(
+    ("name", "weighted", "scale"),
+    pairwise(
+        ("plain", "float32", "far", "sparse"), (False, True), ("mad", "proposal2")
+    ),
+)
 @pytest.mark.filterwarnings("ignore::robustreg.ScaleCollapseWarning")
 def test_each_has_the_scale_of_its_own(alone, name, weighted, scale):
     """No scale moves least squares, unless it is that of rounding errors."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from oracles import Case
+from pairwise import pairwise
 from scipy.optimize import linprog
 
 from robustreg import L1Regressor, MMRegressor, RobustRegressor, SmoothL1Regressor
@@ -96,9 +97,11 @@ def minimum(case):
         weight = case.share * np.maximum(evaluate(u)[0][2], 1e-2 * bend)
         hessian = data.columns.T @ (weight[:, None] * data.columns)
         step = np.linalg.solve(hessian + l2 * data.turn.T @ data.turn, -gradient)
-        length = 1.0
-        while total(u + length * step) > total(u) and length > 1e-6:
+        length, value = 1.0, total(u)
+        while total(u + length * step) >= value and length > 1e-6:
             length /= 2
+        if length <= 1e-6:
+            return value
         u = u + length * step
     return total(u)
 
@@ -110,9 +113,9 @@ def assert_optimal(case, model, rel):
     assert model.dual_gap_ <= rel * best
 
 
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("loss", SMOOTH)
+@pytest.mark.parametrize(
+    ("loss", "weighted", "offset"), pairwise(SMOOTH, (False, True), OFFSETS)
+)
 def test_smooth_fits_far_from_0(loss, weighted, offset):
     # A warning would be an error.
     data = Exact(offset=offset)

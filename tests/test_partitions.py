@@ -1,11 +1,12 @@
 """Fits by passes over parts that are never joined, against fits of all rows."""
 
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from pairwise import covering
 from scipy import sparse
 
 from robustreg import MMRegressor, RobustRegressor
@@ -28,6 +29,7 @@ from robustreg.penalties import PENALTIES, make_penalty
 from robustreg.scale import mad
 
 CONVEX = sorted(name for name in LOSSES if make_loss(name, None, 0.5).facts.convex)
+SCALES = (2.0, "mad", "proposal2")
 # A sample of so few rows is a tenth of all: parts matter.
 DRAWING = Drawing(most_rows=1_500, worthwhile=1.0)
 TOL = 1e-17
@@ -108,9 +110,9 @@ def assert_same(fit, model, rtol=1e-8):
     assert_allclose(fit.residual_scale, model.residual_scale_, rtol=3e-7)
 
 
-@pytest.mark.parametrize("scale", [2.0, "mad", "proposal2"])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "scale"), covering(product(CONVEX, PENALTIES, SCALES))
+)
 def test_halves_have_the_fit_of_the_whole(loss, penalty, scale):
     X, y = make_data()
     options = {
@@ -126,9 +128,10 @@ def test_halves_have_the_fit_of_the_whole(loss, penalty, scale):
     assert_same(fit, RobustRegressor(**options, tol=tol).fit(X, y), rtol)
 
 
-@pytest.mark.parametrize("scale", [2.0, "mad", "proposal2"])
-@pytest.mark.parametrize("penalty", [None, "l1"])
-@pytest.mark.parametrize("loss", sorted(set(LOSSES) - {*CONVEX, "talwar"}))
+@pytest.mark.parametrize(
+    ("loss", "penalty", "scale"),
+    covering(product(sorted({*LOSSES} - {*CONVEX, "talwar"}), (None, "l1"), SCALES)),
+)
 def test_halves_lead_to_the_same_valley(loss, penalty, scale):
     X, y = make_data()
     y[::5] += 40

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, KINKED
+from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import QuantileRegressor, enet_path, lasso_path
 
@@ -70,10 +71,10 @@ def assert_same_as_fits(path, X, y, weight=None, **params):
         np.testing.assert_allclose(path.intercepts[place], intercept, atol=1e-6 * size)
 
 
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("quantile", [0.5, 0.3])
-@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "quantile", "fit_intercept"),
+    pairwise(CONVEX, ("l1", "elasticnet"), (0.5, 0.3), (True, False)),
+)
 def test_equals_single_fits(loss, penalty, quantile, fit_intercept):
     X, y = make_data()
     weight = np.random.default_rng(1).integers(0, 3, len(y)).astype(float)

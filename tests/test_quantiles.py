@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 from many_rows import data, uneven
 from numpy.testing import assert_allclose, assert_array_equal
+from pairwise import pairwise
 from sklearn.base import is_regressor
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
@@ -74,9 +75,10 @@ def assert_one_by_one(model, X, y, weight=None, **params):
         assert_allclose(model.intercept_[i], single.intercept_, rtol=1e-8)
 
 
-@every_problem
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("name", "weighted", "fit_intercept"),
+    pairwise(PROBLEMS, (False, True), (True, False)),
+)
 def test_fits_are_those_one_by_one(name, weighted, fit_intercept):
     X, y = PROBLEMS[name]
     weight = uneven(len(y)) if weighted else None

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse as sp
 import statsmodels.api as sm
 from oracles import PENALTIES, assert_same_fit
+from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
@@ -53,9 +54,9 @@ def make_objective(loss, penalty=None, sparse=False, quantile=0.5):
     return Objective(rows, y - np.median(y), weight / weight.sum(), named, strength)
 
 
-@every_loss
-@every_penalty
-@pytest.mark.parametrize("quantile", [0.5, 0.6])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "quantile"), pairwise(REDESCENDING, PENALTIES, (0.5, 0.6))
+)
 def test_no_fit_nearby_is_better(loss, penalty, quantile):
     X, y, _ = contaminated()
     params = {
@@ -76,9 +77,9 @@ def test_no_fit_nearby_is_better(loss, penalty, quantile):
             assert reached <= near + 1e-14
 
 
-@every_loss
-@every_penalty
-@pytest.mark.parametrize("scale", [1.0, "mad"])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "scale"), pairwise(REDESCENDING, PENALTIES, (1.0, "mad"))
+)
 def test_gross_outliers_are_as_good_as_absent(loss, penalty, scale):
     X, y, good = contaminated()
     params = {"beta": None, "penalty": penalty, "alpha": 0.01 if penalty else 0.0}
@@ -97,10 +98,10 @@ def test_gross_outliers_are_as_good_as_absent(loss, penalty, scale):
     assert np.median(model.weights_[good]) > 0.8
 
 
-@every_loss
-@pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
-@pytest.mark.parametrize("quantile", [0.5, 0.3])
-@pytest.mark.parametrize("start", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "quantile", "start"),
+    pairwise(REDESCENDING, (None, "l2", "elasticnet"), (0.5, 0.3), (0.0, 1.0, 30.0)),
+)
 def test_no_step_goes_up(loss, penalty, quantile, start):
     objective = make_objective(loss, penalty, quantile=quantile)
     params = start * np.random.default_rng(3).normal(size=objective.n_params)
@@ -172,9 +173,10 @@ def test_a_previous_result_is_the_start_itself(loss):
     np.testing.assert_array_equal(again.params, first.params)
 
 
-@every_loss
-@pytest.mark.parametrize("penalty", [None, "l1"])
-@pytest.mark.parametrize("scale", [1.0, "mad", "proposal2"])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "scale"),
+    pairwise(REDESCENDING, (None, "l1"), (1.0, "mad", "proposal2")),
+)
 def test_weights_are_repeated_rows_in_any_order(loss, penalty, scale):
     X, y, _ = contaminated(n=60)
     rng = np.random.default_rng(5)
@@ -253,9 +255,10 @@ def test_agrees_with_rlm_of_mass():
     assert model.scale_ / factor == pytest.approx(2.281853314566936, rel=1e-9)
 
 
-@every_loss
-@pytest.mark.parametrize("penalty", ["l1", "l2"])
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "fit_intercept"),
+    pairwise(REDESCENDING, ("l1", "l2"), (True, False)),
+)
 def test_a_path_is_single_fits(loss, penalty, fit_intercept):
     X, y, _ = contaminated()
     params = {"loss": loss, "beta": None, "penalty": penalty, "scale": 2.0}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from pairwise import pairwise
 
 from robustreg.losses import L1, Huber, LogCosh, Pinball, SmoothL1
 from robustreg.objective import Objective
@@ -41,12 +42,12 @@ def solved(objective, solver):
     return solve(objective, Start(np.zeros(objective.n_params)), solver, 1e-12, 200)
 
 
-@pytest.mark.parametrize("intercept", [True, False])
-@pytest.mark.parametrize("sparse", [True, False])
-@pytest.mark.parametrize("alpha", [1.0, 1e-3, 1e-6])
+LOSSES = (SmoothL1(1.0), Huber(0.3), LogCosh(1.0), L1(), Pinball(-0.2, 0.8))
+
+
 @pytest.mark.parametrize(
-    "loss",
-    [SmoothL1(1.0), Huber(0.3), LogCosh(1.0), L1(), Pinball(-0.2, 0.8)],
+    ("loss", "alpha", "sparse", "intercept"),
+    pairwise(LOSSES, (1.0, 1e-3, 1e-6), (True, False), (True, False)),
     ids=repr,
 )
 def test_it_ends_where_all_params_do(loss, alpha, sparse, intercept):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from oracles import CONVEX, KINKED, PENALTIES, assert_same_fit
+from pairwise import pairwise
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 
@@ -58,9 +59,10 @@ def test_millisecond_timestamps(make, loss):
     assert model.score(X, y) > 0.9999
 
 
-@pytest.mark.parametrize("loss", CONVEX)
-@pytest.mark.parametrize("scale", [1.0, "mad", "proposal2"])
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "scale", "fit_intercept"),
+    pairwise(CONVEX, (1.0, "mad", "proposal2"), (True, False)),
+)
 def test_column_scales_are_equivariant(loss, scale, fit_intercept):
     X, y = ordinary()
     units = np.array([1e-8, 1.0, 1e8])
@@ -81,9 +83,9 @@ def test_tiny_and_huge_columns_of_a_kinked_loss(loss, power):
     np.testing.assert_allclose(scaled.coef_ * 10.0**power, plain.coef_, rtol=1e-11)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "unit"), pairwise(CONVEX, PENALTIES, UNITS)
+)
 def test_units_of_y_do_not_matter_with_a_robust_scale(loss, penalty, unit):
     X, y = ordinary()
     for scale in ("mad", "proposal2"):
@@ -95,9 +97,9 @@ def test_units_of_y_do_not_matter_with_a_robust_scale(loss, penalty, unit):
         np.testing.assert_array_equal(model.coef_ == 0, plain.coef_ == 0)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "unit"), pairwise(CONVEX, PENALTIES, UNITS)
+)
 def test_scaling_y_and_scale_scales_the_fit(loss, penalty, unit):
     X, y = ordinary()
     params = {"loss": loss, "penalty": penalty, "alpha": 0.05 if penalty else 0.0}
@@ -116,10 +118,10 @@ def test_scaling_y_and_beta_scales_smooth_l1_with_the_same_alpha(penalty, unit):
     assert_same_fit(model, plain, factor=unit)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("penalty", ["l1", None])
-@pytest.mark.parametrize("loss", KINKED)
-@pytest.mark.parametrize("solver", ["augmented-lagrangian", "linprog"])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "solver", "unit"),
+    pairwise(KINKED, ("l1", None), ("augmented-lagrangian", "linprog"), UNITS),
+)
 def test_kinked_losses_follow_y_with_the_same_alpha(loss, penalty, unit, solver):
     X, y = ordinary()
     params = {"penalty": penalty, "alpha": 0.1 if penalty else 0.0}
@@ -128,9 +130,9 @@ def test_kinked_losses_follow_y_with_the_same_alpha(loss, penalty, unit, solver)
     assert_same_fit(model, plain, factor=unit)
 
 
-@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1e200])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "unit"), pairwise(CONVEX, PENALTIES, (1e-200, 1e-12, 1e200))
+)
 def test_units_of_weights_do_not_matter(loss, penalty, unit):
     X, y = ordinary()
     weight = np.random.default_rng(1).uniform(0.1, 3, size=len(y))
@@ -142,9 +144,9 @@ def test_units_of_weights_do_not_matter(loss, penalty, unit):
         assert model.dual_gap_ <= 1e-9
 
 
-@pytest.mark.parametrize("shift", [1e6, 1e8, -1e8])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "penalty", "shift"), pairwise(CONVEX, PENALTIES, (1e6, 1e8, -1e8))
+)
 def test_a_shift_of_y_moves_the_intercept_alone(loss, penalty, shift):
     X, y = ordinary()
     y = np.round(y * 2**16) / 2**16  # so that the shift is exact

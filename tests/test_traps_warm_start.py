@@ -1,11 +1,10 @@
 """A warm start reaches where a cold one does, whatever was fitted before."""
 
-import itertools
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, PENALTIES, assert_same_fit
+from pairwise import pairwise
 from sklearn.base import clone
 
 from robustreg import RobustRegressor, SmoothL1Regressor
@@ -32,14 +31,10 @@ def assert_warm_is_cold(model, X, y):
     assert model.coef_.shape == cold.coef_.shape
 
 
-CHOICES = [
-    pytest.param(*choice, id="-".join(map(str, choice)))
-    for choice in itertools.product((True, False), (True, False), (1.0, "mad"))
-]
-
-
-@pytest.mark.parametrize(("first", "second", "scale"), CHOICES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("loss", "first", "second", "scale"),
+    pairwise(CONVEX, (True, False), (True, False), (1.0, "mad")),
+)
 def test_a_toggled_intercept(loss, first, second, scale):
     X, y = make_data()
     model = RobustRegressor(loss, scale=scale, warm_start=True)
@@ -49,9 +44,9 @@ def test_a_toggled_intercept(loss, first, second, scale):
         assert model.intercept_ == 0
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
-@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("loss", "penalty", "fit_intercept"), pairwise(CONVEX, PENALTIES, (True, False))
+)
 def test_a_refit_changes_nothing(loss, penalty, fit_intercept):
     X, y = make_data()
     model = SmoothL1Regressor(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from oracles import CONVEX, PENALTIES, assert_same_fit
+from pairwise import pairwise
 
 from robustreg import RobustRegressor, SmoothL1Regressor
 
@@ -58,19 +59,8 @@ MAKERS = [continuous, tied, groups]
 
 def every_choice(*scales):
     """Parametrise a law over all data, penalties, losses and some scales."""
-    marks = {
-        "make": MAKERS,
-        "penalty": PENALTIES,
-        "loss": CONVEX,
-        "scale": scales,
-    }
-
-    def decorate(test):
-        for name, values in marks.items():
-            test = pytest.mark.parametrize(name, values)(test)
-        return test
-
-    return decorate
+    names = ("make", "penalty", "loss", "scale")
+    return pytest.mark.parametrize(names, pairwise(MAKERS, PENALTIES, CONVEX, scales))
 
 
 def assert_same(model, other):
@@ -107,9 +97,9 @@ def test_any_order_of_the_rows(make, penalty, loss, scale):
     assert_same(moved.fit(loss, penalty, scale), data.fit(loss, penalty, scale))
 
 
-@pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("loss", CONVEX)
+@pytest.mark.parametrize(
+    ("make", "penalty", "loss"), pairwise(MAKERS, PENALTIES, CONVEX)
+)
 def test_any_order_of_the_columns_and_any_container(make, penalty, loss):
     data = make()
     straight = data.fit(loss, penalty, "mad")

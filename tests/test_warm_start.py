@@ -1,10 +1,9 @@
 """A warm start changes how long a fit takes, never what it finds."""
 
-import itertools
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from pairwise import pairwise
 from scipy import sparse
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
@@ -47,12 +46,12 @@ def assert_same_fit(warm, cold):
     assert_allclose(warm.scale_, cold.scale_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 @pytest.mark.parametrize(
-    ("single", "targets", "fit_intercept"),
-    list(itertools.product([False, True], [None, 2], [True, False])),
+    ("name", "single", "targets", "fit_intercept"),
+    pairwise(MODELS, (False, True), (None, 2), (True, False)),
 )
-def test_warm_is_cold(model, single, targets, fit_intercept):
+def test_warm_is_cold(name, single, targets, fit_intercept):
+    model = MODELS[name]
     dtype = np.float32 if single else np.float64
     X, y = make_data(0, targets)
     new_X, new_y = make_data(1, targets)
