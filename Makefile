@@ -8,7 +8,7 @@ PYTEST := -m pytest -n 2
 BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
     partitions scores robustness
 
-.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools clean
+.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools torch clean
 .PHONY: $(BENCHMARKS:%=bench/%)
 # Two targets may install into the same environment.
 .NOTPARALLEL:
@@ -62,6 +62,13 @@ oldest: .venv-oldest/.test
 # The page that needs large packages of others, with the newest of them.
 tools: .venv-tools/.tools
 	$(TOOLS_BIN)/python -m pytest tests/optional_tools.py
+
+# PyTorch as well. Where an index has it without CUDA, which is a tenth of the size, say so:
+# TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
+torch: TORCH ?= torch
+torch: .venv-tools/.tools
+	$(TOOLS_BIN)/python -m pip install -q $(TORCH)
+	$(TOOLS_BIN)/python -m pytest tests/optional_torch.py
 
 clean:
 	rm -rf .venv .venv-oldest .venv-tools docs/_build examples/output
