@@ -37,7 +37,6 @@ LIMIT = 600.0
 # The columns of two tables.
 TARGETS = (
     "case",
-    "data",
     "ours",
     "peer",
     "target",

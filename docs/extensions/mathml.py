@@ -14,6 +14,8 @@ BAR = "<mo>&#x0007C;</mo>"
 
 def mathml(formula: str, display: str) -> str:
     """Return a formula as MathML, in which bars in pairs stand close to what is in."""
+    if "\\\\" in formula and "\\begin" not in formula:
+        formula = rf"\begin{{align*}}{formula}\end{{align*}}"
     pieces = convert(formula, display=display).split(BAR)
     bars = [
         f'<mo form="{form}" stretchy="false">|</mo>' for form in ("prefix", "postfix")

@@ -52,12 +52,15 @@ from robustreg.validation import (
 
 @final
 class RobustRegressorCV(LinearPredictor):
-    """`RobustRegressor` with its loss and penalty chosen by cross-validation.
+    r"""`RobustRegressor` with its loss and penalty chosen by cross-validation.
 
     Each candidate, a combination of a loss, a breakpoint, a penalty and a strength,
     minimises on the training rows of each fold what `RobustRegressor` minimises,
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s),
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s),
 
     and is scored on the other rows. The one with the highest mean score is fitted to
     all rows. `sklearn.linear_model.LassoCV` with losses to choose from, and a score

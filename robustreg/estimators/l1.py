@@ -10,11 +10,14 @@ from robustreg.losses import Loss
 
 @final
 class L1Regressor(ScaledLossModel):
-    """Least absolute deviations, and quantile regression by ``quantile``.
+    r"""Least absolute deviations, and quantile regression by ``quantile``.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s)
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s)
 
     where l1 is ``abs(r)``; with ``quantile=q`` it is ``2 q abs(r)`` above the fit and
     ``2 (1 - q) abs(r)`` below, twice the loss of quantile regression [1]_. The answer

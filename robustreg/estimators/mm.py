@@ -26,17 +26,23 @@ from robustreg.validation import (
 
 @final
 class MMRegressor(RobustLinearModel):
-    """MM-regression: 50 % breakdown and 95 % efficiency.
+    r"""MM-regression: 50 % breakdown and 95 % efficiency.
 
     With ``r = y - X @ c - b``, the S-estimate [1]_ is the fit with the smallest scale s
     that solves
 
-        sum_i w_i rho(r_i / s) = breakdown * (sum(w) - rank)
+    .. math::
+
+        \sum_i w_i \, \rho(r_i / s)
+        = \text{breakdown} \cdot \Bigl( \sum_i w_i - \text{rank} \Bigr)
 
     where rho is Tukey's loss, rising from 0 to 1. The M-step starts there and goes
     down to the next local minimum, over c and b, of
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s)
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s)
 
     where loss is Tukey's with the constant for the efficiency [2]_. Rows that are far
     from the fit have no weight at all, whether y or X is wrong in them, and up to half

@@ -54,12 +54,15 @@ from robustreg.validation import (
 
 @final
 class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
-    """Several quantiles of one target, fitted together, that do not cross.
+    r"""Several quantiles of one target, fitted together, that do not cross.
 
     Minimises, for each quantile q, over coefficients c and an intercept b, with
     ``r = y - X @ c - b``,
 
-        sum_i w_i loss_q(r_i) / sum(w)  +  alpha * penalty(c)
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}_q(r_i)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c)
 
     where the loss is ``2 q abs(r)`` above the fit and ``2 (1 - q) abs(r)`` below, twice
     that of quantile regression [1]_: the fits of `L1Regressor` with these quantiles,

@@ -10,11 +10,14 @@ from robustreg.losses import Loss
 
 @final
 class RobustRegressor(ScaledLossModel):
-    """Robust regression with a breakpoint in units of the residual scale.
+    r"""Robust regression with a breakpoint in units of the residual scale.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s)
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s)
 
     where s is estimated from the residuals, so that neither ``beta`` nor ``alpha``
     depends on the units of y: scaling y scales the fit. With the default loss and

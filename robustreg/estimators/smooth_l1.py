@@ -10,11 +10,14 @@ from robustreg.losses import Loss
 
 @final
 class SmoothL1Regressor(ScaledLossModel):
-    """Smooth L1 regression: squares near the fit, absolute values far from it.
+    r"""Smooth L1 regression: squares near the fit, absolute values far from it.
 
     Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s)
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s)
 
     where smooth_l1 is ``r^2 / (2 beta)`` if ``abs(r) < beta`` and
     ``abs(r) - beta / 2`` otherwise [1]_. With the default scale of 1, beta is in the

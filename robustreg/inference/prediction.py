@@ -60,12 +60,16 @@ def predict_table(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> pandas.DataFrame:
-    """Return predictions of new rows, with confidence and prediction intervals.
+    r"""Return predictions of new rows, with confidence and prediction intervals.
 
     With a row x, its last entry 1 if an intercept was fitted, and the covariance C of
     the coefficients c,
 
-        prediction = x' c,  std_err = sqrt(x' C x),  prediction +- t_level std_err.
+    .. math::
+
+        \text{prediction} = x^\top c, \quad
+        \text{std_err} = \sqrt{x^\top C x}, \quad
+        \text{prediction} \pm t_\text{level} \, \text{std_err}.
 
     Parameters
     ----------
@@ -113,7 +117,9 @@ def predict_table(
     -----
     With h half the width of the confidence interval, bounds of a new observation are
 
-        prediction + m +- sqrt(e^2 + h^2)
+    .. math::
+
+        \text{prediction} + m \pm \sqrt{e^2 + h^2}
 
     where m is the median of the errors, and e how far their quantile of the side is
     from it. For ``"normal"`` m is 0 and e ``t_level`` times ``residual_scale_``, as

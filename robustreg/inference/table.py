@@ -42,11 +42,15 @@ def coef_table(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> pandas.DataFrame:
-    """Return coefficients, standard errors, tests and confidence intervals.
+    r"""Return coefficients, standard errors, tests and confidence intervals.
 
     With the covariance C of the coefficients c and its degrees of freedom,
 
-        std_err = sqrt(diag C),  statistic = c / std_err,  c +- t_level std_err.
+    .. math::
+
+        \text{std_err} = \sqrt{\text{diag}\, C}, \quad
+        \text{statistic} = c / \text{std_err}, \quad
+        c \pm t_\text{level} \, \text{std_err}.
 
     Parameters
     ----------
@@ -152,8 +156,12 @@ def coef_table(
     ``W = X' diag(psi') X``, ``m = mean psi'``, ``v = sum psi^2 / (n - p)`` and
     ``k = 1 + p var(psi') / (n m^2)``,
 
-        H1 = s^2 k^2 v (X'X)^-1 / m^2,   H2 = s^2 k v W^-1 / m,
-        H3 = s^2 v W^-1 X'X W^-1 / k,    HC0 = s^2 W^-1 X' diag(psi^2) X W^-1.
+    .. math::
+
+        H1 &= s^2 k^2 v \, (X^\top X)^{-1} / m^2, \\
+        H2 &= s^2 k v \, W^{-1} / m, \\
+        H3 &= s^2 v \, W^{-1} X^\top X W^{-1} / k, \\
+        HC0 &= s^2 \, W^{-1} X^\top \text{diag}(\psi^2) X W^{-1}.
 
     HC1 is HC0 times n / (n - p); HC2 and HC3 divide ``psi^2`` by ``1 - h`` and
     ``(1 - h)^2``, h being the leverage ``psi' x' W^-1 x``. But for ``"avar1"`` the

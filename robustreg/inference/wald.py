@@ -42,11 +42,13 @@ def wald_test(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> pandas.DataFrame:
-    """Test linear hypotheses ``R c = v`` of the coefficients, of several at once.
+    r"""Test linear hypotheses ``R c = v`` of the coefficients, of several at once.
 
     With the covariance C of the coefficients c, and q rows of R,
 
-        W = (R c - v)' (R C R')^-1 (R c - v)
+    .. math::
+
+        W = (R c - v)^\top (R C R^\top)^{-1} (R c - v)
 
     has about a chi-squared distribution with q degrees of freedom, and ``W / q`` an F
     distribution with q and those of `coef_table`, if the hypothesis is true [1]_. A

@@ -41,13 +41,16 @@ def robust_r2_score(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Share of the spread of y that predictions explain, among rows that count.
+    r"""Share of the spread of y that predictions explain, among rows that count.
 
     With residuals ``r = y_true - y_pred``, robustness weights
     ``w = loss'(r / s) / (r / s)`` and m the mean of y with these weights,
 
-        A = sum_i w_i (y_i - m)^2,   B = sum_i w_i r_i^2
-        R2 = (A - B) / (A - B + a B),   a = E[w] / E[w r^2 / s^2]
+    .. math::
+
+        A = \sum_i w_i (y_i - m)^2, \quad B = \sum_i w_i r_i^2, \quad
+        R^2 = \frac{A - B}{A - B + a B}, \quad
+        a = \frac{E[w]}{E[w r^2 / s^2]}
 
     The factor a, of expectations at the Gaussian, makes up for the residuals that w
     makes smaller [1]_. It is what ``summary`` of R's ``lmrob`` calls R-squared, and for

@@ -66,11 +66,14 @@ def robust_path(
     tol: float = 1e-10,
     max_iter: int = 500,
 ) -> RobustPath:
-    """Fit a whole grid of penalties: `sklearn.linear_model.lasso_path`, robust.
+    r"""Fit a whole grid of penalties: `sklearn.linear_model.lasso_path`, robust.
 
     Solves, for every alpha, the problem of `SmoothL1Regressor`,
 
-        sum_i w_i loss(r_i / s) / sum(w)  +  alpha * penalty(c / s),
+    .. math::
+
+        \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
+        + \alpha \, \text{penalty}(c / s),
 
     with the same answers, certified in the same way. Each fit starts at the one before.
     For a loss of parabolas and lines, such as smooth L1 and Huber's, residuals and Gram
