@@ -2,8 +2,8 @@
 Smooth L1 lies between L1 and L2
 ================================
 
-As ``beta`` falls, smooth L1 tends to the absolute loss; as it grows, every residual lies
-within it, and the fit is that of least squares. The loss is divided by beta, which
+As ``beta`` falls, smooth L1 tends to the absolute loss; as it grows, every residual
+lies within it, and the fit is that of least squares. The loss is divided by beta, which
 changes no fit without a penalty.
 """
 

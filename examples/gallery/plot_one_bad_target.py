@@ -2,8 +2,8 @@
 Ten targets of 1, and one of 1000
 =================================
 
-A constant is fitted to eleven numbers. Least squares answers with their mean, which
-is that of none of them; what a residual pulls with is bounded for smooth L1, and the
+A constant is fitted to eleven numbers. Least squares answers with their mean, which is
+that of none of them; what a residual pulls with is bounded for smooth L1, and the
 absolute loss only counts how many numbers lie on each side.
 """
 

@@ -2,9 +2,9 @@
 Two columns that say the same: L1, L2 and elastic net penalties
 ===============================================================
 
-A penalty is about coefficients, a loss is about residuals. Of two columns that are nearly
-equal an L1 penalty keeps one, an L2 penalty shares the coefficient out between them, and
-an elastic net keeps both and drops the columns that say nothing.
+A penalty is about coefficients, a loss is about residuals. Of two columns that are
+nearly equal an L1 penalty keeps one, an L2 penalty shares the coefficient out between
+them, and an elastic net keeps both and drops the columns that say nothing.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 The same losses in PyTorch
 ==========================
 
-Value and gradient of ``SmoothL1Loss``, ``HuberLoss`` and ``L1Loss`` are those of the losses
-here. PyTorch is optional: without it the formulas of its documentation stand in.
+Value and gradient of ``SmoothL1Loss``, ``HuberLoss`` and ``L1Loss`` are those of the
+losses here. PyTorch is optional: without it the formulas of its documentation stand in.
 """
 
 import matplotlib.pyplot as plt
