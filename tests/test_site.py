@@ -68,7 +68,7 @@ def test_every_public_name_has_a_page():
         names = re.findall(r"^   (\w+)$", rest, re.MULTILINE)
         assert [n for n in names if not hasattr(module, n)] == []
         listed |= {getattr(module, n) for n in names}
-    for name in ("", ".inference"):
+    for name in ("", ".inference", ".plotting"):
         module = importlib.import_module(f"robustreg{name}")
         assert {getattr(module, n) for n in module.__all__ if n[0] != "_"} <= listed
 
