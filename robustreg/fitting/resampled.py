@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from robustreg.fitting.coordinates import units_of
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Problem
+from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.scale import OF_EACH, spread
 from robustreg.solvers.many.newton import Measure, Smooth, many_newton
@@ -92,7 +93,8 @@ class Resampling:
         """Return params of the columns that vary, around the centre of y."""
         problem, measure = self._problem, self._measure
         if not problem.loss.facts.piecewise_linear:
-            smooth = Smooth(self._design, self._target, problem.loss, self._l2)
+            penalty = self._l1, self._l2
+            smooth = Smooth(self._design, self._target, problem.loss, *penalty)
             found, scales = many_newton(
                 smooth, weights, self._near, self._scale, measure, problem.max_iter
             )
@@ -134,11 +136,20 @@ class Resampling:
         return self._units.of_target(self._problem.y)
 
     @cached_property
+    def _l1(self) -> Array:
+        """The penalty's slope of params of the columns that vary."""
+        return np.append(self._penalty.l1, 0.0)[self._columns]
+
+    @cached_property
     def _l2(self) -> Array:
         """The penalty's curvature of params of the columns that vary."""
-        rows = self._problem.rows
-        penalty = self._problem.penalty.rescaled(rows.standard.unit)
-        return np.append(penalty.l2, 0.0)[self._columns]
+        return np.append(self._penalty.l2, 0.0)[self._columns]
+
+    @cached_property
+    def _penalty(self) -> ElasticNet:
+        """The penalty of the params over the scale."""
+        problem = self._problem
+        return problem.penalty.rescaled(problem.rows.standard.unit)
 
 
 def resampling(
@@ -148,11 +159,11 @@ def resampling(
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
     # Of more the arithmetic outweighs what a fit costs in Python.
     few = rows.n_params <= 30 and rows.n_rows * rows.n_params <= 2**16
-    curved = bool(penalty.l2.any())
+    penalised = bool(penalty.l1.any() or penalty.l2.any())
     smooth = bool(np.isfinite(facts.largest_curvature))
-    suits = facts.convex and (smooth or (facts.piecewise_linear and not curved))
+    suits = facts.convex and (smooth or (facts.piecewise_linear and not penalised))
     measured = not isinstance(problem.scale, str) or problem.scale in OF_EACH
-    if not (few and suits and measured) or penalty.l1.any() or not rows.varies.any():
+    if not (few and suits and measured and rows.varies.any()):
         return None
     if problem.solver != "auto":
         return None

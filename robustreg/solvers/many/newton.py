@@ -3,10 +3,13 @@
 For a convex and smooth loss at a scale that is given, or jointly with the scale that a
 function of the residuals measures,
 
-    F(b, s) = sum_i w_i loss'(r_i / s) x_i - l2 b / s = 0,     log measure(r) = log s.
+    F(b, s) = sum_i w_i loss'(r_i / s) x_i - l2 b / s - l1 sign(b) = 0,
+    log measure(r) = log s.
 
-Each fit takes full steps from one that is near. Those that do not settle are left to
-methods with line searches. What a step costs in Python, the fits of all weights share.
+Each fit takes full steps from one that is near. A param that an l1 penalty holds at 0
+begins to move once its share of the sum exceeds l1, and is 0 again where it would
+change its sign. Fits that do not settle are left to methods with line searches. What a
+step costs in Python, the fits of all weights share.
 
 Cost: n k^2 for each step of each fit, with k params.
 """
@@ -36,7 +39,7 @@ Measure = Callable[[Array, Array], tuple[Array, Array]]
 
 @dataclass(frozen=True)
 class Smooth:
-    """Rows, a loss and the l2 part of a penalty.
+    """Rows, a loss and a penalty.
 
     Parameters
     ----------
@@ -46,13 +49,14 @@ class Smooth:
         Their targets, in units of y.
     loss : Loss
         A convex and smooth loss.
-    l2 : ndarray of shape (n_params,)
-        Curvature of the penalty of the params over the scale.
+    l1, l2 : ndarray of shape (n_params,)
+        Slope and curvature of the penalty of the params over the scale.
     """
 
     design: Array
     target: Array
     loss: Loss
+    l1: Array
     l2: Array
 
 
@@ -62,13 +66,15 @@ class _Model:
 
     ``step`` is the Newton step at this scale, ``turn`` what it loses as the logarithm
     of the scale grows, ``promise`` the share of the objective that the step promises;
-    ``regular`` says of which fits the Hessian is positive definite.
+    ``regular`` says of which fits the Hessian is positive definite. ``begins`` is the
+    sign with which params begin to move that are held at 0, 0 for all others.
     """
 
     step: Array
     turn: Array
     promise: Array
     regular: NDArray[np.bool_]
+    begins: Array
 
 
 def many_newton(
@@ -105,11 +111,13 @@ def many_newton(
     """
     shares = weights / weights.sum(axis=1, keepdims=True)
     params = np.tile(near, (len(weights), 1))
+    signs = np.sign(params) * (problem.l1 > 0)
     scales = np.full(len(weights), scale)
     done, left = np.zeros(len(weights), dtype=bool), np.arange(len(weights))
     for _ in range(min(max_iter, INNER_ITERATIONS) + 1):
         residual = problem.target - params[left] @ problem.design.T
-        model = _model(problem, params[left], scales[left], shares[left], residual)
+        at = params[left], signs[left], scales[left]
+        model = _model(problem, *at, shares[left], residual)
         step, log_step = model.step, np.zeros(left.size)
         agrees, moves = np.ones(left.size, dtype=bool), model.regular
         if measure is not None:
@@ -120,10 +128,14 @@ def many_newton(
             step = step - log_step[:, None] * model.turn
             agrees = np.abs(excess) <= SCALE_RTOL
         settled = model.regular & (model.promise <= PROMISE) & agrees
+        settled &= ~model.begins.any(axis=1)
         some = left[settled]
         done[some] = _only(problem, residual[settled], scales[some], shares[some])
         goes = moves & ~settled
         params[left[goes]] += step[goes]
+        signs[left[goes]] += model.begins[goes]
+        crossed = params * signs < 0
+        params[crossed] = signs[crossed] = 0.0
         scales[left[goes]] *= np.exp(log_step[goes])
         left = left[goes]
         if not left.size:
@@ -132,17 +144,26 @@ def many_newton(
 
 
 def _model(
-    problem: Smooth, params: Array, scale: Array, shares: Array, residual: Array
+    problem: Smooth,
+    params: Array,
+    signs: Array,
+    scale: Array,
+    shares: Array,
+    residual: Array,
 ) -> _Model:
     """Return the equations of some fits and their derivatives."""
-    design, l2 = problem.design, problem.l2
+    design, l1, l2 = problem.design, problem.l1, problem.l2
     size = residual / scale[:, None]
     scaled = params / scale[:, None]
     force = (shares * _each(problem.loss.gradient, size)) @ design - l2 * scaled
+    force -= l1 * signs
+    held = (l1 > 0) & (signs == 0)
+    begins = np.where(held & (np.abs(force) > l1), np.sign(force), 0.0)
     curved = shares * _each(problem.loss.curvature, size)
     hessian = _grams(design, curved) + np.diag(l2)
     hessian[~np.isfinite(hessian).all(axis=(1, 2))] = 0.0
     turn = (curved * size) @ design - l2 * scaled
+    _hold(held, hessian, force, turn)
     eigenvalues, basis = np.linalg.eigh(hessian)
     regular = eigenvalues[:, 0] > REGULAR * eigenvalues[:, -1]
     safe = np.where(regular[:, None], eigenvalues, 1.0)
@@ -150,10 +171,26 @@ def _model(
     step = _turned(basis, along / safe)
     moved = _turned(basis, _turned(basis.transpose(0, 2, 1), turn) / safe)
     value = np.sum(shares * _each(problem.loss.value, size), axis=1)
-    value += np.sum(l2 * scaled**2, axis=1) / 2
+    value += np.sum(l1 * np.abs(scaled) + l2 * scaled**2 / 2, axis=1)
     promise = np.sum(along**2 / safe, axis=1) / np.where(value > 0, value, 1.0)
     each = scale[:, None]
-    return _Model(each * step, each * moved, promise, regular)
+    return _Model(each * step, each * moved, promise, regular, begins)
+
+
+def _hold(held: NDArray[np.bool_], hessian: Array, force: Array, turn: Array) -> None:
+    """Take params that are held at 0 out of the equations.
+
+    Their place on the diagonal is that of the largest curvature, so that it does not
+    count.
+    """
+    if not held.any():
+        return
+    force[held] = turn[held] = 0.0
+    largest = np.abs(hessian).max(axis=(1, 2))
+    free = ~held
+    hessian *= free[:, :, None] & free[:, None, :]
+    each, j = np.nonzero(held)
+    hessian[each, j, j] = largest[each]
 
 
 def _scale_step(
