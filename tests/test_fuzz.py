@@ -18,7 +18,7 @@ from fuzz_problems import Problem, draw
 from robustreg import RobustRegressor
 
 ROWS = 1_000
-BLOCKS = [range(start, start + 25) for start in range(0, 175, 25)]
+BLOCKS = [range(start, start + 25) for start in range(0, 150, 25)]
 # That had a fault once, among the first thousands of `benchmarks/fuzz.py`.
 ONCE_WRONG = (
     652,
