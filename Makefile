@@ -6,7 +6,7 @@ TOOLS_BIN := .venv-tools/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
-    partitions scores robustness
+    partitions scores fast_bootstrap robustness
 
 .PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools torch clean
 .PHONY: $(BENCHMARKS:%=bench/%)
