@@ -149,17 +149,20 @@ def test_subsets_draw_in_proportion_to_weights():
 
 
 def test_all_rows_are_looked_at_once_for_a_subset_at_most(monkeypatch):
-    asked, completed = [], subsets._completed
+    calls, asked, completed = [], [], subsets._completed
 
-    def recorded(kinds, basis, places):
-        asked.append(len(basis) + places.shape[1])
-        return completed(kinds, basis, places)
+    def recorded(kinds, bases, places):
+        calls.append(len(bases))
+        asked.extend([bases.shape[1] + places.shape[2]] * len(bases))
+        return completed(kinds, bases, places)
 
     monkeypatch.setattr(subsets, "_completed", recorded)
     rows = dummies(2000, 30)
     rows /= np.linalg.norm(rows, axis=1)[:, None]
     nonsingular_subsets(rows, np.ones(2000), 40, np.random.default_rng(0))
     assert asked == [31] * 40
+    # And together for those that have as many rows by then.
+    assert len(calls) < 20
 
 
 @pytest.mark.parametrize("first", [3, 8])

@@ -1,9 +1,11 @@
 """MMRegressor: equivariance, breakdown, efficiency, and hard but valid data."""
 
+import sys
 import warnings
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from pairwise import pairwise
 from scipy import sparse
@@ -465,3 +467,19 @@ def test_a_ridge_that_leaves_no_row_names_a_way_out_that_there_is():
     y = X.sum(axis=1) + 1e-3 * rng.normal(size=30)
     with pytest.warns(UserWarning, match="rejects nearly all rows.*Lower alpha"):
         MMRegressor(penalty="l2", alpha=1.0).fit(X, y)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_fit_does_not_depend_on_how_many_processors_make_it(n_jobs, monkeypatch):
+    # The package has a function of the module's name.
+    module = sys.modules["robustreg.breakdown.s_estimate"]
+    monkeypatch.setattr(module, "PORTION", 0)
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), rng.standard_t(3, 60)
+    alone = MMRegressor(n_subsets=40).fit(X, y)
+    with parallel_config("threading", n_jobs=n_jobs):
+        configured = MMRegressor(n_subsets=40).fit(X, y)
+    shared = MMRegressor(n_subsets=40, n_jobs=n_jobs).fit(X, y)
+    for other in (configured, shared):
+        assert_array_equal(other.coef_, alone.coef_)
+        assert other.scale_ == alone.scale_

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.mm import check_penalty, start_of
 from robustreg.fitting import Coefficients, Fit
 from robustreg.losses import Tukey
@@ -30,6 +31,7 @@ def fit_mm_whole(
     breakdown: float,
     n_subsets: int,
     rng: np.random.Generator,
+    each: Each = one_by_one,
 ) -> Fit:
     """Fit one target.
 
@@ -37,7 +39,7 @@ def fit_mm_whole(
     ----------
     whole : Whole
         The rows, with the problem of the M-step.
-    constant, breakdown, n_subsets, rng
+    constant, breakdown, n_subsets, rng, each
         As for `fit_mm`.
 
     Raises
@@ -48,7 +50,12 @@ def fit_mm_whole(
     """
     problem = whole.problem
     start, units = start_of(
-        problem, constant=constant, breakdown=breakdown, n_subsets=n_subsets, rng=rng
+        problem,
+        constant=constant,
+        breakdown=breakdown,
+        n_subsets=n_subsets,
+        rng=rng,
+        each=each,
     )
     params, scale = start.params * units.scale, start.scale * units.scale
     settled = 0.0

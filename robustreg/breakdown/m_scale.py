@@ -59,7 +59,7 @@ def m_scales(
     step = max(1, STRETCH // residual.shape[1])
     parts = [
         _scales(residual[first : first + step], weight, constant, share, rtol, floor)
-        for first in range(0, residual.shape[0], step)
+        for first in range(0, max(residual.shape[0], 1), step)
     ]
     return np.concatenate(parts)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.s_estimate import SEstimate, Tell, s_estimate
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.report import Report
@@ -21,6 +22,7 @@ def fit_mm(
     breakdown: float,
     n_subsets: int,
     rng: np.random.Generator,
+    each: Each = one_by_one,
 ) -> Fit:
     """Fit one target [1]_.
 
@@ -39,6 +41,8 @@ def fit_mm(
         How many subsets are drawn, as in `s_estimate`.
     rng : numpy.random.Generator
         Where they come from.
+    each : callable
+        Who refines what they lead to, as in `s_estimate`.
 
     References
     ----------
@@ -46,7 +50,12 @@ def fit_mm(
        estimates for regression. Annals of Statistics 15, 642-656.
     """
     start, units = start_of(
-        problem, constant=constant, breakdown=breakdown, n_subsets=n_subsets, rng=rng
+        problem,
+        constant=constant,
+        breakdown=breakdown,
+        n_subsets=n_subsets,
+        rng=rng,
+        each=each,
     )
     at_scale = replace(problem, scale=start.scale * units.scale)
     fits = [
@@ -75,6 +84,7 @@ def start_of(
     breakdown: float,
     n_subsets: int,
     rng: np.random.Generator,
+    each: Each = one_by_one,
 ) -> tuple[SEstimate, Units]:
     """Return the S-estimate of the rows of a problem, and the units that it is in."""
     floor = scale_floor(problem.y, problem.weight)
@@ -89,6 +99,7 @@ def start_of(
         floor=floor / units.scale,
         rng=rng,
         tell=None if problem.report is None else _telling(problem.report, units),
+        each=each,
     )
     check_penalty(problem, start.collapsed)
     return start, units

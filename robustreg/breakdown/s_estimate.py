@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import tukey_weight
 from robustreg.breakdown.polish import SCriterion, SPoint, polished
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME, different, exchanged, tied
-from robustreg.rows import Array, FormedRows, Rows
+from robustreg.rows import Array, FormedRows, Rows, stretches
 from robustreg.scale import weighted_median
 
 # Rounds of refinement: how many steps each candidate makes, and how many of the best go
@@ -27,6 +29,8 @@ ROUGH = 1e-3
 RIDGE = 1e-12
 # Steps of reweighting from least squares to nearly least absolute deviations.
 L1_STEPS = 20
+# Residuals of candidates refined together, half a MiB, and candidates at least.
+PORTION, LEAST_PORTION = 2**16, 10
 # Residuals of candidates held at once, 8 MiB. The least number of candidates at a time
 # is the default of subsets: one batch of them.
 MOST_ENTRIES, LEAST_AT_ONCE = 2**20, 500
@@ -72,6 +76,7 @@ def s_estimate(
     floor: float,
     rng: np.random.Generator,
     tell: Tell | None = None,
+    each: Each = one_by_one,
 ) -> SEstimate:
     """Return the S-estimate [1]_ by fast-S [2]_.
 
@@ -102,6 +107,9 @@ def s_estimate(
         Where the subsets come from.
     tell : callable or None
         Is told of each share of the subsets, which may be the last.
+    each : callable
+        ``each(function, portions)`` returns what a function makes of each portion of
+        the candidates, in order, perhaps by several processors.
 
     References
     ----------
@@ -119,7 +127,7 @@ def s_estimate(
     if not rank:
         scale = criterion.scale(target, weight / total)
         return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
-    coords = _search(cloud, criterion, n_subsets, rng, tell)
+    coords = _search(cloud, criterion, n_subsets, rng, tell, each)
     formed = FormedRows(cloud.design, rows.standard)
     local = [
         polished(formed, cloud.target, cloud.weight, criterion, start)
@@ -155,27 +163,66 @@ def _interpolation(cloud: Cloud) -> Array:
     return np.asarray(cloud.matrix @ coordinates)
 
 
+@dataclass(frozen=True)
+class _Ranked:
+    """Candidates and what they are ranked by: scales, then mean losses there."""
+
+    coords: Array
+    scales: Array
+    missed: Array
+
+
 def _search(
     cloud: Cloud,
     criterion: SCriterion,
     n_subsets: int,
     rng: np.random.Generator,
     tell: Tell | None,
+    each: Each,
 ) -> Array:
     """Return the coordinates of the best few candidates."""
     (steps, kept), *rounds = TOURNAMENT
-    best = np.empty((0, cloud.design.shape[1]))
+    best = _Ranked(np.empty((0, cloud.design.shape[1])), np.empty(0), np.empty(0))
     for coords in _candidates(cloud, n_subsets, rng):
-        refined = _refined(cloud, coords, criterion, steps)
-        if len(best) == kept:
-            refined = _rivals(cloud, criterion, refined, best[-1])
-        best = _winners(cloud, criterion, np.vstack([best, refined]), kept)
-        if tell is not None and len(best) and tell(cloud.matrix @ best[0]):
+        worst = best.coords[-1:] if len(best.scales) == kept else best.coords[:0]
+        news = _refined_each(cloud, criterion, coords, steps, worst, each)
+        best = _winners([best, *news], kept)
+        if tell is None or not len(best.coords):
+            continue
+        if tell(cloud.matrix @ best.coords[0]):
             break
     for steps, kept in rounds:
-        refined = _refined(cloud, best, criterion, steps)
-        best = _winners(cloud, criterion, refined, kept)
-    return best
+        news = _refined_each(
+            cloud, criterion, best.coords, steps, best.coords[:0], each
+        )
+        best = _winners(news, kept)
+    return best.coords
+
+
+def _refined_each(
+    cloud: Cloud,
+    criterion: SCriterion,
+    coords: Array,
+    steps: int,
+    worst: Array,
+    each: Each,
+) -> list[_Ranked]:
+    """Return refined candidates, by portions that do not depend on who makes them."""
+    size = max(LEAST_PORTION, PORTION // len(cloud.design))
+    portions = [coords[place] for place in stretches(len(coords), size)]
+    return each(partial(_ranked, cloud, criterion, steps, worst), portions)
+
+
+def _ranked(
+    cloud: Cloud, criterion: SCriterion, steps: int, worst: Array, coords: Array
+) -> _Ranked:
+    """Return candidates after some steps, without those that lose to the worst."""
+    coords = _refined(cloud, coords, criterion, steps)
+    if len(worst):
+        coords = _rivals(cloud, criterion, coords, worst)
+    residual = cloud.target - coords @ cloud.design.T
+    scales = criterion.scales(residual, cloud.weight, ROUGH**2)
+    return _Ranked(coords, scales, criterion.missed(residual, cloud.weight, scales))
 
 
 def _rivals(cloud: Cloud, criterion: SCriterion, coords: Array, worst: Array) -> Array:
@@ -193,12 +240,19 @@ def _rivals(cloud: Cloud, criterion: SCriterion, coords: Array, worst: Array) ->
     return coords[mean <= criterion.share]
 
 
-def _winners(cloud: Cloud, criterion: SCriterion, coords: Array, most: int) -> Array:
-    """Return the candidates of smallest scale."""
-    residual = cloud.target - coords @ cloud.design.T
-    scales = criterion.scales(residual, cloud.weight, ROUGH**2)
-    missed = criterion.missed(residual, cloud.weight, scales)
-    return _distinct(coords, scales, missed, most)
+def _winners(ranked: list[_Ranked], most: int) -> _Ranked:
+    """Return the candidates of smallest scale, those that became one only once."""
+    coords = np.vstack([part.coords for part in ranked])
+    scales = np.concatenate([part.scales for part in ranked])
+    missed = np.concatenate([part.missed for part in ranked])
+    order = np.lexsort((np.round(missed / TIE), scales))
+    order = order[np.isfinite(coords[order]).all(axis=1)]
+    values, best = scales[order], coords[order]
+    near = np.abs(np.diff(values)) <= TIE * values[1:]
+    close = np.abs(np.diff(best, axis=0)).max(axis=1)
+    near &= close <= SAME * np.abs(best[1:]).max(axis=1)
+    order = order[np.append(True, ~near)][:most]
+    return _Ranked(coords[order], scales[order], missed[order])
 
 
 def _candidates(
@@ -230,17 +284,6 @@ def _exact_fits(cloud: Cloud, n_subsets: int, rng: np.random.Generator) -> Array
     left = cloud.design[subsets] / size[:, :, None]
     exact = np.linalg.solve(left, (cloud.target[subsets] / size)[:, :, None])
     return np.asarray(exact[:, :, 0])
-
-
-def _distinct(coords: Array, scales: Array, missed: Array, most: int) -> Array:
-    """Return the best candidates, those that became one only once."""
-    order = np.lexsort((np.round(missed / TIE), scales))
-    order = order[np.isfinite(coords[order]).all(axis=1)]
-    values, best = scales[order], coords[order]
-    near = np.abs(np.diff(values)) <= TIE * values[1:]
-    close = np.abs(np.diff(best, axis=0)).max(axis=1)
-    near &= close <= SAME * np.abs(best[1:]).max(axis=1)
-    return best[np.append(True, ~near)][:most]
 
 
 def _by_reweighting(cloud: Cloud, parts: NDArray[np.bool_]) -> Array:

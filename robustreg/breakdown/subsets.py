@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustreg.breakdown.columns import DEPENDENT
-from robustreg.rows import Array, Index
+from robustreg.rows import Array, Index, stretches
 
 # Vain draws after which the independent rows are looked for: that takes a product with
 # all rows, once for what a subset lacks, and a draw hardly anything.
 TRIES = 10
 # Entries of the bases that are built side by side, 64 MiB.
 MOST_ENTRIES = 2**23
+# Entries of what is left of rows outside of bases that are completed side by side, so
+# few that they stay in cache.
+MOST_NEWS = 2**17
 
 
 def nonsingular_subsets(
@@ -76,10 +80,10 @@ def _grown(
             left, before = left[~good], before[~good]
             if not left.size:
                 break
-        for one in left:
+        if left.size:
             kinds = kinds or _kinds(directions, sums)
-            places = rng.random((2, n_columns - k))
-            chosen[one, k:] = _completed(kinds, basis[one, :k], places)
+            places = rng.random((left.size, 2, n_columns - k))
+            chosen[left, k:] = _completed(kinds, before, places)
         growing = np.setdiff1d(growing, left, assume_unique=True)
     return chosen
 
@@ -144,7 +148,7 @@ def _kinds(directions: Array, sums: Array) -> _Kinds:
     return _Kinds(ordered[first[:-1]], order, np.cumsum(weight), first)
 
 
-def _completed(kinds: _Kinds, basis: Array, places: Array) -> Index:
+def _completed(kinds: _Kinds, bases: Array, places: Array) -> Index:
     """Return the rows at some places among all those that a basis does not span yet.
 
     Each in the directions that are missing only, which are few where most draws are
@@ -154,21 +158,61 @@ def _completed(kinds: _Kinds, basis: Array, places: Array) -> Index:
     ----------
     kinds : _Kinds
         The rows.
-    basis : ndarray of shape (k, n_columns)
-        What the rows before span.
-    places : ndarray of shape (2, n_columns - k)
+    bases : ndarray of shape (n_subsets, k, n_columns)
+        What the rows before span, in each subset.
+    places : ndarray of shape (n_subsets, 2, n_columns - k)
         In [0, 1): of the kind of each row, and of the row in it.
+
+    Returns
+    -------
+    ndarray of shape (n_subsets, n_columns - k)
     """
-    news = kinds.directions @ np.linalg.qr(basis.T, mode="complete")[0][:, len(basis) :]
-    weight, some = kinds.weight, np.arange(len(news))
-    chosen = np.empty(places.shape[1], np.intp)
-    for k, place in enumerate(places[0]):
-        square = np.einsum("ij,ij->i", news, news)
-        # If rounding leaves none, the farthest of all is taken.
-        free = square > min(DEPENDENT**2, float(square.max()) / 2)
-        news, square, weight, some = news[free], square[free], weight[free], some[free]
-        (drawn,) = _draw(np.cumsum(weight), np.array([place]))
-        chosen[k] = some[drawn]
-        along = news @ news[drawn]
-        news = news - along[:, None] * (news[drawn] / square[drawn])
-    return kinds.rows(chosen, places[1])
+    missing = places.shape[2]
+    side = max(1, MOST_NEWS // max(kinds.weight.size * missing, 1))
+    drawn = [
+        _drawn_kinds(kinds, bases[part], places[part, 0])
+        for part in stretches(len(bases), side)
+    ]
+    return kinds.rows(np.concatenate(drawn), places[:, 1])
+
+
+def _drawn_kinds(kinds: _Kinds, bases: Array, places: Array) -> Index:
+    """Return the kinds of the rows that `_completed` returns."""
+    every, chosen = np.arange(len(bases)), np.empty(places.shape, np.intp)
+    turn = np.linalg.qr(bases.transpose(0, 2, 1), mode="complete")[0]
+    news = kinds.directions @ turn[:, :, bases.shape[1] :]
+    some, free = _outside(news, np.ones(news.shape[:2], dtype=bool))
+    news = np.take_along_axis(news, some[:, :, None], axis=1)
+    for k, place in enumerate(places.T):
+        if k:
+            free = _is_outside(news, free)
+        sums = np.cumsum(np.where(free, kinds.weight[some], 0.0), axis=1)
+        total = sums[:, -1]
+        passed = np.minimum(place * total, np.nextafter(total, 0.0))
+        drawn = np.argmax(sums > passed[:, None], axis=1)
+        chosen[:, k] = some[every, drawn]
+        row = news[every, drawn]
+        along = news @ (row / (row**2).sum(axis=1, keepdims=True))[:, :, None]
+        news -= along * row[:, None, :]
+    return chosen
+
+
+def _outside(news: Array, free: NDArray[np.bool_]) -> tuple[Index, NDArray[np.bool_]]:
+    """Return in each set rows that add something, in order, and which of them do.
+
+    As many in each: sets with fewer have others, too.
+    """
+    free = _is_outside(news, free)
+    most = int(np.count_nonzero(free, axis=1).max())
+    some = np.argsort(~free, axis=1, kind="stable")[:, :most]
+    return some, np.take_along_axis(free, some, axis=1)
+
+
+def _is_outside(news: Array, free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the free rows of each set add something to its basis.
+
+    If rounding leaves none, the farthest of them.
+    """
+    square = np.einsum("sij,sij->si", news, news)
+    largest = np.where(free, square, 0.0).max(axis=1, keepdims=True)
+    return free & (square > np.minimum(DEPENDENT**2, largest / 2))
