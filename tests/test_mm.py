@@ -1,6 +1,5 @@
 """MMRegressor: equivariance, breakdown, efficiency, and hard but valid data."""
 
-import sys
 import warnings
 
 import numpy as np
@@ -471,9 +470,7 @@ def test_a_ridge_that_leaves_no_row_names_a_way_out_that_there_is():
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_the_fit_does_not_depend_on_how_many_processors_make_it(n_jobs, monkeypatch):
-    # The package has a function of the module's name.
-    module = sys.modules["robustreg.breakdown.s_estimate"]
-    monkeypatch.setattr(module, "PORTION", 0)
+    monkeypatch.setattr("robustreg.breakdown.search.PORTION", 0)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), rng.standard_t(3, 60)
     alone = MMRegressor(n_subsets=40).fit(X, y)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.breakdown import fit_mm
-from robustreg.breakdown.s_estimate import LEAST_AT_ONCE
+from robustreg.breakdown.search import LEAST_AT_ONCE
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.scaled_loss import problem_of
 from robustreg.fitting import fit_problem

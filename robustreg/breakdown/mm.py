@@ -8,7 +8,8 @@ import numpy as np
 
 from robustreg.breakdown.columns import TIE
 from robustreg.breakdown.each import Each, one_by_one
-from robustreg.breakdown.s_estimate import SEstimate, Tell, s_estimate
+from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.search import Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.report import Report
 from robustreg.rows import Array
