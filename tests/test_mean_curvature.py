@@ -9,6 +9,7 @@ from pairwise import pairwise
 from robustreg import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
 from robustreg.fitting import fit_at_once
+from robustreg.fitting.at_once import between
 from robustreg.losses import make_loss
 from robustreg.rows import make_rows
 from robustreg.solvers.many import mean_curvature
@@ -121,10 +122,10 @@ def test_curvature_that_goes_with_x_takes_more_steps_or_others():
 def test_passes_do_not_grow_with_the_fits(monkeypatch):
     """All take their steps together; the Gram matrix is made once."""
     calls = []
-    steps = mean_curvature._steps
+    steps = mean_curvature.steps_of
     monkeypatch.setattr(
         mean_curvature,
-        "_steps",
+        "steps_of",
         lambda *args: calls.append(len(args[1])) or steps(*args),
     )
     X, y, weight = data(2000)
@@ -132,6 +133,31 @@ def test_passes_do_not_grow_with_the_fits(monkeypatch):
     problems = problems_of(X, y, weight, models)
     before = problems[0].rows.passes
     assert None not in fit_at_once(problems)
-    # Two groups, each of at most a dozen steps, and the price of a Gram matrix.
+    # Three groups, each of at most a dozen steps, and the price of a Gram matrix.
     assert len(calls) <= 30
     assert problems[0].rows.passes - before <= 3
+
+
+def test_strengths_between_others_are_places_on_their_line():
+    others = np.array([[4.0, 0.0], [1.0, 0.0], [2.0, 2.0]])
+    assert between(np.array([2.0, 0.0]), others) == (1, 0, pytest.approx(1 / 3))
+    assert between(np.array([5.0, 0.0]), others) == (0, 0, 0.0)
+    assert between(np.array([3.0, 1.0]), others)[:2] in {(0, 2), (2, 0)}
+
+
+def test_many_alphas_cost_few_passes_each():
+    """Costs are steps: a few alphas find their way, all others start between them."""
+    X, y, _ = data(2000)
+    alphas = np.geomspace(1.0, 1e-3, 33)
+    models = [RobustRegressor(penalty="l1", alpha=alpha) for alpha in alphas]
+    counted = []
+    steps = mean_curvature.steps_of
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            mean_curvature,
+            "steps_of",
+            lambda *args: counted.append(len(args[1])) or steps(*args),
+        )
+        found = fit_at_once(problems_of(X, y, np.ones(2000), models))
+    assert None not in found
+    assert sum(counted) <= 7 * len(models)

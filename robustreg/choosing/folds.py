@@ -23,7 +23,7 @@ from robustreg.fitting import (
 from robustreg.rows import Array, Index, Rows, make_rows, merged, present, taken
 from robustreg.validation import Callbacks
 
-Score = Callable[[RobustRegressor, Any, Array, Array | None], float]
+Scores = Callable[[list[RobustRegressor], Any, Array, Array | None], Array]
 
 
 @final
@@ -79,8 +79,8 @@ class Options:
     ----------
     shared : dict
         Parameters that all candidates share.
-    score : callable
-        Takes a fitted estimator, test rows, their targets, and weights or None.
+    scores_of : callable
+        Takes fitted estimators, test rows, their targets, and weights or None.
     weighted : bool
         Whether weights were given, which the score is then told.
     single : bool
@@ -88,7 +88,7 @@ class Options:
     """
 
     shared: dict[str, Any]
-    score: Score
+    scores_of: Scores
     weighted: bool
     single: bool
 
@@ -123,16 +123,16 @@ def fold_result(
     told = weight if options.weighted else None
     result = FoldResult([], fit_times, [], [], _failures(fits))
     for combination, each in zip(combinations, fits, strict=True):
-        scores, times = np.empty(len(each)), np.empty(len(each))
-        for place, of_targets in enumerate(each):
-            began = time.perf_counter()
-            params = combination.params(place)
-            model = estimator_of(params, options.shared)
-            model = fitted(model, of_targets, options.single)
-            scores[place] = options.score(model, rows, y, told)
-            times[place] = time.perf_counter() - began
+        began = time.perf_counter()
+        shared, single = options.shared, options.single
+        models = [
+            fitted(estimator_of(combination.params(place), shared), of_targets, single)
+            for place, of_targets in enumerate(each)
+        ]
+        scores = options.scores_of(models, rows, y, told)
+        took = (time.perf_counter() - began) / len(each)
         result.scores.append(scores)
-        result.score_times.append(times)
+        result.score_times.append(np.full(len(each), took))
         result.sizes.append(
             np.array([sum(np.count_nonzero(f.coef) for f in fits) for fits in each])
         )

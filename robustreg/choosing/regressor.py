@@ -28,7 +28,7 @@ from robustreg.choosing.candidates import (
 from robustreg.choosing.folds import Fold, Options
 from robustreg.choosing.judging import judged
 from robustreg.choosing.results import Results, gathered
-from robustreg.choosing.scores import score_by
+from robustreg.choosing.scores import scores_by
 from robustreg.choosing.strengths import strengths_for
 from robustreg.estimators.base import NoEffectWarning
 from robustreg.estimators.predictor import LinearPredictor
@@ -287,7 +287,7 @@ class RobustRegressorCV(LinearPredictor):
         splits = self._splits(X, target, params)
         folds = [Fold(data, targets, weight, *split) for split in splits]
         weighted, single = sample_weight is not None, target.ndim == 1
-        options = Options(self._shared, score_by(self.scoring), weighted, single)
+        options = Options(self._shared, scores_by(self.scoring), weighted, single)
         parallel = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
         found = judged(folds, combinations, options, parallel, callbacks)
         results = gathered(combinations, found)

@@ -1,43 +1,56 @@
-"""How a candidate's predictions of test rows are scored."""
+"""How candidates' predictions of test rows are scored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from sklearn.metrics import check_scoring, make_scorer, mean_pinball_loss
+import numpy as np
+from sklearn.metrics import check_scoring, mean_pinball_loss
 
-from robustreg.choosing.folds import Score
+from robustreg.choosing.folds import Scores
 from robustreg.estimators.robust import RobustRegressor
-from robustreg.metrics import neg_tau_scale
-from robustreg.rows import Array
+from robustreg.metrics import tau_scale
+from robustreg.rows import Array, product
 
 
-def default_score(
-    model: RobustRegressor, X: Any, y: Array, sample_weight: Array | None = None
-) -> float:
+def default_scores(
+    models: list[RobustRegressor], X: Any, y: Array, sample_weight: Array | None = None
+) -> Array:
     """Return minus the tau-scale of residuals, of a tilted loss minus its pinball loss.
 
-    Both are in units of y, whatever the loss of the model is.
+    Both are in units of y, whatever the loss of the models is. All predict at once.
     """
-    scorer: Any = neg_tau_scale
-    if model.quantile != 0.5:
-        scorer = make_scorer(
-            mean_pinball_loss, greater_is_better=False, alpha=model.quantile
-        )
-    return float(scorer(model, X, y, sample_weight=sample_weight))
+    coef = np.array([model.coef_ for model in models])
+    intercept = np.array([model.intercept_ for model in models])
+    predicted = product(X, coef.reshape(-1, coef.shape[-1])) + intercept.ravel()
+    each = predicted.reshape(-1, *intercept.shape).swapaxes(0, 1)
+    return np.array(
+        [
+            -_default_error(model.quantile)(y, own, sample_weight=sample_weight)
+            for model, own in zip(models, each, strict=True)
+        ]
+    )
 
 
-def score_by(scoring: str | Callable[..., float] | None) -> Score:
-    """Return the score of a name or a callable; None is `default_score`."""
+def _default_error(quantile: float) -> Callable[..., Any]:
+    """Return the error of predictions that the default score is minus."""
+    if quantile != 0.5:
+        return partial(mean_pinball_loss, alpha=quantile)
+    return tau_scale
+
+
+def scores_by(scoring: str | Callable[..., float] | None) -> Scores:
+    """Return the scores of a name or a callable; None is `default_scores`."""
     if scoring is None:
-        return default_score
+        return default_scores
     scorer = check_scoring(RobustRegressor(), scoring=scoring)
 
-    def score(
-        model: RobustRegressor, X: Any, y: Array, sample_weight: Array | None
-    ) -> float:
+    def scores(
+        models: list[RobustRegressor], X: Any, y: Array, sample_weight: Array | None
+    ) -> Array:
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(scorer(model, X, y, **weights))
+        return np.array([float(scorer(model, X, y, **weights)) for model in models])
 
-    return score
+    return scores

@@ -9,8 +9,9 @@ from itertools import islice
 import numpy as np
 
 from robustreg.fitting.absent import with_absent
-from robustreg.fitting.alike import Alike, fit_alike, fit_at_once
+from robustreg.fitting.alike import Alike, fit_alike
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.at_once import fit_at_once
 from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.coordinates import Units, in_standard, units_of
 from robustreg.fitting.estimated import estimated_scale

@@ -1,98 +1,83 @@
 """Many smooth losses and penalties of the same rows at once, by one Gram matrix.
 
-A Hessian is the mean of ``curvature(r_i / s) x_i x_i'``. Where curvature has little to
-do with x it is nearly the mean curvature times the mean of ``x_i x_i'``, up to a share
-of about the root of params per row, so that a step
-
-    (mean(curvature) G + l2) d = -gradient,
-
-with the l1 part in it if there is one, gains a digit or more, for the price of a pass
-[1]_. All fits share G, and the passes: products of a matrix with a matrix. The scale of
-residuals is taken as it is after each step. Fits that do not settle are left to methods
-that look at their own Hessian.
+Each step minimises the model of `mean_models`, plus the l1 part if there is one, and
+gains a digit or more for the price of a pass. All fits share the Gram matrix and the
+passes, which are products of a matrix with a matrix. After a step the scale goes to
+where it agrees with residuals that move with it. Fits that do not settle are left to
+methods that look at their own Hessian.
 
 Cost: n k for each step of each fit, with k params, and n k^2 once.
-
-References
-----------
-.. [1] Huber, P. J. (1981). Robust Statistics, section 7.8 (modified residuals). Wiley.
-.. [2] Aitken, A. C. (1926). On Bernoulli's numerical solution of algebraic equations.
-   Proceedings of the Royal Society of Edinburgh 46, 289-305.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.losses import Loss
 from robustreg.rows import Array, Index
-from robustreg.solvers.quadratics.quadratic import block_pivoting
+from robustreg.solvers.many.mean_models import Shared, Terms, steps_of, sums_of
+from robustreg.solvers.many.scale_moves import Measure, move_of
 
 # Steps that may fail to promise less than half of the best before, after which a fit is
 # left to others; and most steps of all.
 PATIENCE, MOST_STEPS = 3, 40
+# A fit is near if the last step promised no more than this share of the objective.
+NEAR = 0.05
+# Residuals, and entries of Hessians, that are looked at at a time: they stay in cache.
+MOST_RESIDUALS, MOST_SQUARES = 2**20, 2**19
 # A column whose rows have less than this share of the mean curvature has a Hessian of
 # its own.
 EVEN = 0.05
-# A scale whose moves shrink by no more than this is slow; two such shares that differ
-# by less than the second are one.
-SLOW, STEADY = 0.3, 0.2
-
-Measure = Callable[[Array], float]
+# Params that move with the logarithm of the scale by less than this share of it hardly
+# change what is measured.
+TURNING = 0.1
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What all fits have in common.
+class Nearby:
+    """Where fits are, or may be near.
 
     Parameters
     ----------
-    design : ndarray of shape (n_rows, n_params)
-        The rows, standardised.
-    target, weight : ndarray of shape (n_rows,)
-        Targets in units of y, and weights with the sum 1.
-    gram : ndarray of shape (n_params, n_params)
-        ``design.T @ diag(weight) @ design``, positive definite.
+    params : ndarray of shape (n_fits, n_params)
+        Params in units of y.
+    scales : ndarray of shape (n_fits,)
+        Their scales.
     """
 
-    design: Array
-    target: Array
-    weight: Array
-    gram: Array
+    params: Array
+    scales: Array
 
+    def copy(self) -> Nearby:
+        """Return a copy."""
+        return Nearby(self.params.copy(), self.scales.copy())
 
-@dataclass(frozen=True)
-class Terms:
-    """What tells a fit from others.
+    def taken(self, index: Index) -> Nearby:
+        """Return some of them, copied."""
+        return Nearby(self.params[index], self.scales[index])
 
-    Parameters
-    ----------
-    loss : Loss
-        Convex and smooth.
-    l1, l2 : ndarray of shape (n_params,)
-        The penalty of the params over the scale.
-    """
+    def put(self, index: Index, others: Nearby) -> None:
+        """Overwrite some of them."""
+        self.params[index], self.scales[index] = others.params, others.scales
 
-    loss: Loss
-    l1: Array
-    l2: Array
+    def moved(self, others: Nearby, share: Array) -> Nearby:
+        """Return a share of the way to others."""
+        params = self.params + share[:, None] * (others.params - self.params)
+        return Nearby(params, self.scales * (others.scales / self.scales) ** share)
 
 
 def fit_by_mean_curvature(
     shared: Shared,
     terms: list[Terms],
-    near: Array,
-    scales: Array,
+    near: Nearby,
     measure: Measure | None,
     tol: float,
     max_iter: int,
-) -> tuple[Array, Array, NDArray[np.bool_]]:
-    """Return params, scales and which fits were found.
+) -> tuple[Nearby, NDArray[np.bool_]]:
+    """Return where fits are, and which were found.
 
     Parameters
     ----------
@@ -100,106 +85,133 @@ def fit_by_mean_curvature(
         The rows.
     terms : list of Terms
         A fit each.
-    near : ndarray of shape (n_fits, n_params)
-        Where they start, in units of y.
-    scales : ndarray of shape (n_fits,)
-        Scales that they start with.
-    measure : callable or None
-        Returns the scale of residuals; None keeps the scales.
+    near : Nearby
+        Where they start.
+    measure : Measure or None
+        How the scale of residuals is measured; None keeps the scales.
     tol : float
         The share of the objective that a last step may promise; of a scale its root
         may be off.
     max_iter : int
         Largest number of steps.
     """
-    params, moves = near.copy(), _Scales(scales.copy(), measure)
-    found, left = np.zeros(len(terms), dtype=bool), np.arange(len(terms))
-    least, stalled = np.full(len(terms), np.inf), np.zeros(len(terms), dtype=int)
+    walk, left = _Walk(shared, terms, near, measure), np.arange(len(terms))
+    found, progress = np.zeros(len(terms), dtype=bool), _Progress(len(terms), tol)
     for _ in range(min(max_iter, MOST_STEPS)):
         if not left.size:
             break
-        residual = shared.target - params[left] @ shared.design.T
-        away = moves.follow(residual, left)
-        scale = moves.scales[left, None]
-        some = [terms[i] for i in left]
-        step, promise = _steps(shared, some, residual / scale, params[left] / scale)
-        params[left] += scale * step
-        promise = np.maximum(promise, away**2)
-        found[left] = promise <= tol
-        stalled[left] = np.where(promise <= 0.5 * least[left], 0, stalled[left] + 1)
-        least[left] = np.fmin(promise, least[left])
-        left = left[(promise > tol) & (stalled[left] <= PATIENCE)]
-    for i in np.flatnonzero(found):
-        residual = (shared.target - shared.design @ params[i]) / moves.scales[i]
-        found[i] = _is_even(shared, terms[i].loss.curvature(residual))
-    return params, moves.scales, found
+        is_near = progress.last[left] < NEAR
+        parts = zip(walk.parts(left), walk.parts(is_near), strict=True)
+        promise = np.concatenate([walk.advance(*part) for part in parts])
+        found[left], goes_on = progress.of(promise, left)
+        left = left[goes_on]
+    for some in walk.parts(np.flatnonzero(found)):
+        found[some] = walk.are_even(some)
+    return walk.at, found
 
 
 @final
-class _Scales:
-    """The scales of fits, each that of the residuals before, or where these lead to.
+class _Walk:
+    """Fits on their way, a few at a time, whose residuals stay in cache.
 
-    Where a penalty is strong, a fit goes with its scale, which moves on by nearly the
-    same share in each step: Aitken's extrapolation goes all the way [2]_.
+    ``at`` is where they are, ``turns`` how params move with the logarithm of the scale.
     """
 
-    def __init__(self, scales: Array, measure: Measure | None) -> None:
-        self.scales, self._measure = scales, measure
-        # The last move of each logarithm, and its share of the one before.
-        self._move, self._share = np.zeros(scales.size), np.full(scales.size, np.nan)
+    def __init__(
+        self, shared: Shared, terms: list[Terms], near: Nearby, measure: Measure | None
+    ) -> None:
+        self._shared, self._terms, self._measure = shared, terms, measure
+        self.at, self._turns = near.copy(), np.zeros_like(near.params)
+        n, k = shared.design.shape
+        self._few = max(min(MOST_RESIDUALS // n, MOST_SQUARES // k**2), 1)
+        # Made once: to ask the system for memory takes longer than a product.
+        few = min(self._few, len(terms))
+        self._residual, self._changes = np.empty((few, n)), np.empty((few, n))
 
-    def follow(self, residual: Array, left: Index) -> Array:
-        """Take the scales of residuals; return by how much the logarithms were off.
+    def parts(self, values: Any) -> list[Any]:
+        """Return what belongs to a few fits at a time."""
+        starts = range(0, len(values), self._few)
+        return [values[low : low + self._few] for low in starts]
 
-        Infinite where residuals have no scale.
+    def advance(self, some: Index, is_near: NDArray[np.bool_]) -> Array:
+        """Make a step of each; return which share of the objective it promised."""
+        moves = self._look(some)
+        scale = self.at.scales[some, None]
+        terms = [self._terms[i] for i in some]
+        sums = sums_of(self._shared, terms, self._residual[: some.size])
+        params = self.at.params[some]
+        steps = steps_of(self._shared, terms, sums, params / scale, is_near)
+        self.at.params[some] = params + scale * steps.step
+        known = (steps.promise < NEAR) & (self._measure is not None)
+        self._turns[some] = np.where(known[:, None], scale * steps.turn, 0.0)
+        return np.maximum(steps.promise, moves**2)
+
+    def are_even(self, some: Index) -> NDArray[np.bool_]:
+        """Return of which fits no column lies where the loss has hardly any curvature.
+
+        There the optimum may not be unique, and which one it is others say.
         """
-        if self._measure is None:
-            return np.zeros(left.size)
-        measured = np.array([self._measure(each) for each in residual])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            move = np.log(measured / self.scales[left])
-            share = move / self._move[left]
-            steady = np.abs(share - self._share[left]) <= STEADY * np.abs(share)
-        ahead = steady & (share >= SLOW) & (share <= 1 - SLOW / 10)
-        jump = np.where(ahead, move / np.where(ahead, 1 - share, 1.0), move)
-        jump = np.where(np.isfinite(move), jump, 0.0)
-        self.scales[left] *= np.exp(np.clip(jump, -1.0, 1.0))
-        self._move[left] = np.where(ahead, np.nan, move)
-        self._share[left] = np.where(ahead, np.nan, share)
-        return np.abs(move)
+        shared, residual = self._shared, self._residuals(self.at.params[some])
+        for i, each in zip(some, residual, strict=True):
+            each /= self.at.scales[i]
+            curvature = self._terms[i].loss.curvature(each)
+            np.multiply(curvature, shared.weight, out=each)
+        own = residual @ shared.squares
+        least = EVEN * np.outer(residual.sum(axis=1), shared.gram.diagonal())
+        return np.asarray((own >= least).all(axis=1))
+
+    def _residuals(self, params: Array) -> Array:
+        """Return the residuals, in an array that is there."""
+        residual = self._residual[: len(params)]
+        np.matmul(params, self._shared.design.T, out=residual)
+        return np.subtract(self._shared.target, residual, out=residual)
+
+    def _look(self, some: Index) -> Array:
+        """Evaluate the residuals, over scales that move to where these have them.
+
+        Return how far the logarithms of scales were off, infinite where there is none.
+        """
+        at, turns = self.at, self._turns[some]
+        residual, moves = self._residuals(at.params[some]), np.zeros(some.size)
+        turning = np.flatnonzero(self._is_turning(some))
+        changes = self._changes[: turning.size]
+        np.matmul(turns[turning], self._shared.design.T, out=changes)
+        change_of = dict(zip(turning.tolist(), changes, strict=True))
+        for i, (number, each) in enumerate(zip(some, residual, strict=True)):
+            if self._measure is not None:
+                change = change_of.get(i)
+                moves[i] = move_of(self._measure, at.scales[number], each, change)
+                move = np.clip(moves[i], -1.0, 1.0) if np.isfinite(moves[i]) else 0.0
+                at.scales[number] *= np.exp(move)
+                if change is not None:
+                    at.params[number] += move * turns[i]
+                    change *= move
+                    each -= change
+            each /= at.scales[number]
+        return moves
+
+    def _is_turning(self, some: Index) -> NDArray[np.bool_]:
+        """Return which fits move with their scales so much that these follow."""
+        # Columns have mean square 1.
+        size = np.linalg.norm(self._turns[some], axis=1)
+        return np.asarray(size > TURNING * self.at.scales[some])
 
 
-def _steps(
-    shared: Shared, terms: list[Terms], residual: Array, at: Array
-) -> tuple[Array, Array]:
-    """Return the step of each fit over its scale, and the share that it promises.
+@final
+class _Progress:
+    """What the steps of each fit have promised so far."""
 
-    0 and infinite where there is no step.
-    """
-    slopes, means = np.empty_like(residual), np.empty(len(terms))
-    values = np.empty(len(terms))
-    for i, (term, each) in enumerate(zip(terms, residual, strict=True)):
-        slopes[i] = term.loss.gradient(each) * shared.weight
-        means[i] = term.loss.curvature(each) @ shared.weight
-        values[i] = term.loss.value(each) @ shared.weight
-    pulls, steps = slopes @ shared.design, np.zeros_like(at)
-    promises = np.full(len(terms), np.inf)
-    for i, term in enumerate(terms):
-        hessian = means[i] * shared.gram
-        hessian[np.diag_indices_from(hessian)] += term.l2
-        linear = term.l2 * at[i] - pulls[i] - hessian @ at[i]
-        goal = block_pivoting(hessian, linear, term.l1, at[i])
-        if goal is not None and values[i] > 0:
-            steps[i] = goal - at[i]
-            promises[i] = 0.5 * float(steps[i] @ hessian @ steps[i]) / values[i]
-    return steps, promises
+    def __init__(self, n_fits: int, tol: float) -> None:
+        self._tol = tol
+        self.last, self._least = np.full((2, n_fits), np.inf)
+        self._stalled = np.zeros(n_fits, dtype=int)
 
-
-def _is_even(shared: Shared, curvature: Array) -> bool:
-    """Return whether no column lies where the loss has hardly any curvature.
-
-    There the optimum may not be unique, and which one it is others say.
-    """
-    weight = shared.weight * curvature
-    own = np.einsum("i,ij,ij->j", weight, shared.design, shared.design)
-    return bool((own >= EVEN * weight.sum() * shared.gram.diagonal()).all())
+    def of(
+        self, promise: Array, left: Index
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which fits are found after a step, and which go on."""
+        done, stalls = promise <= self._tol, ~(promise <= 0.5 * self._least[left])
+        self._stalled[left] = np.where(stalls, self._stalled[left] + 1, 0)
+        self._least[left] = np.fmin(promise, self._least[left])
+        self.last[left] = promise
+        return done, ~done & (self._stalled[left] <= PATIENCE)
