@@ -63,6 +63,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "furo"
+pygments_dark_style = "monokai"
 html_title = f"robustreg {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
