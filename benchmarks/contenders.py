@@ -22,7 +22,12 @@ from sklearn.linear_model import (
     TheilSenRegressor,
 )
 
-from robustreg import L1Regressor, MMRegressor, RobustRegressor
+from robustreg import (
+    L1Regressor,
+    MMRegressor,
+    RobustRegressor,
+    RobustRegressorCV,
+)
 
 Predict = Callable[[Array], Array]
 LMROB, ROBUSTBASE = "lmrob", "R: robustbase"
@@ -128,9 +133,13 @@ DEFAULT, HUBER = "RobustRegressor()", "HuberRegressor"
 # Where HuberRegressor's loss turns at its default epsilon, in standard deviations of
 # Gaussian residuals; see efficiency.py.
 AS_HUBER = 0.92
+# What cross-validation chooses from: without outliers, with some, with many.
+LOSSES = ["l2", "smooth_l1", "l1", "tukey"]
+CHOSEN = f"RobustRegressorCV({', '.join(LOSSES)})"
 CONTENDERS: dict[str, Contender] = {
     DEFAULT: _own(RobustRegressor()),
     f"RobustRegressor(beta={AS_HUBER})": _own(RobustRegressor(beta=AS_HUBER)),
+    CHOSEN: _own(RobustRegressorCV(LOSSES, penalty=None)),
     "L1Regressor()": _own(L1Regressor()),
     'RobustRegressor("cauchy")': _own(RobustRegressor("cauchy")),
     'RobustRegressor("welsch")': _own(RobustRegressor("welsch")),
