@@ -402,7 +402,8 @@ def test_resamples_whose_scale_is_0_by_the_errors_of_all_rows_are_counted():
     model = MMRegressor(n_subsets=20).fit(rows, y)
     match = r"(\d+) of 15 resampled fits warned: the scale of \1 collapsed, and 0"
     with pytest.warns(RuntimeWarning, match=match) as said:
-        coef_covariance(model, rows, y, cov_type="bootstrap", n_bootstrap=15)
+        options = {"cov_type": "bootstrap", "n_bootstrap": 15, "random_state": 0}
+        coef_covariance(model, rows, y, **options)
     assert len(said) == 1
 
 
