@@ -170,6 +170,8 @@ def _model(
     along = _turned(basis.transpose(0, 2, 1), force)
     step = _turned(basis, along / safe)
     moved = _turned(basis, _turned(basis.transpose(0, 2, 1), turn) / safe)
+    # The rounding errors of a basis move what is held at 0, too.
+    step[held] = moved[held] = 0.0
     value = np.sum(shares * _each(problem.loss.value, size), axis=1)
     value += np.sum(l1 * np.abs(scaled) + l2 * scaled**2 / 2, axis=1)
     promise = np.sum(along**2 / safe, axis=1) / np.where(value > 0, value, 1.0)
