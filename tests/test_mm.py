@@ -420,6 +420,7 @@ def test_iterations_that_do_not_suffice_are_said():
         ({"efficiency": 1.0}, "efficiency"),
         ({"efficiency": 0.2}, r"efficiency must be at least 0\.2868.*breakdown=0\.5"),
         ({"breakdown": 0.1}, r"efficiency must be at least 0\.96"),
+        ({"n_jobs": 0}, r"n_jobs.*-1\].*\[1, inf\).*None"),
         ({"breakdown": 0.0}, "breakdown"),
         ({"breakdown": 0.51}, "breakdown"),
         ({"n_subsets": -1}, "n_subsets"),

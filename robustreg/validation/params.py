@@ -80,7 +80,11 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
     # With less, S-estimates are least squares for all that anyone could tell.
     "breakdown": [Interval(Real, 0.01, 0.5, closed="both")],
     "n_subsets": [Interval(Integral, 0, MOST_SUBSETS, closed="both")],
-    "n_jobs": [Integral, None],
+    "n_jobs": [
+        Interval(Integral, None, -1, closed="right"),
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    ],
     "random_state": ["random_state"],
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
     **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},
