@@ -21,9 +21,9 @@ from robustreg.rows import Array, Index
 from robustreg.solvers.many.mean_models import Shared, Terms, steps_of, sums_of
 from robustreg.solvers.many.scale_moves import Measure, move_of
 
-# Steps that may fail to promise less than half of the best before, after which a fit is
-# left to others; and most steps of all.
-PATIENCE, MOST_STEPS = 3, 40
+# Steps that may fail to promise less than this share of the best before, after which a
+# fit is left to others, which cost many times as much; and most steps of all.
+PATIENCE, SLOWEST, MOST_STEPS = 3, 0.8, 40
 # A fit is near if the last step promised no more than this share of the objective.
 NEAR = 0.05
 # Residuals, and entries of Hessians, that are looked at at a time: they stay in cache.
@@ -210,7 +210,7 @@ class _Progress:
         self, promise: Array, left: Index
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which fits are found after a step, and which go on."""
-        done, stalls = promise <= self._tol, ~(promise <= 0.5 * self._least[left])
+        done, stalls = promise <= self._tol, ~(promise <= SLOWEST * self._least[left])
         self._stalled[left] = np.where(stalls, self._stalled[left] + 1, 0)
         self._least[left] = np.fmin(promise, self._least[left])
         self.last[left] = promise
