@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLDEST_BIN := .venv-oldest/bin
 TOOLS_BIN := .venv-tools/bin
+BUILD_BIN := .venv-build/bin
 # Two workers, and one BLAS thread in each.
 PYTEST := -m pytest -n 2
 BENCHMARKS := targets growth peers shapes comparison breakdown interval_coverage efficiency \
     partitions scores fast_bootstrap robustness
 
-.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools torch clean
+.PHONY: demo test test-fast lint types bench bench-tables fuzz docs oldest tools torch wheel-test clean
 .PHONY: $(BENCHMARKS:%=bench/%)
 # Two targets may install into the same environment.
 .NOTPARALLEL:
@@ -21,7 +22,7 @@ demo: .venv/.examples
 test: lint types
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
-# Two cases of each test, drawn by its name: two minutes, to work with.
+# Two cases of each test, drawn by its name: two to three minutes, to work with.
 test-fast: lint types
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python $(PYTEST) --few 2
 
@@ -70,8 +71,18 @@ torch: .venv-tools/.tools
 	$(TOOLS_BIN)/python -m pip install -q $(TORCH)
 	$(TOOLS_BIN)/python -m pytest tests/optional_torch.py
 
+# The sdist, the wheel that is built of it, and the wheel in an empty environment outside
+# the checkout; PYTHON= is the one that it is tried with.
+wheel-test: .venv-build/.build
+	rm -rf dist
+	$(BUILD_BIN)/python -m build
+	set -e; room=$$(mktemp -d); trap 'rm -rf "$$room"' EXIT; cd "$$room"; \
+	$(PYTHON) -m venv .venv; \
+	.venv/bin/python -m pip install -q pytest $(CURDIR)/dist/*.whl; \
+	.venv/bin/python -m pytest $(CURDIR)/tests/optional_wheel.py
+
 clean:
-	rm -rf .venv .venv-oldest .venv-tools docs/_build examples/output
+	rm -rf .venv .venv-oldest .venv-tools .venv-build dist docs/_build examples/output
 
 # An extra and what it needs, installed anew after a change of pyproject.toml.
 .venv/.%: pyproject.toml
@@ -84,6 +95,11 @@ clean:
 	$(OLDEST_BIN)/python -m pip install -q -e ".[test]" \
 	    "numpy==2.0.*" "scikit-learn==1.6.*" "scipy==1.13.*" "polars==1.17.*" \
 	    "dask==2025.12.0" "distributed==2025.12.0" "pandas==2.2.*" "pyarrow==17.*"
+	touch $@
+
+.venv-build/.build:
+	test -x $(BUILD_BIN)/python || $(PYTHON) -m venv .venv-build
+	$(BUILD_BIN)/python -m pip install -q build
 	touch $@
 
 .venv-tools/.tools: pyproject.toml

@@ -12,7 +12,7 @@ from robustreg.estimators import (
 )
 from robustreg.paths import RobustPath, robust_path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "L1Regressor",
