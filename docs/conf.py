@@ -23,7 +23,8 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build"]
+# The paper is in the format of its journal.
+exclude_patterns = ["_build", "paper"]
 templates_path = ["templates"]
 
 html_math_renderer = "mathml"

@@ -13,8 +13,14 @@ import robustreg
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
-PAGES = [p for p in sorted(DOCS.rglob("*.md")) if "_build" not in p.parts]
-WRITTEN = [README, ROOT / "CHANGELOG.md", *PAGES]
+PAPER = DOCS / "paper" / "paper.md"
+PAGES = [
+    page
+    for page in sorted(DOCS.rglob("*.md"))
+    if "_build" not in page.parts and page != PAPER
+]
+GITHUB = ROOT / ".github"
+WRITTEN = [README, ROOT / "CHANGELOG.md", *sorted(GITHUB.glob("*.md")), *PAGES]
 FENCE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 PICTURE = re.compile(r'(?:src|srcset)="([^"]*)"|^```\{image\} (\S+)', re.MULTILINE)
@@ -110,7 +116,7 @@ def test_the_readme_is_short_and_an_index_shows_it_without_files():
     assert not PICTURE.findall(text)
 
 
-# Where the README's seconds of a peer, and ours beside them, were measured.
+# Where seconds of a peer, and ours beside them, were measured.
 HUBER = "comparison/Huber-200-000-x-50-seconds"
 MEASURED = {
     "`HuberRegressor`": (HUBER, "`HuberRegressor` ", "`SmoothL1Regressor` "),
@@ -124,9 +130,10 @@ MEASURED = {
 }
 
 
+@pytest.mark.parametrize("page", [README, PAPER], ids=lambda page: page.name)
 @pytest.mark.parametrize("peer", MEASURED)
-def test_the_seconds_of_the_readme_are_near_those_measured(peer):
-    rows = [x for x in text_of(README).splitlines() if x.startswith("|")]
+def test_seconds_that_are_quoted_are_near_those_measured(peer, page):
+    rows = [x for x in text_of(page).splitlines() if x.startswith("|")]
     line = next(row for row in rows if peer in row)
     said = [float(s) for s in line.rstrip("| ").rpartition("|")[2].split(" and ")]
     file, *keys = MEASURED[peer]
@@ -134,3 +141,28 @@ def test_the_seconds_of_the_readme_are_near_those_measured(peer):
     found = [float(re.search(re.escape(key) + r"([\d.]+)", record)[1]) for key in keys]
     # Machines differ by more than a digit tells.
     assert np.all(np.abs(np.log2(np.divide(said, found))) < 1)
+
+
+def test_the_paper_cites_what_its_bibliography_has():
+    cited = re.findall(r"[\[ ]@(\w+)", text_of(PAPER))
+    entries = re.findall(r"^@\w+\{(\w+),", text_of(PAPER.with_suffix(".bib")), re.M)
+    assert sorted({*cited}) == sorted(entries)
+
+
+def test_there_is_one_version():
+    citation = re.search(r"^version: (.*)$", text_of(ROOT / "CITATION.cff"), re.M)
+    newest = re.search(r"^## \[(.*)\]", text_of(ROOT / "CHANGELOG.md"), re.M)
+    assert citation[1] == newest[1] == robustreg.__version__
+
+
+def test_what_is_to_be_made_is_in_the_makefile():
+    targets = re.findall(r"^([\w-]+):", text_of(ROOT / "Makefile"), re.M)
+    hooks = ROOT / ".pre-commit-config.yaml"
+    for page in [*WRITTEN, hooks, *GITHUB.rglob("*.yml")]:
+        names = re.findall(r"(?:`|^|entry: )make ([a-z][\w-]*)", text_of(page), re.M)
+        assert {*names} <= {*targets}, page
+
+
+def test_a_workflow_runs_the_one_command():
+    workflow = text_of(GITHUB / "workflows" / "tests.yml")
+    assert re.findall(r"run: (.*)", workflow) == [".ci/run"]
