@@ -43,7 +43,7 @@ OTHERS = (
     "summary.rq talwar"
 )
 nitpick_ignore_regex = [
-    ("py:.*", r"(dask|matplotlib|numpy|pandas|scipy|sklearn|statsmodels)\..*"),
+    ("py:.*", r"(dask|joblib|matplotlib|numpy|pandas|scipy|sklearn|statsmodels)\..*"),
     ("py:obj", r"\w+_"),
     ("py:obj", r"(robustreg\.losses\.)?LOSSES|robustreg\.metrics\.neg_\w+"),
     ("py:obj", "|".join(OTHERS.split())),
