@@ -372,6 +372,8 @@ def test_no_targets_are_refused_everywhere():
     for refuses in (partial(coef_covariance, model), robust_path, model.outlier_score):
         with pytest.raises(ValueError, match=r"requires y .*Pass one target for each"):
             refuses(X, None)
+    with pytest.raises(ValueError, match="RobustRegressor requires y"):
+        RobustRegressor().fit(X)
 
 
 @pytest.mark.parametrize("column_of", [lambda y: y[:, None], pd.DataFrame])

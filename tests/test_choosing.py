@@ -12,10 +12,15 @@ from sklearn.metrics import make_scorer, mean_pinball_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit
 
 import robustreg.choosing.folds as folds
-from robustreg import RobustRegressor, RobustRegressorCV, robust_path
+from robustreg import (
+    NoEffectWarning,
+    RobustRegressor,
+    RobustRegressorCV,
+    robust_path,
+)
 from robustreg.inference import coef_table
 from robustreg.losses import LOSSES, make_loss
-from robustreg.metrics import neg_tau_scale
+from robustreg.metrics import neg_tau_scale, tau_scale
 
 TRUTH = np.array([2.0, 0.0, 0.0, 1.0])
 ALPHAS = [0.2, 0.02]
@@ -370,10 +375,14 @@ REFUSED = [
     ({"alphas": 0}, "'alphas' parameter of RobustRegressorCV must be"),
     ({"alphas": [0.1, -1.0]}, "alphas must be .* Got"),
     ({"alphas": [[0.1]]}, "alphas must be .* Got"),
+    ({"alphas": []}, r"alphas must be a number of them or .* Got \[\]"),
     ({"eps": 1.0}, "'eps' parameter of RobustRegressorCV must be"),
     ({"selection": "2se"}, "'selection' parameter of RobustRegressorCV must be"),
     ({"scale": "iqr"}, "'scale' parameter of RobustRegressorCV must be"),
     ({"scoring": "no_such_score"}, "no_such_score"),
+    ({"scoring": "neg_tau_scale"}, "'neg_tau_scale'.*import neg_tau_scale"),
+    ({"scoring": tau_scale}, "the metric tau_scale.*scoring=neg_tau_scale"),
+    ({"cv": GroupKFold(3)}, r"groups=groups.*enable_metadata_routing=True"),
     ({"cv": 1}, "'cv' parameter of RobustRegressorCV must be"),
 ]
 
@@ -416,6 +425,15 @@ def test_fits_that_do_not_converge_are_counted_once():
     assert "of 10 fits of folds" in ours[0]
 
 
+@pytest.mark.parametrize("alphas", [5, [0.1]])
+def test_strengths_without_a_penalty_have_no_effect(alphas):
+    X, y, _ = data()
+    model = RobustRegressorCV(penalty=[None], alphas=alphas, cv=2, scale=2.0)
+    with pytest.warns(NoEffectWarning, match=r"alphas=\[?[05].*no effect") as caught:
+        model.fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_a_refused_fit_leaves_the_last_one():
     X, y, _ = data()
     model = RobustRegressorCV(alphas=ALPHAS).fit(X, y)
@@ -432,3 +450,4 @@ def test_no_warning_on_ordinary_data():
         RobustRegressorCV(["l2", "l1", "smooth_l1"], alphas=5).fit(X, y)
         # An alpha of 0 is a candidate like any other.
         RobustRegressorCV(alphas=[0.0]).fit(X, y)
+        RobustRegressorCV(penalty=None).fit(X, y)

@@ -29,6 +29,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from robustreg import MMRegressor, RobustRegressor, metrics
 from robustreg.losses import L1, Huber, Tukey, make_loss, relative_weight
 from robustreg.metrics.determination import gaussian_correction
+from robustreg.metrics.scorers import SCORERS as SCORER_OF
 from robustreg.scale import TAU_SQUARE, tau, trimmed_mean
 
 FILE = Path(__file__).parent / "data" / "lmrob.json"
@@ -358,6 +359,10 @@ def test_every_scorer_and_metric_is_tested():
     functions = {name for name in names if inspect.isfunction(vars(metrics)[name])}
     assert names - functions == set(SCORERS)
     assert len(functions) == len(SCORERS)
+    assert {metric.__name__ for metric in SCORER_OF} == functions
+    assert set(SCORER_OF.values()) == set(SCORERS)
+    for metric, name in SCORER_OF.items():
+        assert name.removeprefix("neg_") == metric.__name__.removesuffix("_score")
 
 
 def test_a_search_by_a_scorer_with_weights():

@@ -344,18 +344,22 @@ def test_gaussian_errors_are_in_the_envelope(model):
     assert (ordered[-3:] > high[-3:]).all()
 
 
-def test_the_envelope_of_many_rows_is_that_of_scaled_errors():
-    n = 6000
+@pytest.mark.parametrize(
+    ("model", "n"), [(RobustRegressor(), 6000), (MMRegressor(), 501)]
+)
+def test_the_envelope_of_many_rows_is_that_of_scaled_errors(model, n, monkeypatch):
     rng = np.random.default_rng(0)
     many, y = rng.normal(size=(n, 1)), rng.normal(size=n)
-    model = RobustRegressor().fit(many, y)
+    model.fit(many, y)
+    # No fit is made, which takes seconds where it is a search.
+    monkeypatch.setattr(type(model), "fit", None)
     options = {"panels": ["qq"]}
     low, high = ResidualsDisplay.from_estimator(model, many, y, **options).envelope
     middle = norm.ppf((np.arange(n) + 0.5) / n)
     inner = np.abs(middle) < 1
     assert (low < high).all()
     assert_allclose((low + high)[inner] / 2, middle[inner], atol=0.05)
-    assert (high - low)[inner].max() < 0.25
+    assert (high - low)[inner].max() < 20 / n**0.5
 
 
 def test_one_of_several_targets_is_drawn_by_its_number():

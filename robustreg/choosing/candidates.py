@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral
 from typing import Any, final
 
 import numpy as np
@@ -15,6 +16,8 @@ from robustreg.rows import Array
 
 # The names of a combination, in the order of scikit-learn's ParameterGrid.
 TERMS = ("beta", "l1_ratio", "loss", "penalty", "quantile")
+# Strengths of each combination, where nothing else is asked for.
+N_ALPHAS = 100
 
 
 @final
@@ -55,6 +58,14 @@ class Combination:
 def listed(value: Any) -> list[Any]:
     """Return candidates as a list: what is no list or array is the only one."""
     return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
+
+
+def asks_in_vain(penalty: Any, alphas: Any) -> bool:
+    """Return whether strengths are asked for, but no candidate has a penalty."""
+    if any(each is not None for each in listed(penalty)):
+        return False
+    asked = alphas != N_ALPHAS if isinstance(alphas, Integral) else np.any(alphas)
+    return bool(asked)
 
 
 def combinations_of(given: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -20,16 +20,19 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.parallel import Parallel
 
 from robustreg.choosing.candidates import (
+    N_ALPHAS,
     Combination,
+    asks_in_vain,
     combinations_of,
     estimator_of,
     listed,
 )
-from robustreg.choosing.folds import Fold, Options
+from robustreg.choosing.folds import Fold, Options, Scores
 from robustreg.choosing.judging import judged
 from robustreg.choosing.results import Results, gathered
 from robustreg.choosing.scores import scores_by
 from robustreg.choosing.strengths import strengths_for
+from robustreg.estimators import messages
 from robustreg.estimators.base import NoEffectWarning
 from robustreg.estimators.predictor import LinearPredictor
 from robustreg.estimators.robust import RobustRegressor
@@ -39,11 +42,13 @@ from robustreg.losses import Loss
 from robustreg.rows import Array, Rows, make_rows, present, taken
 from robustreg.validation import (
     CHOOSING_CONSTRAINTS,
+    SHARED,
     Callbacks,
     check_choosing_data,
     check_choosing_params,
     check_fit_data,
     check_split_params,
+    checked_splits,
     loss_of,
     unchanged_on_error,
     watched_fit,
@@ -80,7 +85,8 @@ class RobustRegressorCV(LinearPredictor):
     l1_ratio : float or list of floats, default=0.5
         Share of l1 in the elastic net.
     alphas : int or array-like of shape (n_alphas,), default=100
-        Strengths of the penalty. Of a number of them each combination has its own,
+        Strengths of the penalty. Without one they have no effect, and others than the
+        default warn so. Of a number of them each combination has its own,
         found from all rows, evenly spaced in their logarithm. With an l1 part they
         start at the smallest that makes all coefficients 0, as those of `LassoCV` do.
         With l2 alone they start where what columns explain is halved in the direction
@@ -91,9 +97,11 @@ class RobustRegressorCV(LinearPredictor):
     scale : float or {"mad", "proposal2"}, default="mad"
         Scale of the residuals, of each fit its own.
     cv : int, cross-validation generator or iterable, default=None
-        As for scikit-learn's searches. None is 5 folds of neighbouring rows.
+        As for scikit-learn's searches. None is 5 folds of neighbouring rows: if they
+        are sorted, pass ``KFold(5, shuffle=True, random_state=0)``.
     scoring : str, callable or None, default=None
-        A scorer's name, or a callable of an estimator, X, y and, if weights are given,
+        The name of one of scikit-learn's scorers, or a scorer, such as those of
+        `robustreg.metrics`: a callable of an estimator, X, y and, if weights are given,
         ``sample_weight``. None is `robustreg.metrics.neg_tau_scale`, the robust
         counterpart of minus the root mean squared error, and where ``quantile`` is not
         0.5 minus the mean pinball loss. Both are in units of y for any loss.
@@ -177,7 +185,7 @@ class RobustRegressorCV(LinearPredictor):
         quantile: float | list[float] = 0.5,
         penalty: str | list[str | None] | None = "l1",
         l1_ratio: float | list[float] = 0.5,
-        alphas: int | ArrayLike = 100,
+        alphas: int | ArrayLike = N_ALPHAS,
         eps: float = 1e-3,
         scale: float | str = "mad",
         cv: Any = None,
@@ -244,12 +252,15 @@ class RobustRegressorCV(LinearPredictor):
         -----
         ConvergenceWarning
             Once, if fits of folds did not converge.
+        NoEffectWarning
+            For ``alphas`` without any penalty.
         """
         with np.errstate(under="ignore"), unchanged_on_error(self):
             check_choosing_params(self, listed)
+            scores = scores_by(self.scoring)
             check_split_params(type(self).__name__, params)
             check_choosing_data(type(self).__name__, X=X, y=y)
-            fit = partial(self._fitted, X, y, sample_weight, params)
+            fit = partial(self._fitted, X, y, sample_weight, params, scores)
             # The choice, and the fit of what was chosen.
             failed, of = watched_fit(self, fit, X, y, sample_weight, n_steps=2)
         self._warn(failed, of)
@@ -278,16 +289,17 @@ class RobustRegressorCV(LinearPredictor):
         y: Any,
         sample_weight: Any,
         params: dict[str, Any],
+        scores: Scores,
         callbacks: Callbacks | None,
     ) -> tuple[int, int]:
         """Choose and fit; return how many fits of folds did not converge, of all."""
         data, target, weight = check_fit_data(self, X, y, sample_weight)
         targets = target[:, None] if target.ndim == 1 else target
-        combinations = self._combinations(data, targets, weight)
         splits = self._splits(X, target, params)
+        combinations = self._combinations(data, targets, weight)
         folds = [Fold(data, targets, weight, *split) for split in splits]
         weighted, single = sample_weight is not None, target.ndim == 1
-        options = Options(self._shared, scores_by(self.scoring), weighted, single)
+        options = Options(self._shared, scores, weighted, single)
         parallel = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
         found = judged(folds, combinations, options, parallel, callbacks)
         results = gathered(combinations, found)
@@ -298,13 +310,7 @@ class RobustRegressorCV(LinearPredictor):
     @property
     def _shared(self) -> dict[str, Any]:
         """The parameters that all candidates share."""
-        return {
-            "scale": self.scale,
-            "fit_intercept": self.fit_intercept,
-            "tol": self.tol,
-            "max_iter": self.max_iter,
-            "outlier_threshold": self.outlier_threshold,
-        }
+        return {name: getattr(self, name) for name in SHARED}
 
     def _combinations(self, X: Any, targets: Array, weight: Array) -> list[Combination]:
         """Return the candidates, by their losses and penalties."""
@@ -349,10 +355,11 @@ class RobustRegressorCV(LinearPredictor):
     ) -> Iterable[tuple[Any, Any]]:
         """Return the training and the test rows of each fold."""
         splitter = check_cv(self.cv)
-        split = process_routing(self, "fit", **params).splitter.split if params else {}
+        routed = process_routing(self, "fit", **params).splitter.split if params else {}
+        split = partial(splitter.split, X, target)
         return [
             (np.arange(target.shape[0])[train], np.arange(target.shape[0])[test])
-            for train, test in splitter.split(X, target, **split)
+            for train, test in checked_splits(type(self).__name__, split, routed)
         ]
 
     def _choose(
@@ -383,14 +390,11 @@ class RobustRegressorCV(LinearPredictor):
                 setattr(self, name, value)
 
     def _warn(self, failed: int, of: int) -> None:
-        """Say once how many fits of folds did not converge."""
+        """Say once what has no effect and how many fits of folds did not converge."""
+        name = type(self).__name__
+        if asks_in_vain(self.penalty, self.alphas):
+            text = messages.no_effect_alphas(name, self.alphas, N_ALPHAS)
+            warnings.warn(text, NoEffectWarning, stacklevel=3)
         if failed:
-            warnings.warn(
-                f"{type(self).__name__}: {failed} of {of} fits of folds did not "
-                f"converge to tol={self.tol:g}, or found no scale that agrees with its "
-                "own fit. Their scores are those of the best fits found. Raise "
-                "max_iter or tol, leave out the smallest alphas, or pass a number as "
-                "scale.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+            text = messages.unconverged_folds(name, failed, of, self.tol)
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)

@@ -12,6 +12,7 @@ from sklearn.metrics import check_scoring, mean_pinball_loss
 from robustreg.choosing.folds import Scores
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.metrics import tau_scale
+from robustreg.metrics.scorers import SCORERS
 from robustreg.rows import Array, product
 
 
@@ -45,6 +46,7 @@ def scores_by(scoring: str | Callable[..., float] | None) -> Scores:
     """Return the scores of a name or a callable; None is `default_scores`."""
     if scoring is None:
         return default_scores
+    _refuse_ours_by_name(scoring)
     scorer = check_scoring(RobustRegressor(), scoring=scoring)
 
     def scores(
@@ -54,3 +56,19 @@ def scores_by(scoring: str | Callable[..., float] | None) -> Scores:
         return np.array([float(scorer(model, X, y, **weights)) for model in models])
 
     return scores
+
+
+def _refuse_ours_by_name(scoring: str | Callable[..., float]) -> None:
+    """Refuse names of this package, which scikit-learn does not know, and metrics."""
+    for metric, name in SCORERS.items():
+        if scoring in (metric, metric.__name__, name):
+            got = (
+                repr(scoring)
+                if isinstance(scoring, str)
+                else f"the metric {metric.__name__}"
+            )
+            raise ValueError(
+                "scoring must be None, one of sklearn.metrics.get_scorer_names(), or a "
+                f"scorer. Got {got}. Pass the scorer itself, scoring={name}, after "
+                f"from robustreg.metrics import {name}."
+            )

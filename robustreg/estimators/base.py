@@ -55,7 +55,10 @@ class RobustLinearModel(LinearPredictor):
         """Store the parameters."""
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -67,9 +70,9 @@ class RobustLinearModel(LinearPredictor):
             Array or DataFrame, which is read in passes, one partition at a time, as
             memory-mapped arrays of more than 256 MiB are.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets. Each of several columns is fitted by itself, with a scale of its
-            own; one column is the same as y of shape (n_samples,). Where X is a dask
-            collection, one with the same rows.
+            Targets, which a fit cannot do without. Each of several columns is fitted by
+            itself, with a scale of its own; one column is the same as y of shape
+            (n_samples,). Where X is a dask collection, one with the same rows.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all 0. A weight of 2 is the same as the row
             twice and a weight of 0 the same as no row.

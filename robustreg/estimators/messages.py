@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +51,14 @@ def no_effect(name: str, penalty: str | None, alpha: float) -> str:
     )
 
 
+def no_effect_alphas(name: str, alphas: Any, default: int) -> str:
+    """Return what is said of strengths where no candidate has a penalty."""
+    return (
+        f"{name}: alphas={reprlib.repr(alphas)} has no effect with penalty=None. Set "
+        f"penalty to 'l1', 'l2' or 'elasticnet', or leave alphas at {default}."
+    )
+
+
 def unsettled(told: str, fits: list[Fit]) -> str:
     """Return what is said of fits that no scale agrees with."""
     worst = max(fits, key=lambda fit: abs(fit.disagreement))
@@ -58,6 +68,16 @@ def unsettled(told: str, fits: list[Fit]) -> str:
         f"scale {worst.scale * np.exp(worst.disagreement):.6g}, and the fit "
         "jumps where s moves on. The fit that agreed best is kept. Pass a "
         "number as scale, a larger beta, or a convex and smooth loss."
+    )
+
+
+def unconverged_folds(name: str, failed: int, of: int, tol: float) -> str:
+    """Return what is said of fits of folds that did not converge."""
+    return (
+        f"{name}: {failed} of {of} fits of folds did not converge to tol={tol:g}, or "
+        "found no scale that agrees with its own fit. Their scores are those of the "
+        "best fits found. Raise max_iter or tol, leave out the smallest alphas, or "
+        "pass a number as scale."
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from sklearn.metrics import make_scorer
 
 from robustreg.metrics.determination import robust_r2_score
@@ -22,3 +25,14 @@ neg_trimmed_mean_absolute_error = make_scorer(
 )
 neg_tau_scale = make_scorer(tau_scale, greater_is_better=False)
 robust_r2 = make_scorer(robust_r2_score)
+
+# What the scorer of a metric is called.
+SCORERS: dict[Callable[..., Any], str] = {
+    smooth_l1_loss: "neg_smooth_l1_loss",
+    huber_loss: "neg_huber_loss",
+    pseudo_huber_loss: "neg_pseudo_huber_loss",
+    log_cosh_loss: "neg_log_cosh_loss",
+    trimmed_mean_absolute_error: "neg_trimmed_mean_absolute_error",
+    tau_scale: "neg_tau_scale",
+    robust_r2_score: "robust_r2",
+}

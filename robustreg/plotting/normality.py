@@ -15,6 +15,8 @@ from robustreg.scale import MAD_FACTOR
 # Of more rows samples are not fitted, only brought to scale: of n rows a fit of p
 # coefficients moves quantiles by about p / n.
 MOST_FITTED = 5_000
+# The same where each fit is a search among subsets of rows, of seconds even for few.
+MOST_SEARCHED = 500
 # Share of simulated residuals outside the envelope, at each rank.
 OUTSIDE = 0.05
 # The fewest simulations of which one lies on either side.
@@ -41,7 +43,8 @@ def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Arra
     """
     rng = np.random.default_rng(random_state)
     errors = rng.standard_normal((n_simulations, of_fit.fitted.size))
-    few = of_fit.fitted.size <= MOST_FITTED
+    searched = judge_of(of_fit.model).starts_from_s
+    few = of_fit.fitted.size <= (MOST_SEARCHED if searched else MOST_FITTED)
     residual = _refitted(of_fit, errors) if few else _scaled(errors)
     order = np.argsort(residual, axis=1)
     at = positions(of_fit.weight[np.argsort(of_fit.residual, kind="stable")])

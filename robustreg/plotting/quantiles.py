@@ -44,11 +44,13 @@ class QuantilesDisplay:
     """Fitted quantiles against one feature, or against the one in the middle.
 
     Against a feature lines are predictions for its values with all other features at
-    their medians. Without one they are medians of the predictions of neighbouring rows,
-    along the quantile nearest to 0.5. Bands lie between quantiles that are as far from
-    either end, and the legend has the share of rows below their prediction, those on it
-    by half: what a calibrated fit makes the quantile itself, on rows that it has not
-    seen.
+    their medians. That holds a feature made of it, such as its square in another
+    column, at its median, too, so that the lines are not what is predicted for rows:
+    leave ``feature`` None there. Without one lines are medians of the predictions of
+    neighbouring rows, along the quantile nearest to 0.5. Bands lie between quantiles
+    that are as far from either end, and the legend has the share of rows below their
+    prediction, those on it by half: what a calibrated fit makes the quantile itself, on
+    rows that it has not seen.
 
     Use `from_estimator` to make one.
 

@@ -155,17 +155,20 @@ class ResidualsDisplay:
         estimator : estimator
             A fitted regressor of this package, or a pipeline that ends in one.
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features of the fit, dense for the map.
+            Features of the fit, dense for the map. Of other rows, such as new ones, the
+            residuals are errors of predictions in the fit's scale; pass
+            ``n_simulations=0``, because the envelope is that of a fit to these rows.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets of the fit.
+            Targets of the same rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the fit. Rows of weight 0 are not drawn; trends, quantiles and
+            Their weights. Rows of weight 0 are not drawn; trends, quantiles and
             the envelope count a row of weight 2 twice.
         target : int, default=None
             The column of y to draw, if the estimator was fitted to several.
         n_simulations : int, default=39
             How many fits to Gaussian errors make the envelope, at least 39; 0 draws
-            none. Of more than 5000 rows the errors are not fitted, only scaled.
+            none. Of more than 5000 rows, and for `MMRegressor`, whose fits are
+            searches, of more than 500, the errors are not fitted, only scaled.
         random_state : int, default=0
             Seed of these errors and of `robustreg.leverage.robust_distance`.
         panels, ax, n_labels

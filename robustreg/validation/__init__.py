@@ -3,9 +3,11 @@
 from robustreg.validation.callbacks import Callbacks, CallbackSupportMixin, watched_fit
 from robustreg.validation.choosing import (
     CHOOSING_CONSTRAINTS,
+    SHARED,
     check_choosing_data,
     check_choosing_params,
     check_split_params,
+    checked_splits,
     loss_of,
 )
 from robustreg.validation.data import (
@@ -51,6 +53,7 @@ __all__ = [
     "MM_CONSTRAINTS",
     "PARAMETER_CONSTRAINTS",
     "QUANTILES_CONSTRAINTS",
+    "SHARED",
     "SIZES",
     "CallbackSupportMixin",
     "Callbacks",
@@ -78,6 +81,7 @@ __all__ = [
     "check_scale_weight",
     "check_score_data",
     "check_split_params",
+    "checked_splits",
     "loss_of",
     "note_columns",
     "refuse_collections",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -59,7 +59,7 @@ def check_choosing_params(model: Any, listed: Callable[[Any], list[Any]]) -> Non
             validate_parameter_constraints(allowed, {name: value}, owner)
             check_size(name, value)
     if not isinstance(params["alphas"], Integral):
-        checked_alphas(params["alphas"])
+        checked_alphas(params["alphas"], "a number of them")
 
 
 def loss_of(terms: dict[str, Any]) -> Loss:
@@ -86,3 +86,28 @@ def check_split_params(owner: str, params: dict[str, Any]) -> None:
             f"{owner}.fit passes {sorted(params)} to its splitter only if "
             "sklearn.set_config(enable_metadata_routing=True) was called."
         )
+
+
+def checked_splits(
+    owner: str, splits: Callable[..., Iterable[Any]], params: dict[str, Any]
+) -> list[Any]:
+    """Return the splits of a splitter; where groups are missing, say how to pass them.
+
+    Parameters
+    ----------
+    owner : str
+        Who splits.
+    splits : callable
+        Makes them, of metadata by name.
+    params : dict
+        The metadata of the splitter.
+    """
+    try:
+        return list(splits(**params))
+    except ValueError as error:
+        if "groups" in params or "groups" not in str(error):
+            raise
+        raise ValueError(
+            f"{error} {owner}.fit(X, y, groups=groups) passes them to its splitter, "
+            "after sklearn.set_config(enable_metadata_routing=True)."
+        ) from error

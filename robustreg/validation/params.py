@@ -202,7 +202,7 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
     check_size("quantile", params["quantile"])
     loss = make_loss(params["loss"], params["beta"], params["quantile"])
     if alphas is not None:
-        return loss, checked_alphas(alphas)
+        return loss, checked_alphas(alphas, "None")
     kinked = {"l1": 1.0, "l2": 0.0, "elasticnet": params["l1_ratio"]}
     if kinked[params["penalty"]] == 0:
         raise ValueError(
@@ -213,8 +213,8 @@ def check_path_params(params: dict[str, Any], alphas: Any) -> tuple[Loss, Array 
     return loss, None
 
 
-def checked_alphas(alphas: Any) -> Array:
-    """Return given alphas in decreasing order."""
+def checked_alphas(alphas: Any, otherwise: str) -> Array:
+    """Return given alphas, decreasing; an error says what is allowed otherwise."""
     try:
         grid = check_array(np.atleast_1d(alphas), ensure_2d=False, dtype=np.float64)
         allowed = np.ndim(alphas) == 1 and ((grid >= 0) & (grid <= SQUARABLE)).all()
@@ -222,8 +222,9 @@ def checked_alphas(alphas: Any) -> Array:
         allowed = False
     if not allowed:
         raise ValueError(
-            "alphas must be None or a one-dimensional array of at least one number, "
-            f"finite, at least 0 and at most {SQUARABLE:g}. Got {reprlib.repr(alphas)}."
+            f"alphas must be {otherwise} or a one-dimensional array of at least one "
+            f"number, finite, at least 0 and at most {SQUARABLE:g}. "
+            f"Got {reprlib.repr(alphas)}."
         )
     return np.asarray(np.sort(grid)[::-1])
 
