@@ -13,8 +13,13 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from robustreg import L1Regressor, MMRegressor, RobustRegressor
-from robustreg.inference import coef_covariance, coef_table, wald_test
+from robustreg import L1Regressor, MMRegressor, RobustRegressor, RobustRegressorCV
+from robustreg.inference import (
+    coef_covariance,
+    coef_table,
+    predict_table,
+    wald_test,
+)
 
 RNG = np.random.default_rng(0)
 N = 150
@@ -89,3 +94,27 @@ def test_the_bootstrap_refits_the_last_step():
 def test_a_pipeline_that_is_not_fitted():
     with pytest.raises(NotFittedError):
         coef_table(pipeline(RobustRegressor()), FRAME, Y)
+
+
+@pytest.mark.parametrize("errors", ["normal", "residuals"])
+def test_a_choice_counts_as_what_was_chosen(errors):
+    choice = RobustRegressorCV(["l2", "smooth_l1"], penalty=None, cv=3)
+    piped = pipeline(choice).fit(FRAME, Y)
+    chosen = pipeline(RobustRegressor(piped[-1].loss_)).fit(FRAME, Y)
+    tests = {"city": ["city_Oslo", "city_Rome"]}
+    for ask in (
+        lambda model: coef_table(model, FRAME, Y),
+        lambda model: coef_covariance(model, FRAME, Y),
+        lambda model: wald_test(model, FRAME, Y, tests),
+        lambda model: predict_table(model, FRAME, Y, FRAME[:5], errors=errors),
+    ):
+        np.testing.assert_allclose(ask(piped), ask(chosen), rtol=1e-8)
+
+
+def test_the_bootstrap_chooses_again():
+    choice = RobustRegressorCV(["l2", "l1"], penalty=None, cv=3)
+    X = RNG.normal(size=(N, 1))
+    plan = {"cov_type": "bootstrap", "n_bootstrap": 20, "random_state": 0}
+    table = coef_table(choice.fit(X, Y), X, Y, **plan)
+    fixed = coef_table(choice.best_estimator_, X, Y, **plan)
+    assert not np.allclose(table["std_err"], fixed["std_err"], rtol=1e-3)

@@ -1,5 +1,6 @@
 """Choosing a loss and a penalty by cross-validation."""
 
+from robustreg.choosing.chosen import chosen_by
 from robustreg.choosing.regressor import RobustRegressorCV
 
-__all__ = ["RobustRegressorCV"]
+__all__ = ["RobustRegressorCV", "chosen_by"]

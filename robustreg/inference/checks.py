@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 
+from robustreg.choosing import chosen_by
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.estimators.arrays import rows_of
 from robustreg.inference.algebra import AtFit
@@ -16,6 +18,7 @@ from robustreg.inference.columns import (
     refuse_dependent,
     refuse_few,
 )
+from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
 from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
@@ -25,6 +28,24 @@ from robustreg.scale import scale_floor
 
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
+
+
+def judged(estimator: Any, cov_type: str | None) -> Any:
+    """Return a fitted linear model or pipeline, with what was chosen for a choice.
+
+    The bootstrap chooses again for each resample. Refuses what is no linear model.
+    """
+    checked_names(estimator)
+    return estimator if cov_type == BOOTSTRAP else _chosen(estimator)
+
+
+def _chosen(estimator: Any) -> Any:
+    """Return an estimator or pipeline with what was chosen in place of a choice."""
+    if not isinstance(estimator, Pipeline):
+        return chosen_by(estimator)
+    *before, (name, last) = estimator.steps
+    one = _chosen(last)
+    return estimator if one is last else Pipeline([*before, (name, one)])
 
 
 def check_model(estimator: Any) -> None:
@@ -42,8 +63,7 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
     if not isinstance(estimator, RobustLinearModel):
         raise TypeError(
             f"cov_type={cov_type!r} is for robustreg's fits by one loss. "
-            f"Got {type(estimator).__name__}. Use cov_type='bootstrap', or pass the "
-            "best_estimator_ of one that chooses."
+            f"Got {type(estimator).__name__}. Use cov_type='bootstrap'."
         )
     if is_penalised(estimator):
         raise ValueError(

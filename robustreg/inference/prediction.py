@@ -12,7 +12,7 @@ from scipy.stats import norm, t
 
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.bootstrap import check_plan
-from robustreg.inference.checks import checked_names, coefficients_of, is_mm
+from robustreg.inference.checks import coefficients_of, is_mm, judged
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
 from robustreg.inference.table import check_level
@@ -149,9 +149,9 @@ def predict_table(
     """
     frame = frame_class("predict_table")
     check_level(level)
-    checked_names(estimator)
+    estimator = judged(estimator, cov_type)
     model = model_of(estimator)
-    _check_errors(errors, model)
+    _check_errors(errors, model_of(judged(estimator, None)))
     refuse_collections("predict_table", X_new=X_new)
     rows = check_predict_data(model, features_of(estimator, X_new))
     targets, tables = targets_of(model, y), []

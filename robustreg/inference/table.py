@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
 from robustreg.inference.bootstrap import check_plan
-from robustreg.inference.checks import check_choice, checked_names
+from robustreg.inference.checks import check_choice, judged
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.families import RESAMPLING
 from robustreg.inference.frames import frame_class
@@ -58,7 +58,9 @@ def coef_table(
         A fitted `RobustRegressor`, `SmoothL1Regressor`, `L1Regressor`, `MMRegressor` or
         `QuantilesRegressor` without a penalty (``alpha=0`` or ``penalty=None``). With
         ``cov_type="bootstrap"`` any penalty, and any linear model that has `coef_` and
-        takes ``sample_weight``. Or a fitted pipeline that ends in one; the steps before
+        takes ``sample_weight``. Of a `RobustRegressorCV` what it chose counts, as if
+        nothing else had been looked at; the bootstrap alone chooses again for each
+        resample. Or a fitted pipeline that ends in one; the steps before
         count as known.
     X : array-like, sparse matrix or dask collection of shape (n_samples, n_features)
         The features of the fit. Not copied, and never densified. The rows of a dask
@@ -220,7 +222,7 @@ def coef_table(
             f"interval={interval!r} is for a cov_type in {[*RESAMPLING]}. "
             f"Got cov_type={cov_type!r}."
         )
-    checked_names(estimator)
+    estimator = judged(estimator, cov_type)
     targets, tables = targets_of(model_of(estimator), y), []
     for target in targets:
         found = estimate(
@@ -289,7 +291,7 @@ def coef_covariance(
     (3, 3)
     """
     found = estimate(
-        estimator,
+        judged(estimator, cov_type),
         Data(X, y, sample_weight, groups),
         cov_type,
         {"bandwidth": bandwidth, "kernel": kernel},

@@ -11,7 +11,7 @@ from scipy.stats import chi2, f
 
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.inference.bootstrap import check_plan
-from robustreg.inference.checks import checked_names, is_penalised
+from robustreg.inference.checks import checked_names, is_penalised, judged
 from robustreg.inference.estimate import Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
@@ -126,6 +126,7 @@ def wald_test(
     Name: p_value, dtype: bool
     """
     frame = frame_class("wald_test")
+    estimator = judged(estimator, cov_type)
     asked = hypotheses_of(hypotheses, values, checked_names(estimator))
     model = model_of(estimator)
     _refuse_penalised(model)

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.choosing import RobustRegressorCV
+from robustreg.choosing import RobustRegressorCV, chosen_by
 from robustreg.estimators.predictor import LinearPredictor
 from robustreg.losses import Tilted, make_loss
 from robustreg.losses.base import BreakpointLoss
@@ -80,17 +80,12 @@ def choice_of(estimator: Any, otherwise: str) -> RobustRegressorCV:
     return model
 
 
-def judge_of(model: LinearPredictor) -> Any:
-    """Return the estimator of one loss that made a fit: of a choice what was chosen."""
-    return model.best_estimator_ if isinstance(model, RobustRegressorCV) else model
-
-
 def breakpoint_of(model: LinearPredictor) -> float | None:
     """Return the residual, in scales, at which a fit's loss bends; None if none is.
 
     The first one of a loss of lines and parabolas, beta of others.
     """
-    judge = judge_of(model)
+    judge = chosen_by(model)
     if judge.starts_from_s:
         return float(judge.beta_)
     loss = make_loss(judge.loss, judge.beta, judge.quantile)

@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 from sklearn.base import clone
 
+from robustreg.choosing import chosen_by
 from robustreg.estimators.base import NoEffectWarning
 from robustreg.plotting.drawing import Array
-from robustreg.plotting.measuring import Measured, judge_of
+from robustreg.plotting.measuring import Measured
 from robustreg.scale import MAD_FACTOR
 
 # Of more rows samples are not fitted, only brought to scale: of n rows a fit of p
@@ -58,7 +59,7 @@ def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Arra
 
 def _refitted(of_fit: Measured, errors: Array) -> Array:
     """Return the residuals of fits to simulated targets, in their scales."""
-    model = clone(judge_of(of_fit.model))
+    model = clone(chosen_by(of_fit.model))
     targets = of_fit.residual_scale * errors.T
     if model.penalty is not None and model.alpha > 0:
         # A penalty sees what is fitted; all else adds it, and leaves residuals alone.
