@@ -44,7 +44,7 @@ def envelope_of(of_fit: Measured, n_simulations: int, random_state: int) -> Arra
     """
     rng = np.random.default_rng(random_state)
     errors = rng.standard_normal((n_simulations, of_fit.fitted.size))
-    searched = judge_of(of_fit.model).starts_from_s
+    searched = chosen_by(of_fit.model).starts_from_s
     few = of_fit.fitted.size <= (MOST_SEARCHED if searched else MOST_FITTED)
     residual = _refitted(of_fit, errors) if few else _scaled(errors)
     order = np.argsort(residual, axis=1)
