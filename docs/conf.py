@@ -13,6 +13,7 @@ copyright = "2026, the robustreg developers"
 release = __version__
 
 extensions = [
+    "gallery_links",
     "mathml",
     "myst_parser",
     "numpydoc",
