@@ -61,7 +61,9 @@ def test_penalised_fits_are_refused_before_any_work():
     model = RobustRegressor(penalty="l2", alpha=0.1).fit(X, Y)
     refused("penalty='l2', alpha=0.1", model, X=None, y=None)
     refused("cov_type='bootstrap'", model)
-    refused("penalty=None on the columns", model, cov_type="HC3")
+    refused("penalty=None.", model, cov_type="HC3")
+    lasso = RobustRegressor(penalty="l1", alpha=0.1).fit(X, Y)
+    refused("penalty=None on the columns", lasso, cov_type="HC3")
 
 
 @pytest.mark.filterwarnings("ignore::robustreg.NoEffectWarning")

@@ -119,7 +119,7 @@ def test_the_readme_is_short_and_an_index_shows_it_without_files():
 # Where seconds of a peer, and ours beside them, were measured.
 HUBER = "comparison/Huber-200-000-x-50-seconds"
 MEASURED = {
-    "`HuberRegressor`": (HUBER, "`HuberRegressor` ", "`SmoothL1Regressor` "),
+    "`HuberRegressor`": (HUBER, "`HuberRegressor` ", "`RobustRegressor` "),
     "`QuantileRegressor`": (
         "comparison/median-10-000-x-10-seconds",
         "`QuantileRegressor` ",

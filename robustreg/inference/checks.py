@@ -22,6 +22,7 @@ from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
 from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.penalties import make_penalty
 from robustreg.pipelines import feature_names_of, model_of
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
@@ -71,12 +72,19 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
             f"alpha={estimator.alpha!r}): its coefficients are shrunk towards 0 by as "
             "much as their errors, so that no covariance makes intervals around them "
             "cover. Use cov_type='bootstrap' for the spread of the penalised fit, or "
-            "refit with penalty=None on the columns whose coefficient is not 0, chosen "
-            "on other data."
+            f"refit with penalty=None{_kept_columns(estimator)}."
         )
     if is_mm(estimator):
         return Tukey(float(estimator.beta_))
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def _kept_columns(estimator: RobustLinearModel) -> str:
+    """Return which columns to refit: an l2 penalty chooses none."""
+    name, alpha, l1_ratio = estimator.penalty, estimator.alpha, estimator.l1_ratio
+    if make_penalty(name, alpha, l1_ratio, n_features=1).l1.any():
+        return " on the columns whose coefficient is not 0, chosen on other data"
+    return ""
 
 
 def is_mm(estimator: RobustLinearModel) -> bool:
