@@ -386,7 +386,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("params", "message"), REFUSED, ids=str)
+@pytest.mark.parametrize(
+    ("params", "message"), REFUSED, ids=[message for _, message in REFUSED]
+)
 def test_what_is_refused(params, message):
     X, y, _ = data()
     with pytest.raises(ValueError, match=message):
