@@ -136,7 +136,9 @@ def test_representations(cls):
     assert repr(model) == f"{cls.__name__}(alpha=0.25, penalty='l2')"
     for shown in (model, clone(model).fit(*make_data())):
         for html in (estimator_html_repr(shown), shown._repr_html_()):
-            assert f"robustreg.readthedocs.io/en/stable/api.html#{cls.__name__}" in html
+            assert cls.__name__ in html
+            # No site is published, so there is nothing to link to.
+            assert "readthedocs" not in html
 
 
 @pytest.mark.filterwarnings("ignore::robustreg.NoEffectWarning")
