@@ -240,7 +240,7 @@ def test_what_reads_all_rows_at_once_is_refused_by_name(name):
         with pytest.raises(ValueError, match=f"A table of rows in memory {message}"):
             coef_table(model, **data, **options)
     if name == "X":
-        with pytest.raises(ValueError, match=f"robust_distance {message}"):
+        with pytest.raises(ValueError, match=f"robustreg.plotting {message}"):
             outlier_category(model, data["X"], Y)
 
 

@@ -101,7 +101,7 @@ def measured(
 ) -> Measured:
     """Return what a fit says of one target of the rows that have weight."""
     model = regressor_of(estimator)
-    refuse_collections("A picture", X=X, y=y, sample_weight=sample_weight)
+    refuse_collections("robustreg.plotting", X=X, y=y, sample_weight=sample_weight)
     place = place_of(target, model)
     X = features_of(estimator, X)
     values, weight = check_score_data(X, y, np.shape(model.coef_), sample_weight)

@@ -174,7 +174,7 @@ class QuantilesDisplay:
                 "estimator must be a fitted QuantilesRegressor, or a pipeline that "
                 f"ends in one. Got {type(model).__name__}."
             )
-        refuse_collections("A picture", X=X, y=y, sample_weight=sample_weight)
+        refuse_collections("robustreg.plotting", X=X, y=y, sample_weight=sample_weight)
         place = _place_of(feature, estimator, model)
         X = features_of(estimator, X)
         target, weight = check_score_data(X, y, model.coef_[0].shape, sample_weight)
