@@ -85,13 +85,13 @@ every_display = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def figures(monkeypatch):
-    """Draw without a screen, never show, and close every figure."""
+    """Draw without a screen, never show, and close every figure, also those of pages."""
     import matplotlib.pyplot as plt
 
     with matplotlib.rc_context({"backend": "Agg"}):
         plt.figure()
         monkeypatch.setattr(plt, "show", None)
-        plt.close()
+        plt.close("all")
         yield plt
         plt.close("all")
 
