@@ -91,10 +91,11 @@ def factorise(matrix: Array) -> Factor:
         if matrix.diagonal().min() < 0:
             return Factor(scale, scaled, 0.0)
         scaled.flat[:: scale.size + 1] += scale == 0
-    lower, info = scipy.linalg.lapack.dpotrf(scaled, lower=1)
+    norm = float(scipy.linalg.lapack.dlange("1", scaled.T)) if scale.size else 0.0
+    # LAPACK stores by columns: the transpose is factorised in place, without a copy.
+    lower, info = scipy.linalg.lapack.dpotrf(scaled.T, lower=1, overwrite_a=1)
     if info != 0:
         return Factor(scale, lower, 0.0)
-    norm = float(scipy.linalg.lapack.dlange("1", scaled.T)) if scale.size else 0.0
     return Factor(
         scale, lower, float(scipy.linalg.lapack.dpocon(lower, norm, uplo="L")[0])
     )
