@@ -85,7 +85,7 @@ every_display = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def figures(monkeypatch):
-    """Draw without a screen, never show, and close every figure, also those of pages."""
+    """Draw without a screen, never show, and close all figures, also those of pages."""
     import matplotlib.pyplot as plt
 
     with matplotlib.rc_context({"backend": "Agg"}):
