@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.algebra import AtFit
 from robustreg.inference.bootstrap import (
     Plan,
+    check_plan,
     check_refit,
     covariance_of,
     drawn,
@@ -44,7 +44,7 @@ from robustreg.inference.families import (
 )
 from robustreg.inference.fast_bootstrap import fast_resamples
 from robustreg.inference.fitted import Fitted
-from robustreg.inference.targets import one_target
+from robustreg.inference.targets import Target, one_target
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
 from robustreg.pipelines import features_of, model_of
@@ -99,23 +99,43 @@ class Data:
     groups: Any
     target: int | None = None
 
+    def of(self, target: Target) -> Data:
+        """Return the data of one of the targets."""
+        return replace(self, y=target.y, target=target.place)
 
-def estimate(
-    estimator: Any,
-    data: Data,
-    cov_type: str | None,
-    options: Mapping[str, Any],
-    plan: Plan,
-) -> Estimate:
+
+@dataclass(frozen=True)
+class Asked:
+    """How errors are to be estimated, by the parameters that `coef_table` documents."""
+
+    cov_type: str | None
+    bandwidth: str | None
+    kernel: str | None
+    n_bootstrap: int
+    random_state: Any
+    n_jobs: int | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that some covariances take."""
+        return {"bandwidth": self.bandwidth, "kernel": self.kernel}
+
+    def plan(self) -> Plan:
+        """Return how resamples are drawn: from the same numbers for each target."""
+        return check_plan(self.n_bootstrap, self.random_state, self.n_jobs)
+
+
+def estimate(estimator: Any, data: Data, asked: Asked) -> Estimate:
     """Return coefficients and their covariance, by the family of ``cov_type``."""
+    cov_type, options, plan = asked.cov_type, asked.options, asked.plan()
     # Underflow is meant wherever it happens: what is too small counts as 0.
     with np.errstate(under="ignore"):
         names = checked_names(estimator)
         model = one_target(model_of(estimator), data.target)
         data = replace(data, X=features_of(estimator, data.X))
         check_choice("cov_type", cov_type, EVERY_NAME)
-        check_choice("bandwidth", options["bandwidth"], BANDWIDTHS)
-        check_choice("kernel", options["kernel"], KERNELS)
+        check_choice("bandwidth", asked.bandwidth, BANDWIDTHS)
+        check_choice("kernel", asked.kernel, KERNELS)
         if cov_type == BOOTSTRAP:
             check_options(BOOTSTRAP, {}, options)
             found = _bootstrap(model, names, data, plan)
@@ -169,7 +189,7 @@ def _analytic(
     loss: Loss,
     data: Data,
     cov_type: str | None,
-    options: Mapping[str, Any],
+    options: dict[str, Any],
 ) -> Estimate:
     """Return a covariance from the rows and their residuals."""
     fitted: AtFit[Any]
@@ -196,15 +216,20 @@ def _analytic(
     return Estimate(cov_type, fitted.names, coef, covariance, float(df), fitted.n_obs)
 
 
-def _in_memory(
-    estimator: Any, names: list[str], loss: Loss, data: Data
-) -> tuple[Fitted, Index | None]:
-    """Return a fit of the rows that have weight, and their groups if they are given."""
+def _live(estimator: Any, data: Data) -> tuple[Any, Array, Array, Index | None]:
+    """Return X, y and weights of the rows that have weight, and groups if given."""
     X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
     live, groups = present(weight), None
     if data.groups is not None:
         (groups,) = taken(live, check_groups(data.groups, len(y), weight))
-    X, y, weight = taken(live, X, y, weight)
+    return *taken(live, X, y, weight), groups
+
+
+def _in_memory(
+    estimator: Any, names: list[str], loss: Loss, data: Data
+) -> tuple[Fitted, Index | None]:
+    """Return a fit of the rows that have weight, and their groups if they are given."""
+    X, y, weight, groups = _live(estimator, data)
     return check_fit(estimator, names, loss, X, y, weight), groups
 
 
@@ -222,11 +247,7 @@ def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Esti
     """Return the covariance of the coefficients of resamples."""
     if is_collection(data.X):
         _refuse_collection(BOOTSTRAP, "other")
-    X, y, weight = check_inference_data(estimator, data.X, data.y, data.sample_weight)
-    groups, live = None, present(weight)
-    if data.groups is not None:
-        (groups,) = taken(live, check_groups(data.groups, len(y), weight))
-    X, y, weight = taken(live, X, y, weight)
+    X, y, weight, groups = _live(estimator, data)
     check_counts(weight, groups, coefficients_of(estimator).size)
     check_columns(estimator, names, X, weight)
     check_refit(estimator, X, y, weight)

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
 
 from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import coefficients_of, is_mm, judged
-from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
-from robustreg.inference.table import check_level
+from robustreg.inference.table import check_level, law_of
 from robustreg.inference.targets import (
     one_below_the_other,
     one_target,
@@ -154,21 +152,16 @@ def predict_table(
     _check_errors(errors, model_of(judged(estimator, None)))
     refuse_collections("predict_table", X_new=X_new)
     rows = check_predict_data(model, features_of(estimator, X_new))
+    data = Data(X, y, sample_weight, groups)
+    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model, y), []
     for target in targets:
         one = one_target(model, target.place)
         prediction = _linear(coefficients_of(one), rows)
         _check_linear(estimator, one, X_new, prediction, target.place)
-        found = estimate(
-            estimator,
-            Data(X, target.y, sample_weight, groups, target.place),
-            cov_type,
-            {"bandwidth": bandwidth, "kernel": kernel},
-            check_plan(n_bootstrap, random_state, n_jobs),
-        )
+        found = estimate(estimator, data.of(target), asked)
         df = found.df if use_t else np.inf
-        law = t(df) if np.isfinite(df) else norm()
-        reach = float(law.ppf((1 + level) / 2))
+        reach = float(law_of(df).ppf((1 + level) / 2))
         if errors == "normal":
             beyond = _of_gaussian(one, reach)
         else:

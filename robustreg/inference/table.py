@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
-from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import check_choice, judged
-from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.families import RESAMPLING
 from robustreg.inference.frames import frame_class
 from robustreg.inference.summary import residual_scale, robust_r2
@@ -223,15 +222,11 @@ def coef_table(
             f"Got cov_type={cov_type!r}."
         )
     estimator = judged(estimator, cov_type)
+    data = Data(X, y, sample_weight, groups)
+    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model_of(estimator), y), []
     for target in targets:
-        found = estimate(
-            estimator,
-            Data(X, target.y, sample_weight, groups, target.place),
-            cov_type,
-            {"bandwidth": bandwidth, "kernel": kernel},
-            check_plan(n_bootstrap, random_state, n_jobs),
-        )
+        found = estimate(estimator, data.of(target), asked)
         df = found.df if use_t else np.inf
         percentile = found.draws is not None and interval != "normal"
         by = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
@@ -290,14 +285,9 @@ def coef_covariance(
     >>> coef_covariance(L1Regressor().fit(X, y), X, y, cov_type="ker").shape
     (3, 3)
     """
-    found = estimate(
-        judged(estimator, cov_type),
-        Data(X, y, sample_weight, groups),
-        cov_type,
-        {"bandwidth": bandwidth, "kernel": kernel},
-        check_plan(n_bootstrap, random_state, n_jobs),
-    )
-    return found.covariance
+    data = Data(X, y, sample_weight, groups)
+    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
+    return estimate(judged(estimator, cov_type), data, asked).covariance
 
 
 def check_level(level: Any) -> None:
@@ -306,10 +296,15 @@ def check_level(level: Any) -> None:
         raise ValueError(f"level must be a number in (0, 1). Got {level!r}.")
 
 
+def law_of(df: float) -> Any:
+    """Return the t distribution, with infinite degrees of freedom the normal one."""
+    return t(df) if np.isfinite(df) else norm()
+
+
 def _by_t(found: Estimate, level: float, df: float) -> dict[str, Array]:
     """Return the table's columns from standard errors."""
     coef, error = found.coef, np.sqrt(np.diag(found.covariance))
-    law = t(df) if np.isfinite(df) else norm()
+    law = law_of(df)
     reach = law.ppf((1 + level) / 2) * error
     # A fit without residuals has no errors, and says nothing of a coefficient of 0.
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import chi2, f
 
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
-from robustreg.inference.bootstrap import check_plan
 from robustreg.inference.checks import checked_names, is_penalised, judged
-from robustreg.inference.estimate import Data, Estimate, estimate
+from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
 from robustreg.inference.targets import one_below_the_other, targets_of
@@ -127,21 +126,17 @@ def wald_test(
     """
     frame = frame_class("wald_test")
     estimator = judged(estimator, cov_type)
-    asked = hypotheses_of(hypotheses, values, checked_names(estimator))
+    every = hypotheses_of(hypotheses, values, checked_names(estimator))
     model = model_of(estimator)
     _refuse_penalised(model)
-    columns, index = ["statistic", "df", "df_resid", "p_value"], [h.name for h in asked]
+    columns, index = ["statistic", "df", "df_resid", "p_value"], [h.name for h in every]
+    data = Data(X, y, sample_weight, groups)
+    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model, y), []
     for target in targets:
-        found = estimate(
-            estimator,
-            Data(X, target.y, sample_weight, groups, target.place),
-            cov_type,
-            {"bandwidth": bandwidth, "kernel": kernel},
-            check_plan(n_bootstrap, random_state, n_jobs),
-        )
+        found = estimate(estimator, data.of(target), asked)
         df = found.df if use_f else np.inf
-        tested = [_tested(found, hypothesis, df, use_f) for hypothesis in asked]
+        tested = [_tested(found, hypothesis, df, use_f) for hypothesis in every]
         tables.append(frame(tested, columns=columns, index=index))
     table = one_below_the_other(tables, targets, "hypothesis")
     table.attrs.update(cov_type=found.cov_type, distribution="F" if use_f else "chi2")
