@@ -9,18 +9,19 @@ from scipy.sparse import csr_array
 from scipy.stats import norm
 
 from robustreg import MMRegressor
-from robustreg.breakdown import cloud as clouds
 from robustreg.breakdown import (
+    Search,
     efficiency_of,
     s_estimate,
     subsets,
     tukey_for_breakdown,
     tukey_for_efficiency,
 )
+from robustreg.breakdown import cloud as clouds
 from robustreg.breakdown.cloud import make_cloud
 from robustreg.breakdown.grams import gram_matrices
-from robustreg.breakdown.m_scale import m_scale, m_scales
-from robustreg.breakdown.polish import SCriterion, polished
+from robustreg.breakdown.m_scale import SCriterion
+from robustreg.breakdown.polish import polished
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.typical import near_rows
 from robustreg.losses import Tukey
@@ -72,7 +73,7 @@ def test_scale_solves_its_equation(breakdown, unit):
         residual = rng.standard_t(1, 50) * 10 ** rng.uniform(-3, 3, 50)
         weight = rng.integers(1, 9, 50) / 1.0
         weight /= weight.sum()
-        scale = m_scale(residual * unit, weight, c, breakdown) / unit
+        scale = SCriterion(c, breakdown, 0.0).scale(residual * unit, weight) / unit
         assert weight @ rho(residual / scale / c) == pytest.approx(breakdown, rel=1e-9)
 
 
@@ -80,8 +81,9 @@ def test_scales_side_by_side_are_those_one_by_one():
     rng = np.random.default_rng(0)
     residual = rng.normal(size=(700, 200)) * 10 ** rng.uniform(-9, 9, (700, 1))
     weight = np.full(200, 1 / 200)
-    together = m_scales(residual, weight, 1.5, 0.5, 1e-14)
-    alone = [m_scale(one, weight, 1.5, 0.5) for one in residual]
+    criterion = SCriterion(1.5, 0.5, 0.0)
+    together = criterion.scales(residual, weight, 1e-14)
+    alone = [criterion.scale(one, weight) for one in residual]
     assert_allclose(together, alone, rtol=1e-12)
 
 
@@ -90,21 +92,23 @@ def test_scale_is_consistent_at_the_gaussian():
     weight = np.full(residual.size, 1 / residual.size)
     for breakdown in BREAKDOWNS:
         c = tukey_for_breakdown(breakdown)
-        assert m_scale(residual, weight, c, breakdown) == pytest.approx(3.0, rel=1e-4)
+        assert SCriterion(c, breakdown, 0.0).scale(residual, weight) == pytest.approx(
+            3.0, rel=1e-4
+        )
 
 
 def test_scale_breaks_down_beyond_the_share_and_not_before():
     residual, weight = np.ones(100), np.full(100, 0.01)
-    c = tukey_for_breakdown(0.5)
+    scale = SCriterion(tukey_for_breakdown(0.5), 0.5, 0.0).scale
     residual[:49] = 1e12
-    assert m_scale(residual, weight, c, 0.5) < 100
+    assert scale(residual, weight) < 100
     residual[:51] = 1e12
-    assert m_scale(residual, weight, c, 0.5) > 1e10
+    assert scale(residual, weight) > 1e10
     residual[:] = 1.0
     residual[:49] = 0.0
-    assert m_scale(residual, weight, c, 0.5) > 0.01
+    assert scale(residual, weight) > 0.01
     residual[:51] = 0.0
-    assert m_scale(residual, weight, c, 0.5) == 0
+    assert scale(residual, weight) == 0
 
 
 def dummies(n, n_levels, seed=0):
@@ -215,13 +219,12 @@ def criterion_for(n, rank, breakdown=0.5):
     return SCriterion(tukey_for_breakdown(breakdown), share, 1e-12)
 
 
-def estimate(X, y, **params):
+def estimate(X, y):
     """Return the rows and the S-estimate."""
-    settings = {"constant": tukey_for_breakdown(0.5), "breakdown": 0.5}
-    settings |= {"n_subsets": 200, "floor": 1e-12, "rng": np.random.default_rng(0)}
+    search = Search(tukey_for_breakdown(0.5), 0.5, 200, 0)
     weight = np.ones(len(y))
     rows = make_rows(X, weight, True)
-    return rows, s_estimate(rows, y, weight, **(settings | params))
+    return rows, s_estimate(rows, y, weight, search, 1e-12)
 
 
 def test_location_is_the_global_minimum():

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from robustreg import MMRegressor
-from robustreg.breakdown import s_estimate, tukey_for_breakdown
+from robustreg.breakdown import Search, s_estimate, tukey_for_breakdown
 from robustreg.breakdown.central import central_halves, spanning
-from robustreg.breakdown.polish import SCriterion
+from robustreg.breakdown.m_scale import SCriterion
 from robustreg.rows import make_rows
 
 COEF = np.array([1.0, -2.0, 3.0])
@@ -130,9 +130,8 @@ def test_s_estimate_is_a_local_minimum(n):
     X, y = make_data(n)
     weight = np.ones(n)
     rows, constant = make_rows(X, weight, True), tukey_for_breakdown(0.5)
-    settings = {"constant": constant, "breakdown": 0.5, "floor": 1e-12}
     rng = np.random.default_rng(0)
-    found = s_estimate(rows, y, weight, n_subsets=0, rng=rng, **settings)
+    found = s_estimate(rows, y, weight, Search(constant, 0.5, 0, 0), 1e-12)
     criterion = SCriterion(constant, 0.5 * (1 - 4 / n), 1e-12)
     for _ in range(50):
         residual = y - rows.predict(found.params + 1e-3 * rng.normal(size=4))

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import MMRegressor
-from robustreg.breakdown.polish import SCriterion
+from robustreg.breakdown.m_scale import SCriterion
 
 
 def make_data(n, p):

@@ -10,7 +10,7 @@ from pairwise import covering
 from scipy import sparse
 
 from robustreg import MMRegressor, RobustRegressor
-from robustreg.breakdown import fit_mm_whole, tukey_for_breakdown
+from robustreg.breakdown import Search, fit_mm_whole, tukey_for_breakdown
 from robustreg.fitting import Problem
 from robustreg.losses import LOSSES, Tukey, make_loss
 from robustreg.partitions import (
@@ -170,13 +170,8 @@ def test_mm_estimates_of_halves(penalty):
     bad = np.arange(len(y)) % 10 < 3
     X[bad] += 100
     y[bad] -= 1_000
-    fit = partial(
-        fit_mm_whole,
-        constant=tukey_for_breakdown(0.5),
-        breakdown=0.5,
-        n_subsets=500,
-        rng=np.random.default_rng(0),
-    )
+    search = Search(tukey_for_breakdown(0.5), 0.5, 500, 0)
+    fit = partial(fit_mm_whole, search=search)
     model = MMRegressor(penalty=penalty, alpha=0.1).fit(X, y)
     options = {"penalty": penalty, "alpha": 0.1, "loss": Tukey(model.beta_)}
     (fit,), _ = fit_parts(X, y, **options, tol=1e-10, fit=fit)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from test_partitions import TOL, assert_same, fit_parts, make_data, parts_of
 
 from robustreg import MMRegressor, RobustRegressor
-from robustreg.breakdown import fit_mm_whole, tukey_for_breakdown
+from robustreg.breakdown import Search, fit_mm_whole, tukey_for_breakdown
 from robustreg.estimators import arrays
 from robustreg.estimators.arrays import fits_by_passes
 from robustreg.losses import Tukey
@@ -90,11 +90,9 @@ def test_columns_that_depend_on_others(loss):
 def test_mm_estimates_of_columns_that_depend_on_others():
     X, y = make_data(N)
     X = with_dependent_columns(X)
-    rng = np.random.default_rng(0)
-    constant = tukey_for_breakdown(0.5)
-    given = {"constant": constant, "breakdown": 0.5, "n_subsets": 50, "rng": rng}
     model = MMRegressor(n_subsets=50, tol=1e-12).fit(X, y)
-    fit = partial(fit_mm_whole, **given)
+    search = Search(tukey_for_breakdown(0.5), 0.5, 50, 0)
+    fit = partial(fit_mm_whole, search=search)
     (fit,), _ = fit_parts(X, y, loss=Tukey(model.beta_), tol=1e-12, fit=fit)
     # Which of the fits with these predictions has least norm depends on units.
     for part, coef, intercept in (

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from robustreg import MMRegressor, RobustRegressor, SmoothL1Regressor
-from robustreg.breakdown import fit_mm
+from robustreg.breakdown import Search, fit_mm
 from robustreg.breakdown.search import LEAST_AT_ONCE
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.scaled_loss import problem_of
@@ -154,13 +154,7 @@ def test_mm_tells_of_shares_of_its_subsets_and_may_search_no_more(most):
     rows = rows_of(model, X, weight)
     model.s_beta_, model.beta_ = 1.548, 4.685
     problem = model._problem(rows, y, weight, model._checked_loss(), 1.0, 1e-16, report)
-    fit = fit_mm(
-        problem,
-        constant=model.s_beta_,
-        breakdown=0.5,
-        n_subsets=LEAST_AT_ONCE + 1,
-        rng=np.random.default_rng(0),
-    )
+    fit = fit_mm(problem, Search(model.s_beta_, 0.5, LEAST_AT_ONCE + 1, 0))
     # Two shares of the subsets, and the starts that are not random.
     n_shares = min(most, 3)
     assert report.steps[:n_shares] == ["subsets"] * n_shares

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.mm import check_penalty, start_of
+from robustreg.breakdown.s_estimate import Search
 from robustreg.fitting import Coefficients, Fit
 from robustreg.losses import Tukey
 from robustreg.partitions import Whole
@@ -24,23 +24,15 @@ from robustreg.rows import Array, design_rank
 from robustreg.scale import AGREES, FixedPoint
 
 
-def fit_mm_whole(
-    whole: Whole,
-    *,
-    constant: float,
-    breakdown: float,
-    n_subsets: int,
-    rng: np.random.Generator,
-    each: Each = one_by_one,
-) -> Fit:
+def fit_mm_whole(whole: Whole, search: Search) -> Fit:
     """Fit one target.
 
     Parameters
     ----------
     whole : Whole
         The rows, with the problem of the M-step.
-    constant, breakdown, n_subsets, rng, each
-        As for `fit_mm`.
+    search : Search
+        How the S-estimate of the sample is looked for.
 
     Raises
     ------
@@ -49,21 +41,13 @@ def fit_mm_whole(
         in units of it.
     """
     problem = whole.problem
-    start, units = start_of(
-        problem,
-        constant=constant,
-        breakdown=breakdown,
-        n_subsets=n_subsets,
-        rng=rng,
-        each=each,
-    )
+    start, units = start_of(problem, search)
     params, scale = start.params * units.scale, start.scale * units.scale
     settled = 0.0
     if not start.collapsed:
-        share = breakdown * (
-            1 - design_rank(problem.rows, problem.weight) / whole.total
-        )
-        params, scale, settled = _s_step(whole, params, scale, constant, share)
+        rank = design_rank(problem.rows, problem.weight)
+        share = search.breakdown * (1 - rank / whole.total)
+        params, scale, settled = _s_step(whole, params, scale, search.constant, share)
     collapsed = start.collapsed or settled == -np.inf
     check_penalty(problem, collapsed)
     found = Descent(whole, problem.loss, None, problem.tol).run(params / scale, scale)

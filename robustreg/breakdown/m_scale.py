@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from robustreg.rows import TIE, Array
@@ -11,6 +13,8 @@ from robustreg.rows.base import STRETCH
 REACH = 3.0
 # Steps that cover more than all floating point numbers: 500 steps of 3 in logarithms.
 MOST_STEPS = 500
+# How closely the logarithm of a scale is found that is not on the way.
+LAST_DIGITS = 1e-14
 
 
 def tukey_weight(residual: Array, width: Array | float) -> Array:
@@ -19,86 +23,99 @@ def tukey_weight(residual: Array, width: Array | float) -> Array:
     return np.asarray(room * room)
 
 
-def m_scales(
-    residual: Array,
-    weight: Array,
-    constant: float,
-    share: float,
-    rtol: float,
-    floor: float = 0.0,
-) -> Array:
-    """Return the s of each row of residuals with ``sum_i w_i rho(r_i / s) = share``.
+@dataclass(frozen=True)
+class SCriterion:
+    """What an S-estimate minimises: the M-scale of residuals [1]_.
 
-    rho is Tukey's loss with supremum 1 and is reached at ``constant`` scales [1]_.
-    Newton's method on log s, with bisection where it leaves what is left.
+    The s that solves ``sum_i w_i rho(r_i / s) = share``, rho being Tukey's loss with
+    supremum 1, which is reached at ``constant`` scales.
 
     Parameters
     ----------
-    residual : ndarray of shape (n_sets, n_rows)
-        Finite.
-    weight : ndarray of shape (n_rows,)
-        Sums to 1.
     constant : float
         Where rho ends to rise.
     share : float
         In (0, 1).
-    rtol : float
-        How closely log s is found.
     floor : float
-        What counts as 0 of the residuals.
-
-    Returns
-    -------
-    ndarray of shape (n_sets,)
-        0 where no more than the share of the rows differ from 0.
+        A smaller scale counts as 0, and so do smaller residuals.
 
     References
     ----------
     .. [1] Huber, P. J. (1981). Robust Statistics, section 5.2. Wiley.
     """
-    step = max(1, STRETCH // residual.shape[1])
-    parts = [
-        _scales(residual[first : first + step], weight, constant, share, rtol, floor)
-        for first in range(0, max(residual.shape[0], 1), step)
-    ]
-    return np.concatenate(parts)
 
+    constant: float
+    share: float
+    floor: float
 
-def m_scale(
-    residual: Array, weight: Array, constant: float, share: float, floor: float = 0.0
-) -> float:
-    """Return the M-scale of one set of residuals."""
-    return float(m_scales(residual[None], weight, constant, share, 1e-14, floor)[0])
+    def scales(self, residual: Array, weight: Array, rtol: float) -> Array:
+        """Return the scale of each row of residuals, no less than the floor.
 
+        Which it is where no more than the share of the rows differ from 0. By Newton's
+        method on log s, with bisection where it leaves what is left.
 
-def _scales(
-    residual: Array,
-    weight: Array,
-    constant: float,
-    share: float,
-    rtol: float,
-    floor: float,
-) -> Array:
-    """Return the scales of some sets."""
-    size = np.abs(residual)
-    # What is so large pulls no more; its square might overflow.
-    start = _typical(size)
-    result = np.zeros(len(size))
-    differ = (size > floor) @ weight > share * (1 + TIE)
-    open_ = np.flatnonzero(differ & (start > 0))
-    size, x = size[open_], np.log(start[open_])
-    low, high = np.full(open_.size, -np.inf), np.full(open_.size, np.inf)
-    for _ in range(MOST_STEPS):
-        if not open_.size:
-            break
-        excess, slope = _excess(size, x, weight, constant, share)
-        low, high = np.where(excess > 0, x, low), np.where(excess > 0, high, x)
-        new = _next(x, excess, slope, low, high)
-        result[open_] = np.exp(new)
-        left = np.abs(new - x) > rtol
-        open_, size, x = open_[left], size[left], new[left]
-        low, high = low[left], high[left]
-    return result
+        Parameters
+        ----------
+        residual : ndarray of shape (n_sets, n_rows)
+            Finite.
+        weight : ndarray of shape (n_rows,)
+            Sums to 1.
+        rtol : float
+            How closely log s is found.
+        """
+        step = max(1, STRETCH // residual.shape[1])
+        parts = [
+            self._scales(residual[first : first + step], weight, rtol)
+            for first in range(0, max(residual.shape[0], 1), step)
+        ]
+        return np.maximum(np.concatenate(parts), self.floor)
+
+    def scale(self, residual: Array, weight: Array) -> float:
+        """Return the scale of residuals to the last digits, no less than the floor."""
+        return float(self.scales(residual[None], weight, LAST_DIGITS)[0])
+
+    def missed(self, residual: Array, weight: Array, scales: Array) -> Array:
+        """Return the mean loss of each row of residuals at given scales.
+
+        The share, but at the floor: there the weight of the rows that are not fitted
+        exactly, by which fits of the same scale are told apart.
+        """
+        t = np.minimum(np.abs(residual) / (self.constant * scales[:, None]), 1.0)
+        return np.asarray((1 - (1 - t * t) ** 3) @ weight)
+
+    def _scales(self, residual: Array, weight: Array, rtol: float) -> Array:
+        """Return the scales of some sets, 0 where they are at the floor."""
+        size = np.abs(residual)
+        # What is so large pulls no more; its square might overflow.
+        start = _typical(size)
+        result = np.zeros(len(size))
+        differ = (size > self.floor) @ weight > self.share * (1 + TIE)
+        open_ = np.flatnonzero(differ & (start > 0))
+        size, x = size[open_], np.log(start[open_])
+        low, high = np.full(open_.size, -np.inf), np.full(open_.size, np.inf)
+        for _ in range(MOST_STEPS):
+            if not open_.size:
+                break
+            excess, slope = self._excess(size, x, weight)
+            low, high = np.where(excess > 0, x, low), np.where(excess > 0, high, x)
+            new = _next(x, excess, slope, low, high)
+            result[open_] = np.exp(new)
+            left = np.abs(new - x) > rtol
+            open_, size, x = open_[left], size[left], new[left]
+            low, high = low[left], high[left]
+        return result
+
+    def _excess(self, size: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+        """Return ``mean(rho) - share`` at log scale x, and minus its derivative."""
+        with np.errstate(over="ignore"):
+            t = size * (np.exp(-x) / self.constant)[:, None]
+        np.minimum(t, 1.0, out=t)
+        t *= t
+        room = 1 - t
+        square = room * room
+        t *= square
+        square *= room
+        return 1 - self.share - square @ weight, 6 * (t @ weight)
 
 
 def _typical(size: Array) -> Array:
@@ -107,21 +124,6 @@ def _typical(size: Array) -> Array:
     median = np.partition(size, middle, axis=1)[:, middle]
     largest = size.max(axis=1)
     return np.where(median > 0, median, largest)
-
-
-def _excess(
-    size: Array, x: Array, weight: Array, constant: float, share: float
-) -> tuple[Array, Array]:
-    """Return ``mean(rho) - share`` at log scale x, and minus its derivative."""
-    with np.errstate(over="ignore"):
-        t = size * (np.exp(-x) / constant)[:, None]
-    np.minimum(t, 1.0, out=t)
-    t *= t
-    room = 1 - t
-    square = room * room
-    t *= square
-    square *= room
-    return 1 - share - square @ weight, 6 * (t @ weight)
 
 
 def _next(x: Array, excess: Array, slope: Array, low: Array, high: Array) -> Array:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.columns import TIE
-from robustreg.breakdown.each import Each, one_by_one
-from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.s_estimate import Search, SEstimate, s_estimate
 from robustreg.breakdown.search import Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.report import Report
@@ -16,15 +15,7 @@ from robustreg.rows import Array
 from robustreg.scale import scale_floor, spread
 
 
-def fit_mm(
-    problem: Problem,
-    *,
-    constant: float,
-    breakdown: float,
-    n_subsets: int,
-    rng: np.random.Generator,
-    each: Each = one_by_one,
-) -> Fit:
+def fit_mm(problem: Problem, search: Search) -> Fit:
     """Fit one target [1]_.
 
     Of S-estimates that tie, the one whose M-step comes lowest counts.
@@ -34,30 +25,15 @@ def fit_mm(
     problem : Problem
         With the loss of the M-step. Its scale is the S-estimate's, whatever it
         says, and its penalty is the M-step's alone.
-    constant : float
-        Of Tukey's loss in the S-estimate.
-    breakdown : float
-        Share of rows that may be wrong.
-    n_subsets : int
-        How many subsets are drawn, as in `s_estimate`.
-    rng : numpy.random.Generator
-        Where they come from.
-    each : callable
-        Who refines what they lead to, as in `s_estimate`.
+    search : Search
+        How the S-estimate is looked for.
 
     References
     ----------
     .. [1] Yohai, V. J. (1987). High breakdown-point and high efficiency robust
        estimates for regression. Annals of Statistics 15, 642-656.
     """
-    start, units = start_of(
-        problem,
-        constant=constant,
-        breakdown=breakdown,
-        n_subsets=n_subsets,
-        rng=rng,
-        each=each,
-    )
+    start, units = start_of(problem, search)
     at_scale = replace(problem, scale=start.scale * units.scale)
     fits = [
         _m_step(at_scale, params, units, start.collapsed)
@@ -78,15 +54,7 @@ def _m_step(problem: Problem, params: Array, units: Units, collapsed: bool) -> F
     return replace(fit, s_estimate=Coefficients(coef, float(intercept)))
 
 
-def start_of(
-    problem: Problem,
-    *,
-    constant: float,
-    breakdown: float,
-    n_subsets: int,
-    rng: np.random.Generator,
-    each: Each = one_by_one,
-) -> tuple[SEstimate, Units]:
+def start_of(problem: Problem, search: Search) -> tuple[SEstimate, Units]:
     """Return the S-estimate of the rows of a problem, and the units that it is in."""
     floor = scale_floor(problem.y, problem.weight)
     units = units_of(problem, max(spread(problem.y, problem.weight), floor))
@@ -94,13 +62,9 @@ def start_of(
         problem.rows,
         units.of_target(problem.y),
         problem.weight,
-        constant=constant,
-        breakdown=breakdown,
-        n_subsets=n_subsets,
-        floor=floor / units.scale,
-        rng=rng,
-        tell=None if problem.report is None else _telling(problem.report, units),
-        each=each,
+        search,
+        floor / units.scale,
+        None if problem.report is None else _telling(problem.report, units),
     )
     check_penalty(problem, start.collapsed)
     return start, units

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.breakdown.m_scale import m_scale, m_scales, tukey_weight
+from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.linalg import SINGULAR, cholesky_solve, solve_symmetric
 from robustreg.rows import Array, Rows, signed_gram
 
@@ -15,44 +15,6 @@ from robustreg.rows import Array, Rows, signed_gram
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
 NEGLIGIBLE = 1e-15
-
-
-@dataclass(frozen=True)
-class SCriterion:
-    """What an S-estimate minimises: the scale of residuals.
-
-    Parameters
-    ----------
-    constant : float
-        Of Tukey's loss.
-    share : float
-        Its mean, where its supremum is 1.
-    floor : float
-        A smaller scale counts as 0.
-    """
-
-    constant: float
-    share: float
-    floor: float
-
-    def scales(self, residual: Array, weight: Array, rtol: float) -> Array:
-        """Return the scale of each row of residuals, no less than the floor."""
-        found = m_scales(residual, weight, self.constant, self.share, rtol, self.floor)
-        return np.maximum(found, self.floor)
-
-    def scale(self, residual: Array, weight: Array) -> float:
-        """Return the scale of residuals, no less than the floor."""
-        found = m_scale(residual, weight, self.constant, self.share, self.floor)
-        return max(found, self.floor)
-
-    def missed(self, residual: Array, weight: Array, scales: Array) -> Array:
-        """Return the mean loss of each row of residuals at given scales.
-
-        The share, but at the floor: there the weight of the rows that are not fitted
-        exactly, by which fits of the same scale are told apart.
-        """
-        t = np.minimum(np.abs(residual) / (self.constant * scales[:, None]), 1.0)
-        return np.asarray((1 - (1 - t * t) ** 3) @ weight)
 
 
 @dataclass(frozen=True)

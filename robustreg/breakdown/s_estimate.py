@@ -8,10 +8,38 @@ import numpy as np
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.each import Each, one_by_one
-from robustreg.breakdown.polish import SCriterion, SPoint, polished
+from robustreg.breakdown.m_scale import SCriterion
+from robustreg.breakdown.polish import SPoint, polished
 from robustreg.breakdown.search import Tell, best_candidates
 from robustreg.breakdown.ties import different, exchanged, tied
 from robustreg.rows import Array, FormedRows, Rows
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which S-estimate is looked for, and how.
+
+    Parameters
+    ----------
+    constant : float
+        Of Tukey's loss; `tukey_for_breakdown` makes the scale consistent.
+    breakdown : float
+        Share of rows that may be wrong, in (0, 0.5].
+    n_subsets : int
+        How many subsets are drawn. With 0 the search starts from the rows that are
+        central in X, and its answer is a local minimum.
+    seed : int
+        Of the random numbers that draw them, the same for each target.
+    each : callable
+        ``each(function, portions)`` returns what a function makes of each portion of
+        the candidates, in order, perhaps by several processors.
+    """
+
+    constant: float
+    breakdown: float
+    n_subsets: int
+    seed: int
+    each: Each = one_by_one
 
 
 @dataclass(frozen=True)
@@ -43,14 +71,9 @@ def s_estimate(
     rows: Rows,
     target: Array,
     weight: Array,
-    *,
-    constant: float,
-    breakdown: float,
-    n_subsets: int,
+    search: Search,
     floor: float,
-    rng: np.random.Generator,
     tell: Tell | None = None,
-    each: Each = one_by_one,
 ) -> SEstimate:
     """Return the S-estimate [1]_ by fast-S [2]_.
 
@@ -68,22 +91,12 @@ def s_estimate(
         Near 0.
     weight : ndarray of shape (n_rows,)
         Weights that count rows.
-    constant : float
-        Of Tukey's loss; `tukey_for_breakdown` makes the scale consistent.
-    breakdown : float
-        In (0, 0.5].
-    n_subsets : int
-        How many subsets are drawn. With 0 the search starts from the rows that are
-        central in X, and its answer is a local minimum.
+    search : Search
+        How it is looked for.
     floor : float
         A smaller scale counts as 0.
-    rng : numpy.random.Generator
-        Where the subsets come from.
     tell : callable or None
         Is told of each share of the subsets, which may be the last.
-    each : callable
-        ``each(function, portions)`` returns what a function makes of each portion of
-        the candidates, in order, perhaps by several processors.
 
     References
     ----------
@@ -94,14 +107,15 @@ def s_estimate(
     """
     cloud = make_cloud(rows, target, weight)
     total, rank = float(weight.sum()), cloud.design.shape[1]
-    share = breakdown * (1 - rank / total)
+    share = search.breakdown * (1 - rank / total)
     if rank >= np.count_nonzero(weight) or share <= 1e-9:
         return SEstimate(_interpolation(cloud), floor, 1, True)
-    criterion = SCriterion(constant, share, floor)
+    criterion = SCriterion(search.constant, share, floor)
     if not rank:
         scale = criterion.scale(target, weight / total)
         return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
-    coords = best_candidates(cloud, criterion, n_subsets, rng, tell, each)
+    rng = np.random.default_rng(search.seed)
+    coords = best_candidates(cloud, criterion, search.n_subsets, rng, tell, search.each)
     formed = FormedRows(cloud.design, rows.standard)
     local = [
         polished(formed, cloud.target, cloud.weight, criterion, start)

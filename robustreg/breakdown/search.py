@@ -21,8 +21,7 @@ from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.columns import TIE
 from robustreg.breakdown.each import Each
 from robustreg.breakdown.grams import gram_matrices
-from robustreg.breakdown.m_scale import tukey_weight
-from robustreg.breakdown.polish import SCriterion
+from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME
 from robustreg.rows import Array, stretches

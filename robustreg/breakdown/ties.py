@@ -14,7 +14,8 @@ import scipy.linalg
 
 from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.columns import TIE, norms
-from robustreg.breakdown.polish import SCriterion, SPoint, polished
+from robustreg.breakdown.m_scale import SCriterion
+from robustreg.breakdown.polish import SPoint, polished
 from robustreg.rows import Array, Rows
 
 # Coefficients that differ by less, relative to the largest, are the same fit.

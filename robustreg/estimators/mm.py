@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, final
 
-import numpy as np
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
-from robustreg.breakdown import fit_mm, fit_mm_whole
+from robustreg.breakdown import Search, fit_mm, fit_mm_whole
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.estimators.reporting import report_of
@@ -258,34 +257,20 @@ class MMRegressor(RobustLinearModel):
         So that a target's fit does not depend on the others.
         """
         check_mm_data(rows.n_params, weight)
-        seed, scale = self._seed(), self._asked_scale
+        search, scale = self._search(), self._asked_scale
         report = report_of(callbacks, rows, targets.shape[1])
         return [
-            fit_mm(
-                self._problem(rows, column, weight, loss, scale, eps, report),
-                constant=self.s_beta_,
-                breakdown=self.breakdown,
-                n_subsets=self.n_subsets,
-                rng=np.random.default_rng(seed),
-                each=self._each,
-            )
-            for column in targets.T
+            fit_mm(self._problem(rows, y, weight, loss, scale, eps, report), search)
+            for y in targets.T
         ]
 
     def _fit_of_whole(self) -> FitOne:
         """Return what fits a target whose rows are elsewhere, as `_fit_each`."""
-        seed = self._seed()
+        search = self._search()
 
         def fit(whole: Whole) -> Fit:
             check_mm_data(whole.problem.rows.n_params, whole.problem.weight)
-            return fit_mm_whole(
-                whole,
-                constant=self.s_beta_,
-                breakdown=self.breakdown,
-                n_subsets=self.n_subsets,
-                rng=np.random.default_rng(seed),
-                each=self._each,
-            )
+            return fit_mm_whole(whole, search)
 
         return fit
 
@@ -297,9 +282,15 @@ class MMRegressor(RobustLinearModel):
         shared = Parallel(n_jobs=self.n_jobs, prefer="threads")
         return list(shared(delayed(function)(portion) for portion in portions))
 
-    def _seed(self) -> int:
-        """Return what the random numbers of each target begin with."""
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+    def _search(self) -> Search:
+        """Return how the S-estimate is looked for, of each target from one seed."""
+        return Search(
+            constant=self.s_beta_,
+            breakdown=self.breakdown,
+            n_subsets=self.n_subsets,
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            each=self._each,
+        )
 
     @property
     def _asked_scale(self) -> float:
