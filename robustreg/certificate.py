@@ -173,8 +173,8 @@ def _is_faint(
     holds the rounding errors of the adjoint and of the residuals that slopes are of.
     """
     curvature = objective.l2
-    steepest = objective.loss.facts.largest_curvature
-    noise = objective.noise * steepest if np.isfinite(steepest) else 0.0
+    facts = objective.loss.facts
+    noise = objective.noise * facts.largest_curvature if facts.smooth else 0.0
     charge = objective.n_params * (rounding + noise) ** 2
     allowed = NEGLIGIBLE * abs(point.value)
     return (curvature > 0) & (charge > 2 * curvature * allowed)
@@ -203,7 +203,7 @@ def _adjoint_size(objective: Objective, slopes: Array) -> float:
 
     By the inequality of Cauchy and Schwarz, as columns have mean square 1.
     """
-    largest = max(np.abs(objective.loss.facts.slopes))
+    largest = objective.loss.facts.steepest
     typical = float(np.sqrt(objective.weight @ slopes**2))
     floor = EPS * largest if np.isfinite(largest) else 0.0
     return float((typical + floor) * np.sqrt(objective.n_params))

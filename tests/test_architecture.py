@@ -87,8 +87,6 @@ OPTIONAL = {
     },
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
-# The iterations of two solvers read better in one piece; they have this many lines.
-LOOPS, LONGEST_LOOP = {"newton", "augmented_lagrangian"}, 75
 
 
 def room_of(path):
@@ -225,15 +223,7 @@ def test_size():
     for path in FILES:
         assert len(TEXTS[path].splitlines()) <= LONGEST_FILE, path
         for function in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef):
-            loop = room_of(path) == "solvers" and function.name in LOOPS
-            most = LONGEST_LOOP if loop else LONGEST_FUNCTION
-            assert length_of(function) <= most, (path, function.name)
-
-
-def test_long_loops_are_where_they_are_said_to_be():
-    solvers = [path for path in FILES if room_of(path) == "solvers"]
-    names = [f.name for path in solvers for f in nodes(path, ast.FunctionDef)]
-    assert set(names) >= LOOPS
+            assert length_of(function) <= LONGEST_FUNCTION, (path, function.name)
 
 
 def public_names(body):

@@ -5,6 +5,7 @@ import pytest
 from oracles import CONVEX, KINKED, assert_same_fit
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.losses import make_loss
 
 ROBUST = [loss for loss in CONVEX if loss != "l2"]
 TRUTH = np.array([1.0, -2.0, 0.5])
@@ -19,6 +20,12 @@ def contaminated(share, size, n=400, noise=1.0, one_sided=True):
     return X, np.where(bad, size * sign, y), ~bad
 
 
+def short_of_its_end(loss, far=1e5):
+    """Return by which share a loss's slope is short of its end so far out."""
+    convex = make_loss(loss, None)
+    return 1 - convex.gradient(np.array([far]))[0] / convex.facts.steepest
+
+
 @pytest.mark.parametrize("loss", ROBUST)
 @pytest.mark.parametrize("make", [SmoothL1Regressor, RobustRegressor])
 def test_the_size_of_outliers_does_not_matter(make, loss):
@@ -26,7 +33,7 @@ def test_the_size_of_outliers_does_not_matter(make, loss):
     near = make(loss).fit(X, y)
     far = make(loss).fit(X, np.where(y > 1e4, 1e12, y))
     # Tails are linear: pseudo_huber's to beta^2 / r^2, the others' exactly.
-    assert_same_fit(far, near, rtol=1e-8)
+    assert_same_fit(far, near, rtol=max(1e-8, 10 * short_of_its_end(loss)))
     np.testing.assert_allclose(far.coef_, TRUTH, atol=0.4)
 
 
@@ -37,7 +44,7 @@ def test_penalised_fits_do_not_see_the_size_either(loss, penalty):
     params = {"penalty": penalty, "alpha": 0.01}
     near = SmoothL1Regressor(loss, **params).fit(X, y)
     far = SmoothL1Regressor(loss, **params).fit(X, np.where(y > 1e4, 1e12, y))
-    assert_same_fit(far, near, rtol=1e-7)
+    assert_same_fit(far, near, rtol=max(1e-7, 10 * short_of_its_end(loss)))
 
 
 @pytest.mark.parametrize("far", [1e9, 1e12, 1e15])

@@ -117,7 +117,7 @@ def fits_by_passes(
     Rows that are few enough are all drawn, and fitted in memory. Otherwise the fits
     come without flags and weights of rows.
     """
-    squares = loss.facts.breakpoints == ()
+    squares = loss.facts.quadratic
     if callbacks is not None:
         engine.report = lambda step, _: callbacks.step(step)
     some = draw(engine, model.fit_intercept, DRAWING, squares)
@@ -152,7 +152,7 @@ def _with_rows(
 ) -> Fit:
     """Return a fit with flags and weights of its rows."""
     outliers, weights = np.empty(y.size, dtype=bool), None
-    if np.isfinite(loss.facts.largest_curvature):
+    if loss.facts.smooth:
         weights = np.empty(y.size)
     cut = model.outlier_threshold * fit.residual_scale
     for place in places:

@@ -58,7 +58,7 @@ def fit_collection(
     model.outliers_ = engine.rowwise(flags, bool, coef, intercept, cut)
     if "weights_" in vars(model):
         del model.weights_
-    if np.isfinite(loss.facts.largest_curvature):
+    if loss.facts.smooth:
         weights = partial(_weights, names=engine.names, loss=loss)
         model.weights_ = engine.rowwise(weights, float, coef, intercept, model.scale_)
     return fits, part.y, part.weight

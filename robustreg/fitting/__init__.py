@@ -14,7 +14,6 @@ from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.at_once import fit_at_once
 from robustreg.fitting.basis import basis_of, in_basis, lifted
 from robustreg.fitting.coordinates import Units, in_standard, units_of
-from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Coefficients, Fit, Problem
 from robustreg.fitting.quantiles import (
@@ -25,7 +24,7 @@ from robustreg.fitting.quantiles import (
 )
 from robustreg.fitting.reach import within_reach
 from robustreg.fitting.resampled import Resampling, resampling
-from robustreg.fitting.stopping import unless_stopped
+from robustreg.fitting.stopping import fit_unless_stopped
 from robustreg.fitting.together import fit_together, number_together
 from robustreg.linalg import EPS
 from robustreg.losses import relative_weight
@@ -33,6 +32,7 @@ from robustreg.objective import Model, Point
 from robustreg.outliers import flag, measured_scale, rounding_scale
 from robustreg.rows import Array
 from robustreg.scale import FixedPoint
+from robustreg.solvers import Result
 from robustreg.solvers.majorised import SOUND
 from robustreg.solvers.orthogonal import Basis
 from robustreg.tolerance import stationarity
@@ -136,27 +136,12 @@ def _fit(
     """Return the fit of a problem, and its Hessian if it is that of every y."""
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
     scaled = AnyScale(*own, shared)
-    found, stopped = unless_stopped(scaled, lambda: _search(scaled))
+    found, stopped = fit_unless_stopped(scaled)
     shared = scaled.shared_model()
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
     fit = _finished(scaled, found, isinstance(problem.scale, str))
     return replace(fit, stopped=stopped), shared
-
-
-def _search(scaled: AnyScale) -> FixedPoint:
-    """Fit at the scale that is given, or that agrees with its fit; return it."""
-    problem = scaled.problem
-    if isinstance(problem.scale, str):
-        return estimated_scale(scaled, problem.scale)
-    return _at_given(scaled, False)
-
-
-def _at_given(scaled: AnyScale, collapsed: bool) -> FixedPoint:
-    """Fit at the scale that is given and return it."""
-    found = FixedPoint(float(scaled.problem.scale), collapsed, converged=True)
-    scaled.fit(found.scale, scaled.problem.tol)
-    return found
 
 
 def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
@@ -175,7 +160,7 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     basis = basis_of(problem)
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
     scaled = AnyScale(*own, is_near=True)
-    found, stopped = unless_stopped(scaled, lambda: _at_given(scaled, collapsed))
+    found, stopped = fit_unless_stopped(scaled)
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
     found = replace(found, collapsed=collapsed)
@@ -189,7 +174,6 @@ def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)
     if coef.dtype != np.float64:
         scaled.take_rounded(coef, intercept)
-    smooth = np.isfinite(problem.loss.facts.largest_curvature)
     result = scaled.last
     residual = result.point.residual.astype(np.float64, copy=False)
     scale = _residual_scale(scaled, found, residual, estimated)
@@ -204,10 +188,10 @@ def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     stationarity = _stationarity(result.point)
     # A canonical or refined point may have lost to rounding what the solver found.
     lost = bool(np.isnan(result.gap)) and stationarity > SOUND
-    trouble = "rounding errors are too large" if result.success else result.message
-    weights = relative_weight(problem.loss, residual) if smooth else None
-    counted = 1.0
-    if weights is not None and not problem.loss.facts.convex:
+    facts, weights, counted = problem.loss.facts, None, 1.0
+    if facts.smooth:
+        weights = relative_weight(problem.loss, residual)
+    if weights is not None and not facts.convex:
         counted = float(problem.weight @ weights) / float(problem.weight.sum())
     return Fit(
         coef=coef,
@@ -222,10 +206,18 @@ def _finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
         outliers=flag(residual, problem.outlier_threshold * scale / found.scale),
         success=bool(result.success) and found.converged and not lost,
         collapsed=collapsed,
-        message=trouble if found.converged else "the scale did not settle",
+        message=_account(result, found, lost),
         disagreement=0.0 if found.converged else found.disagreement,
         counted=counted,
     )
+
+
+def _account(result: Result, found: FixedPoint, lost: bool) -> str:
+    """Return what happened to a fit."""
+    if not found.converged:
+        return "the scale did not settle"
+    lost = lost and result.success
+    return "rounding errors are too large" if lost else result.message
 
 
 def _stationarity(point: Point) -> float:
@@ -234,7 +226,7 @@ def _stationarity(point: Point) -> float:
     Where all residuals are rounding errors, so is the violation.
     """
     objective = point.objective
-    if not np.isfinite(objective.loss.facts.largest_curvature):
+    if not objective.loss.facts.smooth:
         return float("nan")
     if point.value <= objective.exact_value:
         return 0.0

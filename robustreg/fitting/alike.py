@@ -9,13 +9,11 @@ import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import in_basis, lifted
-from robustreg.fitting.estimated import estimated_scale
+from robustreg.fitting.estimated import fit_at_scale
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Problem
-from robustreg.losses import relative_weight
 from robustreg.rows import Array
-from robustreg.scale import FixedPoint
-from robustreg.solvers.majorised import FEW_COUNT
+from robustreg.solvers.majorised import few_count
 from robustreg.solvers.orthogonal import Basis
 
 
@@ -64,7 +62,7 @@ def fit_alike(problem: Problem, basis: Basis | None, near: Alike | None) -> Alik
     start = None if near is None else near.params
     own = (problem, start) if basis is None else in_basis(problem, start, basis)
     scaled = AnyScale(*own, is_near=near is not None)
-    found = _fitted(scaled, None if near is None else near.scale)
+    found = fit_at_scale(scaled, None if near is None else near.scale)
     if basis is not None:
         scaled = lifted(scaled, problem, basis)
     params = np.asarray(scaled.params(), dtype=np.float64)
@@ -75,20 +73,8 @@ def fit_alike(problem: Problem, basis: Basis | None, near: Alike | None) -> Alik
     return Alike(params, coef, intercept, found.scale, success, counts)
 
 
-def _fitted(scaled: AnyScale, near: float | None) -> FixedPoint:
-    """Fit at the scale that is asked for, or at the residuals' own; return it."""
-    problem = scaled.problem
-    if isinstance(problem.scale, str):
-        return estimated_scale(scaled, problem.scale, near=near)
-    scaled.fit(float(problem.scale), problem.tol)
-    return FixedPoint(float(problem.scale), collapsed=False, converged=True)
-
-
 def _few_count(scaled: AnyScale) -> bool:
     """Return whether a redescending loss takes most rows for outliers."""
-    problem = scaled.problem
-    if problem.loss.facts.convex:
-        return False
-    residual = scaled.last.point.residual.astype(np.float64, copy=False)
-    weights = relative_weight(problem.loss, residual)
-    return bool(problem.weight @ weights < FEW_COUNT * problem.weight.sum())
+    point = scaled.last.point
+    convex = point.objective.loss.facts.convex
+    return not convex and few_count(point.objective, point.residual)

@@ -120,8 +120,8 @@ class AnyScale:
 
     def shared_model(self) -> Model | None:
         """Return the Hessian if it is that of every y: where curvature is constant."""
-        constant = self.problem.loss.facts.breakpoints == ()
-        fixed = constant and not isinstance(self.problem.scale, str)
+        squares = self.problem.loss.facts.quadratic
+        fixed = squares and not isinstance(self.problem.scale, str)
         return self.last.model if fixed else None
 
     def with_loss(self, loss: Loss) -> AnyScale:

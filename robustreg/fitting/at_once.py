@@ -168,7 +168,7 @@ def _terms(problem: Problem) -> Terms:
 def _is_smooth(problem: Problem) -> bool:
     """Return whether a loss has a curvature everywhere, and one valley."""
     facts = problem.loss.facts
-    return facts.convex and bool(np.isfinite(facts.largest_curvature))
+    return facts.convex and facts.smooth
 
 
 def _shared(problem: Problem) -> Shared | None:

@@ -42,6 +42,18 @@ SPARING = replace(STARTING, worthwhile=10.0)
 NEARLY = 0.1
 
 
+def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
+    """Fit at the scale that is given, or that agrees with its own fit; return it.
+
+    ``near`` is where that of a convex loss is looked for, the scale of a like fit.
+    """
+    problem = scaled.problem
+    if isinstance(problem.scale, str):
+        return estimated_scale(scaled, problem.scale, near=near)
+    scaled.fit(float(problem.scale), problem.tol)
+    return FixedPoint(float(problem.scale), collapsed=False, converged=True)
+
+
 def estimated_scale(
     scaled: AnyScale, name: str, rtol: float = SCALE_RTOL, near: float | None = None
 ) -> FixedPoint:

@@ -65,10 +65,10 @@ def within_reach(y: Array, weight: Array, loss: Loss, unit: float | None) -> Arr
 def _check_width(y: Array, weight: Array, loss: Loss, unit: float) -> None:
     """Refuse a convex loss whose middle is lost in the rounding errors of y."""
     facts = loss.facts
-    curved = 0 < facts.largest_curvature < np.inf and facts.bounded_slope
-    if not (curved and facts.convex):
+    curved = facts.smooth and facts.largest_curvature > 0
+    if not (curved and facts.bounded_slope and facts.convex):
         return
-    width = unit * max(np.abs(facts.slopes)) / facts.largest_curvature
+    width = unit * facts.steepest / facts.largest_curvature
     if width >= NARROWEST * max(float(y.max()), -float(y.min())):
         return
     typical = spread(y * EIGHTH, weight) / EIGHTH

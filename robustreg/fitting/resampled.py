@@ -22,7 +22,7 @@ from robustreg.fitting.problem import Problem
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.scale import OF_EACH, spread
-from robustreg.solvers.many.newton import Measure, Smooth, many_newton
+from robustreg.solvers.many.newton import MeasureEach, SmoothProblem, many_newton
 from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
 
@@ -94,7 +94,7 @@ class Resampling:
         problem, measure = self._problem, self._measure
         if not problem.loss.facts.piecewise_linear:
             penalty = self._l1, self._l2
-            smooth = Smooth(self._design, self._target, problem.loss, *penalty)
+            smooth = SmoothProblem(self._design, self._target, problem.loss, *penalty)
             found, scales = many_newton(
                 smooth, weights, self._near, self._scale, measure, problem.max_iter
             )
@@ -108,7 +108,7 @@ class Resampling:
         return ManyFits(found.params, found.done & (scales > self._least_scale))
 
     @cached_property
-    def _measure(self) -> Measure | None:
+    def _measure(self) -> MeasureEach | None:
         """What measures the scale, None if it is given."""
         name = self._problem.scale
         if not isinstance(name, str):
@@ -160,8 +160,8 @@ def resampling(
     # Of more the arithmetic outweighs what a fit costs in Python.
     few = rows.n_params <= 30 and rows.n_rows * rows.n_params <= 2**16
     penalised = bool(penalty.l1.any() or penalty.l2.any())
-    smooth = bool(np.isfinite(facts.largest_curvature))
-    suits = facts.convex and (smooth or (facts.piecewise_linear and not penalised))
+    vertices = facts.piecewise_linear and not penalised
+    suits = facts.convex and (facts.smooth or vertices)
     measured = not isinstance(problem.scale, str) or problem.scale in OF_EACH
     if not (few and suits and measured and rows.varies.any()):
         return None

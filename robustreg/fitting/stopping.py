@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.estimated import fit_at_scale
 from robustreg.report import StopFit
 from robustreg.rows import Array
 from robustreg.scale import FixedPoint
 from robustreg.solvers import stopped_at
 
 
-def unless_stopped(
-    scaled: AnyScale, search: Callable[[], FixedPoint]
-) -> tuple[FixedPoint, bool]:
-    """Return what a search finds, or the best that it had; and whether it was stopped.
+def fit_unless_stopped(scaled: AnyScale) -> tuple[FixedPoint, bool]:
+    """Fit at its scale, or end at the best that a fit had which was stopped.
 
-    Parameters
-    ----------
-    scaled : AnyScale
-        The problem, whose last fit is then the one that was found.
-    search : callable
-        Fits it and returns its scale.
+    Return the scale and whether it was stopped.
     """
     watched = scaled.watched
     if watched is None:
-        return search(), False
+        return fit_at_scale(scaled), False
     try:
-        return search(), False
+        return fit_at_scale(scaled), False
     except StopFit as stop:
         watched.end()
         return _end_at(scaled, stop.params, watched.n_passes), True

@@ -31,9 +31,10 @@ FEWEST_TARGETS = 8
 
 def number_together(problem: Problem) -> int:
     """Return how many targets of a problem's kind are fitted at a time, 1 if singly."""
-    constant = problem.loss.facts.breakpoints == () and problem.loss.facts.unimodal
     given = not isinstance(problem.scale, str) or _is_bare(problem)
-    if not (constant and given) or problem.penalty.l1.any():
+    facts = problem.loss.facts
+    squares = facts.quadratic and facts.unimodal
+    if not (squares and given) or problem.penalty.l1.any():
         return 1
     return max(FEWEST_TARGETS, STRETCH // problem.rows.n_rows)
 

@@ -105,7 +105,7 @@ def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
         return "kinked"
     if jumps_of(loss):
         return "jumping"
-    return "smooth" if np.isfinite(loss.facts.largest_curvature) else "other"
+    return "smooth" if loss.facts.smooth else "other"
 
 
 def checked_names(estimator: Any) -> list[str]:

@@ -27,7 +27,7 @@ def robust_r2(
     if not isinstance(model, RobustLinearModel) or is_collection(X):
         return None
     loss = _loss_of(model)
-    if not np.isfinite(loss.facts.largest_curvature):
+    if not loss.facts.smooth:
         return None
     found = robust_r2_score(
         np.asarray(target.y).ravel(),

@@ -63,6 +63,21 @@ class LossFacts:
         return bool(np.isfinite(self.slopes[0]) and np.isfinite(self.slopes[1]))
 
     @property
+    def steepest(self) -> float:
+        """The largest size of the first derivative."""
+        return max(-self.slopes[0], self.slopes[1])
+
+    @property
+    def smooth(self) -> bool:
+        """True if there is no kink, at which a residual may stay."""
+        return bool(np.isfinite(self.largest_curvature))
+
+    @property
+    def quadratic(self) -> bool:
+        """True for a multiple of least squares, of the same curvature everywhere."""
+        return self.breakpoints == ()
+
+    @property
     def piecewise_linear(self) -> bool:
         """True for a loss that is linear on either side of a kink at 0."""
         return self.linear_beyond == 0

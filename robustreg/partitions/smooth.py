@@ -125,7 +125,7 @@ class Descent:
             The scale, or that of the sample.
         """
         # Of constant curvature that of all rows ends it.
-        majorised = 0.0 if self.loss.facts.breakpoints == () else None
+        majorised = 0.0 if self.loss.facts.quadratic else None
         if majorised is not None:
             params = self._foreseen(params, scale)
         window, left = first_window(self.whole, self._asked(params, scale)), np.inf

@@ -243,7 +243,7 @@ class Whole:
         That of squares is known, that of others to first order, from the sample.
         """
         pull, unit = reading.gradient - few.l2 * reading.params, reading.asked.scale
-        if reading.asked.loss.facts.breakpoints == ():
+        if reading.asked.loss.facts.quadratic:
             return pull * (unit / scale)
         there = few.evaluate(reading.params)
         drift = drift_at(few, there) + few.l2 * reading.params

@@ -230,7 +230,7 @@ def _enough(objective: Objective) -> float:
     if not facts.bounded_slope or not live.any():
         return 0.0
     # Standardised columns have a mean size of at most 1.
-    return float(max(np.abs(facts.slopes)) / objective.l1[live].min())
+    return float(facts.steepest / objective.l1[live].min())
 
 
 def strengths(
@@ -254,7 +254,7 @@ def _warn_of_nothing(walk: _Walk, target: Array, told: str) -> None:
     """Say that the intercept alone is the fit of a y that is mostly one value."""
     objective, null = walk.objective, walk.null
     enough, facts = _enough(objective), objective.loss.facts
-    kinked = not np.isfinite(facts.largest_curvature)
+    kinked = not facts.smooth
     if not enough or null.own_strength > NOTHING * enough:
         return
     # A redescending loss may leave the valley of the convex fit that starts it.

@@ -67,7 +67,7 @@ def null_fit(objective: Objective, tol: float, max_iter: int) -> NullFit:
     params, slopes, gap = _intercept(objective, tol, max_iter)
     point = objective.evaluate(params)
     adjoint = -point.gradient
-    if not np.isfinite(objective.loss.facts.largest_curvature):
+    if not objective.loss.facts.smooth:
         exact = np.abs(point.residual) <= objective.noise
         free = np.flatnonzero(exact & (objective.weight > 0))
         slopes = np.where(exact, slopes, objective.loss.gradient(point.residual))
@@ -101,7 +101,7 @@ def _intercept(
     params = np.zeros(objective.n_params)
     if not objective.rows.standard.constant:
         return params, np.zeros_like(objective.target), 0.0
-    if np.isfinite(objective.loss.facts.largest_curvature):
+    if objective.loss.facts.smooth:
         params[-1] = _root(objective)
         residual = objective.target - params[-1]
         slopes = objective.loss.gradient(residual)

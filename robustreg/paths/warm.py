@@ -135,8 +135,8 @@ def _null(null: NullFit, penalty: ElasticNet) -> WarmFit | None:
 def _switches(objective: Objective, penalty: ElasticNet) -> bool:
     """Return whether the loss is smooth and of parabolas and lines, the penalty not."""
     facts = objective.loss.facts
-    smooth = bool(np.isfinite(facts.largest_curvature))
-    return smooth and facts.breakpoints is not None and bool(penalty.l1.any())
+    switches = facts.smooth and facts.breakpoints is not None
+    return switches and bool(penalty.l1.any())
 
 
 @final

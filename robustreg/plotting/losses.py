@@ -227,7 +227,7 @@ def _residuals(losses: list[Loss], low: float, high: float) -> Array:
 
 def _weight(loss: Loss, residual: Array) -> Array:
     """Return how much each residual counts."""
-    if np.isfinite(loss.facts.largest_curvature):
+    if loss.facts.smooth:
         return relative_weight(loss, residual)
     return np.asarray(loss.gradient(residual) / residual)
 

@@ -35,15 +35,14 @@ ROWS_INSIDE = 4
 
 def width_of(loss: Loss) -> float:
     """Return the half-width of the quadratic middle: largest slope over curvature."""
-    low, high = loss.facts.slopes
-    return float(max(-low, high) / loss.facts.largest_curvature)
+    return float(loss.facts.steepest / loss.facts.largest_curvature)
 
 
 def widened(loss: Loss, width: float) -> Loss:
     """Return a smooth loss with the same slopes and a middle of some half-width."""
     low, high = loss.facts.slopes
     if loss.facts.piecewise_linear:
-        return Envelope(low, high, width / max(-low, high))
+        return Envelope(low, high, width / loss.facts.steepest)
     return Dilated(loss, width / width_of(loss))
 
 

@@ -112,7 +112,7 @@ class StepRule:
 
 
 # Shares of the majorising curvature, tried in this order when Newton's own fails.
-MAJORISED = (0.0, 0.01, 0.1, 1.0)
+SHARES = (0.0, 0.01, 0.1, 1.0)
 # A step has gone far enough once the slope along it fell to this share.
 STEEP = 0.5
 # A step must gain this share of what its model promised.
@@ -149,7 +149,7 @@ class Descent(Generic[P]):
 
 @final
 class Pace:
-    """The place in `MAJORISED` of the next step, and whether steps lead anywhere."""
+    """The place in `SHARES` of the next step, and whether steps lead anywhere."""
 
     def __init__(self, majorise: bool = True) -> None:
         self.level = 0
@@ -162,12 +162,12 @@ class Pace:
         Less of the majoriser after a full step, more after a short one.
         """
         self._steps += 1
-        most = self.level == len(MAJORISED) - 1 or not self._majorise
+        most = self.level == len(SHARES) - 1 or not self._majorise
         circles = self._steps > MOST_IDLE and self._is_idle(trial.value, step.decrease)
         if not self._majorise or length == 1.0:
             self.level = max(self.level - 1, 0) if self._majorise else 0
         elif length < 0.3:
-            self.level = min(self.level + 1, len(MAJORISED) - 1)
+            self.level = min(self.level + 1, len(SHARES) - 1)
         return circles or (length == 0.0 and most)
 
     def _is_idle(self, value: float, decrease: float) -> bool:
@@ -234,12 +234,12 @@ def model_step(
 ) -> tuple[Step, int]:
     """Return the step, with more of the majoriser while the model is singular."""
     while True:
-        curvature = function.curvature(point, MAJORISED[level])
+        curvature = function.curvature(point, SHARES[level])
         with np.errstate(over="ignore", invalid="ignore"):
             found = step(function, point, curvature, last)
         # A longer step is that of curvature too faint to tell from none.
         short = bool(np.abs(found.direction).max() <= SQUARABLE)
-        if (short and not found.singular) or level == len(MAJORISED) - 1:
+        if (short and not found.singular) or level == len(SHARES) - 1:
             return found, level
         level += 1
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
-
 from robustreg.linalg import MOST_DIRECT_PARAMS
 from robustreg.objective import Objective
 from robustreg.solvers.descent import StepRule
@@ -56,7 +54,7 @@ def facts_of(objective: Objective) -> Facts:
     most = min(MOST_DIRECT_PARAMS, curved.size / 2)
     return Facts(
         convex=loss.convex,
-        smooth=bool(np.isfinite(loss.largest_curvature)),
+        smooth=loss.smooth,
         piecewise_linear=loss.piecewise_linear,
         l1_part=bool((objective.l1 > 0).any()),
         l2_part=bool(curved.any()),

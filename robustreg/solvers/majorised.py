@@ -107,12 +107,12 @@ def majorised_newton(
         left = max_iter - done
         result, is_minimum = _stationary(objective, point, step_rule, tol, left)
         done += result.n_iter
-        lower = None
+        beyond = None
         if result.success and not (is_minimum or start.settled):
-            lower = beyond_saddle(objective, result.point)
-        if lower is None or done >= max_iter:
+            beyond = beyond_saddle(objective, result.point)
+        if beyond is None or done >= max_iter:
             return replace(result, n_iter=done)
-        point, done = lower, done + 1
+        point, done = beyond, done + 1
 
 
 def _stationary(
@@ -124,7 +124,7 @@ def _stationary(
     iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
     while left > tol and iteration < max_iter and not stalled:
         iteration += 1
-        trial, step, level = lower(objective, point, step_rule, level)
+        trial, step, level = step_down(objective, point, step_rule, level)
         stalled, promised = trial is point, step.decrease
         point, left = trial, stationarity(objective, trial)
         unique = step.model is not None and not step.singular
@@ -174,7 +174,7 @@ def beyond_saddle(objective: Objective, point: Point) -> Point | None:
     return None
 
 
-def lower(
+def step_down(
     objective: Objective, point: Point, step_rule: StepRule, level: int
 ) -> tuple[Point, Step, int]:
     """Return a point that is no higher, with the step to it and its share of parabolas.

@@ -13,6 +13,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import final
 
 import numpy as np
 
@@ -66,60 +67,109 @@ def newton(
         Where it ended.
     """
     point, last = objective.evaluate(start.params, start.residual), start.model
-    iteration, success, unique, pace = 0, False, False, Pace()
-    previous, gap, misses, proven = np.inf, np.inf, 0, (np.inf, point)
+    proof, pace = _Proof(objective, point, tol), Pace()
+    iteration, success, previous = 0, False, np.inf
     while not success and iteration < max_iter:
         iteration += 1
         step, pace.level = model_step(
             objective, point, step_rule.step, pace.level, last
         )
         last = step.model or last
-        if step.slopes is not None:
-            whole = objective.evaluate(point.params + step.direction)
-            gap = duality_gap(objective, whole, step.slopes)
-            success = gap <= allowed_gap(objective, whole, tol)
-            proven = min(proven, (gap, whole), key=lambda pair: pair[0])
-            if success:
-                point = whole
-                break
+        whole = proof.of_own_slopes(point, step)
+        if whole is not None:
+            point, success = whole, True
+            break
         trial, length = advance(objective, point, step)
         if not np.isfinite(trial.gradient).all():
             # Rows held on their side may leave no minimum.
             break
-        left = _left(objective, point, step, trial)
-        promise = PROMISING * abs(point.value) + objective.exact_value
-        if min(step.decrease, left) <= promise:
-            allowed = allowed_gap(objective, trial, tol)
-            if step.model is not None and left <= allowed:
-                gap = local_gap(objective, trial, step.model)
-                unique = gap <= allowed
-                steady = step.model.factor.rcond > STEADY
-                sharp = left <= tol * allowed and steady
-                success = unique and (sharp or step.decrease <= allowed)
-            ready = left if step.inexact else step.decrease
-            if min(step.decrease, ready) <= allowed and not success:
-                before, gap = gap, _certified(objective, point, trial)
-                misses += gap > 0.5 * before
-                stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
-                success = gap <= allowed and stalled
-        over = pace.is_over(trial, step, length) or misses > MOST_MISSES
+        success = proof.of_step(point, step, trial, previous)
+        over = pace.is_over(trial, step, length) or proof.misses > MOST_MISSES
         if over and not success:
             break
         point, previous = trial, step.decrease
     if not success:
-        gap = duality_gap(objective, point, objective.loss.gradient(point.residual))
-        gap, point = min((gap, point), proven, key=lambda pair: pair[0])
-        success = gap <= allowed_gap(objective, point, tol)
+        point, success = proof.of_end(point)
     return Result(
         point,
-        float(gap),
+        float(proof.gap),
         iteration,
-        bool(success),
+        success,
         "iteration limit or no further decrease",
-        unique=unique,
+        unique=proof.unique,
         rcond=step.rcond,
         model=last,
     )
+
+
+@final
+class _Proof:
+    """What certificates have shown on the way.
+
+    Attributes
+    ----------
+    gap : float
+        The last bound.
+    unique : bool
+        Whether curvature around a point showed that there is no other optimum.
+    misses : int
+        Bounds that did not halve the one before.
+    """
+
+    def __init__(self, objective: Objective, point: Point, tol: float) -> None:
+        self.gap, self.unique, self.misses = np.inf, False, 0
+        self._objective, self._tol = objective, tol
+        self._best = np.inf, point
+
+    def of_own_slopes(self, point: Point, step: Step) -> Point | None:
+        """Return where a step leads whose slopes are known, if they certify it."""
+        if step.slopes is None:
+            return None
+        whole = self._objective.evaluate(point.params + step.direction)
+        self.gap = duality_gap(self._objective, whole, step.slopes)
+        self._best = min(self._best, (self.gap, whole), key=lambda pair: pair[0])
+        return whole if self.gap <= self._allowed(whole) else None
+
+    def of_step(self, point: Point, step: Step, trial: Point, previous: float) -> bool:
+        """Return whether the point that a step led to is certified.
+
+        It is not asked for before a model promises little, and costs no pass while the
+        curvature around the point is certificate enough. ``previous`` is the decrease
+        of the step before.
+        """
+        left = _left(self._objective, point, step, trial)
+        promise = PROMISING * abs(point.value) + self._objective.exact_value
+        if not min(step.decrease, left) <= promise:
+            return False
+        allowed = self._allowed(trial)
+        if step.model is not None and left <= allowed:
+            self.gap = local_gap(self._objective, trial, step.model)
+            self.unique = bool(self.gap <= allowed)
+            steady = step.model.factor.rcond > STEADY
+            sharp = left <= self._tol * allowed and steady
+            if self.unique and (sharp or step.decrease <= allowed):
+                return True
+        ready = left if step.inexact else step.decrease
+        if not min(step.decrease, ready) <= allowed:
+            return False
+        before, self.gap = self.gap, _certified(self._objective, point, trial)
+        self.misses += self.gap > 0.5 * before
+        stalled = step.rcond != 0 or step.decrease >= 0.25 * previous
+        return bool(self.gap <= allowed and stalled)
+
+    def of_end(self, point: Point) -> tuple[Point, bool]:
+        """Return the best of what is certified and the last point, and if it will do.
+
+        The last one by the slopes of its own residuals.
+        """
+        slopes = self._objective.loss.gradient(point.residual)
+        last = duality_gap(self._objective, point, slopes), point
+        self.gap, best = min(last, self._best, key=lambda pair: pair[0])
+        return best, bool(self.gap <= self._allowed(best))
+
+    def _allowed(self, point: Point) -> float:
+        """Return the gap at which a point is done."""
+        return allowed_gap(self._objective, point, self._tol)
 
 
 def stationary_to(gtol: float) -> Callable[[Objective, Point, float], bool]:

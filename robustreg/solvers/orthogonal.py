@@ -188,13 +188,12 @@ def certified(
     params = basis.corrected(objective.rows, basis.lifted(z), z)
     point = objective.evaluate(params)
     slopes = reduced.optimal_slopes
-    gap, success = reduced.gap, reduced.success
-    if objective.loss.facts.convex:
+    gap, success, facts = reduced.gap, reduced.success, objective.loss.facts
+    if facts.convex:
         gap = max(gap, duality_gap(objective, point, slopes))
         allowed = allowed_gap(objective, point, tol, slopes)
         allowed = max(allowed, _last_digits(objective, point, slopes))
         success = success and gap <= allowed
-    smooth = np.isfinite(objective.loss.facts.largest_curvature)
     return Result(
         point,
         gap,
@@ -202,7 +201,7 @@ def certified(
         success,
         reduced.message,
         slopes=slopes,
-        rcond=0.0 if smooth and objective.loss.facts.convex else None,
+        rcond=0.0 if facts.smooth and facts.convex else None,
     )
 
 

@@ -28,7 +28,7 @@ from robustreg.linalg import least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.descent import StepRule
-from robustreg.solvers.majorised import ALL, SHARES, lower
+from robustreg.solvers.majorised import ALL, SHARES, step_down
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
 from robustreg.tolerance import stationarity
 
@@ -165,7 +165,7 @@ class Reweighting:
         far = now.violation > NEAR
         level = ALL if far else self._level
         options = (now.point.objective, now.point, self._step_rule, level)
-        point, _, level = lower(*options)
+        point, _, level = step_down(*options)
         self._level = ALL if far else max(level - 1, FEWEST)
         return self._state(now.scale * point.params, now.scale * point.residual)
 

@@ -119,7 +119,7 @@ def check_metric_loss(metric: str, loss: Any, beta: Any) -> Loss:
     refuse_other_names(loss)
     check_metric_params(metric, loss=loss, **({} if beta is None else {"beta": beta}))
     checked = make_loss(loss, beta)
-    if not np.isfinite(checked.facts.largest_curvature):
+    if not checked.facts.smooth:
         raise ValueError(
             f"{metric} needs a loss without a kink at 0, which gives rows weights. Got "
             f"loss={loss!r}. Use the loss of the fit, 'smooth_l1', or 'tukey'."

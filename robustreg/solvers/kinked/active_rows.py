@@ -35,7 +35,7 @@ from robustreg.solvers.kinked.without_search import (
     AT_KINK,
     TIED_SHARE,
     constant_fit,
-    without_loss,
+    perfect_fit,
 )
 from robustreg.solvers.newton import START_GTOL, stationary_to
 from robustreg.solvers.results import Result, Run, Start
@@ -74,7 +74,7 @@ def by_active_rows(
     exact = partial(method, tol=tol, max_iter=max_iter)
     if start.slopes is not None:
         return _from_like(objective, start, start.slopes, exact, tol)
-    done = without_loss(objective, start.params, start.residual_in(objective))
+    done = perfect_fit(objective, start.params, start.residual_in(objective))
     done = done or constant_fit(objective, tol)
     if done is None and sampling.has_few(objective):
         done = _as_it_is(objective, start.params, exact)
@@ -94,7 +94,7 @@ def _from_like(
     gradient.
     """
     residual = start.residual_in(objective)
-    done = without_loss(objective, start.params, residual)
+    done = perfect_fit(objective, start.params, residual)
     if done is None and not start.params[:-1].any():
         # What ties made optimal for a like problem they may make so for this one.
         done = constant_fit(objective, tol)
@@ -181,7 +181,7 @@ def _as_it_is(objective: Objective, start: Array, exact: Exact) -> Result:
             objective, start, step_rule_for(objective), objective.rows.n_rows // 2
         )
     residual = near.residual_in(objective)
-    as_it_is = without_loss(objective, near.params, residual)
+    as_it_is = perfect_fit(objective, near.params, residual)
     if as_it_is is not None:
         return as_it_is
     return exact(objective, Start(near.params, error=_spread(objective, residual)))

@@ -21,7 +21,8 @@ import numpy as np
 from robustreg.certificate import duality_gap
 from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.losses import Envelope
-from robustreg.objective import Objective
+from robustreg.objective import Objective, Point
+from robustreg.rows import Array
 from robustreg.solvers.continuation import ROWS_INSIDE, shrink
 from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for
@@ -58,7 +59,6 @@ def augmented_lagrangian(
     Result
         With ``slopes``.
     """
-    low, high = objective.loss.facts.slopes
     step_rule = step_rule_for(objective)
     inside = ROWS_INSIDE * objective.n_params
     near = shrink(objective, start.params, step_rule, inside)
@@ -70,22 +70,16 @@ def augmented_lagrangian(
     best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
     success = gap <= allowed_gap(objective, point, tol, slopes)
     iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
-    # Beside rows held on their side the others may not bound the fit.
-    far = np.inf
-    if objective.linear.any():
-        far = DIVERGED * max(float(np.abs(point.params).max()), 1.0)
+    far = _too_far(objective, point)
     spare = EXTRA_ITERATIONS if not success else 0
     while (not success or spare) and iteration < max_iter:
         iteration += 1
         spare -= success
-        beta = max(width, narrowest) / max(-low, high)
-        inner = objective.with_loss(
-            Envelope(low, high, beta), objective.target + beta * slopes
-        )
+        beta = max(width, narrowest) / objective.loss.facts.steepest
+        inner = augmented(objective, slopes, beta)
         relative = min(last_gap / max(typical_value(objective, point), TINY), 1.0)
-        gtol = float(
-            np.clip(min(INNER_SHARE * relative, 0.1 * gtol), TIGHTEST, LOOSEST)
-        )
+        gtol = min(INNER_SHARE * relative, 0.1 * gtol)
+        gtol = min(max(gtol, TIGHTEST), LOOSEST)
         result = descend(
             inner,
             Start(point.params, model=last),
@@ -112,3 +106,19 @@ def augmented_lagrangian(
         last_gap = new_gap
     trouble = "iteration limit" if iteration >= max_iter else NO_DECREASE
     return Result(best, gap, iteration, success, trouble, slopes=best_slopes)
+
+
+def augmented(objective: Objective, multipliers: Array, beta: float) -> Objective:
+    """Return the smooth objective whose slopes are the next multipliers."""
+    envelope = Envelope(*objective.loss.facts.slopes, beta)
+    return objective.with_loss(envelope, objective.target + beta * multipliers)
+
+
+def _too_far(objective: Objective, point: Point) -> float:
+    """Return the size of params from which there is no minimum.
+
+    Beside rows held on their side the others may not bound the fit.
+    """
+    if not objective.linear.any():
+        return np.inf
+    return DIVERGED * max(float(np.abs(point.params).max()), 1.0)

@@ -6,7 +6,7 @@ from robustreg.objective import Objective
 from robustreg.solvers.facts import facts_of
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.interior_point import interior_point
-from robustreg.solvers.kinked.without_search import without_loss
+from robustreg.solvers.kinked.without_search import perfect_fit
 from robustreg.solvers.results import Result, Run, Start
 
 # Interior points take 10 to 30 iterations. An exact fit on the way to another that has
@@ -24,7 +24,7 @@ def by_interior_point(
     result = interior_point(objective, start, tol, max_iter)
     if result.success or objective.linear.any():
         return result
-    exact = without_loss(objective, result.params, result.point.residual)
+    exact = perfect_fit(objective, result.params, result.point.residual)
     if exact is not None:
         return exact
     other = augmented_lagrangian(objective, start, tol, max_iter)

@@ -33,11 +33,10 @@ import numpy as np
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import NOISE_LEVELS, TINY
-from robustreg.losses import Envelope
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.descent import descend
-from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST
+from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST, augmented
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
@@ -162,35 +161,30 @@ def augmented_lagrangian_cg(
 
 def _narrowest(objective: Objective) -> float:
     """Return the width below which the envelope is rounding."""
-    low, high = objective.loss.facts.slopes
-    return max(NOISE_LEVELS * objective.noise, TINY) / max(-low, high)
+    return max(NOISE_LEVELS * objective.noise, TINY) / objective.loss.facts.steepest
 
 
 def _typical(objective: Objective, point: Point) -> float:
     """Return the width of the envelope that ends at a typical residual."""
-    low, high = objective.loss.facts.slopes
-    return typical_residual(objective, point) / max(-low, high)
+    return typical_residual(objective, point) / objective.loss.facts.steepest
 
 
 def _by_products(
     objective: Objective, start: Array, multipliers: Array, beta: float, gtol: float
 ) -> _Update:
     """Return the fit of one smooth problem by conjugate gradients."""
-    envelope = Envelope(*objective.loss.facts.slopes, beta)
-    shifted = objective.target + beta * multipliers
-    before = objective.rows.passes
+    inner, before = augmented(objective, multipliers, beta), objective.rows.passes
     result = descend(
-        objective.with_loss(envelope, shifted),
+        inner,
         Start(start),
         step=KRYLOV.step,
         until=stationary_to(gtol),
         max_iter=INNER_ITERATIONS,
         majorise=not objective.l2.any(),
     )
-    multipliers = envelope.gradient(result.point.residual)
-    return _Update(
-        result.point.params, multipliers, objective.rows.passes - before, False
-    )
+    multipliers = inner.loss.gradient(result.point.residual)
+    passes = objective.rows.passes - before
+    return _Update(result.point.params, multipliers, passes, False)
 
 
 def _by_interior_point(

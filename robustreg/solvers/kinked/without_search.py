@@ -60,7 +60,7 @@ def _held(objective: Objective, value: float, tol: float) -> Result | None:
     return Result(point, gap, 1, True, slopes=slopes)
 
 
-def without_loss(objective: Objective, start: Array, residual: Array) -> Result | None:
+def perfect_fit(objective: Objective, start: Array, residual: Array) -> Result | None:
     """Return the start if it fits every row, to rounding, at no penalty."""
     point = Point(start, np.full_like(start, np.nan), residual, objective)
     if typical_residual(objective, point) > NOISE_LEVELS * objective.noise:

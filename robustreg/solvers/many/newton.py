@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from robustreg.losses import Loss
 from robustreg.rows import Array
+from robustreg.solvers.many.kinks import products
 from robustreg.solvers.many.vertices import REGULAR, ManyFits
 from robustreg.solvers.newton import INNER_ITERATIONS
 from robustreg.tolerance import AT_END
@@ -34,11 +35,11 @@ PROMISE, SCALE_RTOL = 1e-20, 1e-12
 
 # ``measure(residual, weights)`` returns the scale of each fit's residuals and its
 # gradient by these.
-Measure = Callable[[Array, Array], tuple[Array, Array]]
+MeasureEach = Callable[[Array, Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
-class Smooth:
+class SmoothProblem:
     """Rows, a loss and a penalty.
 
     Parameters
@@ -78,11 +79,11 @@ class _Model:
 
 
 def many_newton(
-    problem: Smooth,
+    problem: SmoothProblem,
     weights: Array,
     near: Array,
     scale: float,
-    measure: Measure | None,
+    measure: MeasureEach | None,
     max_iter: int,
 ) -> tuple[ManyFits, Array]:
     """Fit a smooth loss for many weights.
@@ -144,7 +145,7 @@ def many_newton(
 
 
 def _model(
-    problem: Smooth,
+    problem: SmoothProblem,
     params: Array,
     signs: Array,
     scale: Array,
@@ -167,9 +168,9 @@ def _model(
     eigenvalues, basis = np.linalg.eigh(hessian)
     regular = eigenvalues[:, 0] > REGULAR * eigenvalues[:, -1]
     safe = np.where(regular[:, None], eigenvalues, 1.0)
-    along = _turned(basis.transpose(0, 2, 1), force)
-    step = _turned(basis, along / safe)
-    moved = _turned(basis, _turned(basis.transpose(0, 2, 1), turn) / safe)
+    along = products(basis.transpose(0, 2, 1), force)
+    step = products(basis, along / safe)
+    moved = products(basis, products(basis.transpose(0, 2, 1), turn) / safe)
     # The rounding errors of a basis move what is held at 0, too.
     step[held] = moved[held] = 0.0
     value = np.sum(shares * _each(problem.loss.value, size), axis=1)
@@ -216,7 +217,7 @@ def _scale_step(
 
 
 def _only(
-    problem: Smooth, residual: Array, scale: Array, shares: Array
+    problem: SmoothProblem, residual: Array, scale: Array, shares: Array
 ) -> NDArray[np.bool_]:
     """Return which fits are the only ones: those curved to all sides.
 
@@ -245,8 +246,3 @@ def _grams(design: Array, c: Array) -> Array:
 def _each(function: Callable[[Array], Array], values: Array) -> Array:
     """Return a loss's function of an array of any shape."""
     return np.asarray(function(values.ravel())).reshape(values.shape)
-
-
-def _turned(matrices: Array, vectors: Array) -> Array:
-    """Return the product of each matrix with its vector."""
-    return np.asarray((matrices @ vectors[:, :, None])[:, :, 0])

@@ -20,7 +20,7 @@ SAMPLING = Sampling(few=4_000)
 MOST_AT_ONCE = 10 * FEW_ENTRIES
 # Steps to nearly the median, and the share of rows nearer than where their parabolas
 # are cut off; rows that it is of, at least, and for each param.
-MAJORISED, TOUCHED = 3, 0.1
+MEDIAN_STEPS, TOUCHED = 3, 0.1
 LEAST_AFAR, AFAR_PER_PARAM = 500, 20
 # Errors are measured by shares of the rows: those between the kink and where it is to
 # be. That of nearly the median, moved to a level, is at most about the first at the
@@ -207,7 +207,7 @@ def _nearly_median(design: Array, target: Array, weight: Array) -> Array:
     params = np.zeros(design.shape[1])
     params[-1] = middle_of(target) * bool(design[0, -1])
     touched = int(TOUCHED * target.size)
-    for _ in range(MAJORISED):
+    for _ in range(MEDIAN_STEPS):
         residual = target - design @ params
         size = np.abs(residual)
         size += max(float(np.partition(size, touched)[touched]), FAINTEST)
