@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dask
 import dask.array as da
@@ -154,9 +156,8 @@ def in_turn(X: Array, y: Array) -> InTurn:
 def cluster(malloc: bool) -> LocalCluster:
     """Return a cluster of processes, which lives as long as this program."""
     extra = MALLOC_SET if malloc else {}
-    before = dask.config.get("distributed.nanny.pre-spawn-environ")
-    settings = {"distributed.nanny.pre-spawn-environ": before | extra}
-    with dask.config.set(settings):
+    # Nannies prefer this process's variables to dask's, and leave theirs in it.
+    with patch.dict(os.environ, {name: str(size) for name, size in extra.items()}):
         return LocalCluster(
             n_workers=WORKERS,
             threads_per_worker=1,
