@@ -107,12 +107,27 @@ SINGLE = {
     "Fortran32": lambda X: np.asfortranarray(X, dtype=np.float32),
     "csr32": lambda X: scipy.sparse.csr_array(X.astype(np.float32)),
 }
-CASES = [
+
+
+def not_formed(X, weight, fit_intercept):
+    """Return the rows of an array as if they were many."""
+    return dense.DenseRows(X, make_rows(X, weight, fit_intercept).standard)
+
+
+# The design of few rows is formed, unless they are sparse.
+MAKE = {"made": make_rows, "not formed": not_formed}
+CONTAINERS = [
     *((plain_data, name, f) for name, f in {**DOUBLE, **SINGLE}.items()),
     *((far_data, name, f) for name, f in DOUBLE.items()),
     *((far_data32, name, f) for name, f in SINGLE.items()),
 ]
-CASE_IDS = [f"{data.__name__}-{name}" for data, name, _ in CASES]
+CASES = {
+    f"{data.__name__}-{name}-{how}": (data, container, make)
+    for data, name, container in CONTAINERS
+    for how, make in MAKE.items()
+    if how == "made" or not scipy.sparse.issparse(container(np.eye(2)))
+}
+every_case = pytest.mark.parametrize("data, container, make", CASES.values(), ids=CASES)
 with_or_without_intercept = pytest.mark.parametrize("fit_intercept", [True, False])
 dense_and_sparse = pytest.mark.parametrize(
     "container", [np.ascontiguousarray, scipy.sparse.csr_matrix]
@@ -131,12 +146,12 @@ def three_blocks(monkeypatch):
     monkeypatch.setattr(dense, "BLOCK_ENTRIES", 1)
 
 
-@pytest.fixture(params=CASES, ids=CASE_IDS)
+@pytest.fixture(params=CASES.values(), ids=CASES)
 def case(request, three_blocks):
     """Return a function that makes rows, and the numbers that they hold."""
-    data, _, container = request.param
+    data, container, make = request.param
     X = data()
-    return lambda intercept: make_rows(container(X), some_weight(), intercept), X
+    return lambda intercept: make(container(X), some_weight(), intercept), X
 
 
 def explicit(rows, X):
@@ -173,22 +188,16 @@ def test_predict_and_adjoint(case, fit_intercept):
 
 @with_or_without_intercept
 @pytest.mark.parametrize("count", [0, 1, 3])
-@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
-def test_products_with_several_vectors(
-    data, name, container, fit_intercept, count, three_blocks
-):
-    X = data()
-    made = make_rows(container(X), some_weight(), fit_intercept)
+def test_products_with_several_vectors(case, fit_intercept, count):
+    make, X = case
+    rows = make(fit_intercept)
+    design, size = explicit(rows, X)
     rng = np.random.default_rng(4)
-    params, v = (
-        rng.normal(size=(count, made.n_params)),
-        rng.normal(size=(count, N_ROWS)),
-    )
-    for rows in as_they_are(made, X, container):
-        design, size = explicit(rows, X)
-        predicted, bound = params @ design.T, np.abs(params) @ size.T
-        assert_close(rows.predict_each(params), predicted, bound)
-        assert_close(rows.adjoint_each(v), v @ design, np.abs(v) @ size)
+    params = rng.normal(size=(count, rows.n_params))
+    v = rng.normal(size=(count, N_ROWS))
+    predicted, bound = params @ design.T, np.abs(params) @ size.T
+    assert_close(rows.predict_each(params), predicted, bound)
+    assert_close(rows.adjoint_each(v), v @ design, np.abs(v) @ size)
 
 
 @with_or_without_intercept
@@ -210,54 +219,40 @@ def test_gram_and_root_on_any_columns(case, fit_intercept):
         assert not rows.root(0 * c, columns).any()
 
 
-def as_they_are(rows, X, container):
-    """Return the rows, and those of dense data that are not formed."""
-    data = container(X)
-    if scipy.sparse.issparse(data):
-        return [rows]
-    return [rows, dense.DenseRows(data, rows.standard)]
-
-
 @with_or_without_intercept
-@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
-def test_cross_of_some_rows_with_some_columns(
-    data, name, container, fit_intercept, three_blocks
-):
-    X = data()
-    made = make_rows(container(X), some_weight(), fit_intercept)
+def test_cross_of_some_rows_with_some_columns(case, fit_intercept):
+    make, X = case
+    rows = make(fit_intercept)
     rng = np.random.default_rng(8)
-    last = made.n_params - 1
-    for rows in as_they_are(made, X, container):
-        for count in (0, 1, 400):
-            index = np.sort(rng.choice(N_ROWS, count, replace=False))
-            design, size = (part[index] for part in explicit(rows, X))
-            c, v = rng.normal(size=(2, count))
-            for columns in ([0, 1, last], [last], [1], []):
-                columns = np.array(columns, dtype=np.intp)
-                product, adjoint = rows.cross(index, c, columns, v)
-                expected = design.T * c @ design[:, columns]
-                bound = size.T * np.abs(c) @ size[:, columns]
-                assert_close(product, expected, bound)
-                assert_close(adjoint, design.T @ v, size.T @ np.abs(v))
+    last = rows.n_params - 1
+    for count in (0, 1, 400):
+        index = np.sort(rng.choice(N_ROWS, count, replace=False))
+        design, size = (part[index] for part in explicit(rows, X))
+        c, v = rng.normal(size=(2, count))
+        for columns in ([0, 1, last], [last], [1], []):
+            columns = np.array(columns, dtype=np.intp)
+            product, adjoint = rows.cross(index, c, columns, v)
+            expected = design.T * c @ design[:, columns]
+            bound = size.T * np.abs(c) @ size[:, columns]
+            assert_close(product, expected, bound)
+            assert_close(adjoint, design.T @ v, size.T @ np.abs(v))
 
 
 @with_or_without_intercept
-@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
-def test_some_columns_and_norms(data, name, container, fit_intercept, three_blocks):
-    X = data()
-    made = make_rows(container(X), some_weight(), fit_intercept)
+def test_some_columns_and_norms(case, fit_intercept):
+    make, X = case
+    rows = make(fit_intercept)
     params, v = np.random.default_rng(9).normal(size=(2, N_ROWS))
-    for rows in as_they_are(made, X, container):
-        design, size = explicit(rows, X)
-        for index in ([0, 1, rows.n_params - 1], [rows.n_params - 1]):
-            index = np.array(index)
-            few, part, largest = rows.columns(index), design[:, index], size[:, index]
-            some = params[: index.size]
-            assert_close(few.predict(some), part @ some, largest @ np.abs(some))
-            assert_close(few.adjoint(v), part.T @ v, largest.T @ np.abs(v))
-            norms = np.sqrt((part**2).sum(axis=1)).astype(float)
-            assert (few.norms() >= norms * (1 - 1e-9) - 1e-9).all()
-            assert (few.norms() <= 2 * np.sqrt((largest**2).sum(axis=1)) + 1).all()
+    design, size = explicit(rows, X)
+    for index in ([0, 1, rows.n_params - 1], [rows.n_params - 1]):
+        index = np.array(index)
+        few, part, largest = rows.columns(index), design[:, index], size[:, index]
+        some = params[: index.size]
+        assert_close(few.predict(some), part @ some, largest @ np.abs(some))
+        assert_close(few.adjoint(v), part.T @ v, largest.T @ np.abs(v))
+        norms = np.sqrt((part**2).sum(axis=1)).astype(float)
+        assert (few.norms() >= norms * (1 - 1e-9) - 1e-9).all()
+        assert (few.norms() <= 2 * np.sqrt((largest**2).sum(axis=1)) + 1).all()
 
 
 @with_or_without_intercept
@@ -373,11 +368,11 @@ def test_params_go_to_original_columns_and_back(case, fit_intercept):
     np.testing.assert_allclose(back[-1], params[-1], 0, atol)
 
 
-@pytest.mark.parametrize("data, name, container", CASES, ids=CASE_IDS)
-def test_nothing_writes_to_the_data(data, name, container):
+@every_case
+def test_nothing_writes_to_the_data(data, container, make):
     X, c = container(data()), some_weight()
     before = [part.copy() for part in parts_of(X)]
-    rows = make_rows(X, c, True)
+    rows = make(X, c, True)
     columns, params = np.arange(rows.n_params), np.ones(rows.n_params)
     rows.predict(params), rows.adjoint(c), rows.gram(c, columns), rows.root(c, columns)
     rows.entries(), rows.take(columns).predict(params)

@@ -193,6 +193,9 @@ class Block(Protocol):
 class Rows(ABC):
     """n rows of the standardised design, with products that take one pass each.
 
+    A subclass sets the attributes; what is abstract it alone can do, the rest follows
+    from its blocks.
+
     Attributes
     ----------
     standard : Standard
@@ -219,6 +222,7 @@ class Rows(ABC):
     # where there is but this one block.
     _whole: Block | None = None
     _only: Block | None = None
+    # That of the products with one vector.
     _precision: type[np.floating[Any]] = np.float64
 
     @property
@@ -343,7 +347,10 @@ class Rows(ABC):
 
     @abstractmethod
     def take(self, index: Index) -> Rows:
-        """Return some of the rows, in any order and with repetitions, copied."""
+        """Return some of the rows, in any order and with repetitions, copied.
+
+        With the same ``standard``, and no passes made.
+        """
 
     @abstractmethod
     def in_precision(self, dtype: type[np.floating[Any]]) -> Rows:

@@ -127,7 +127,7 @@ def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
 def _live_rows(c: Array, p: int) -> Iterator[Index]:
     """Yield the rows with weight, so many at a time that p x p matrices are few."""
     # The rows as they are and their design are half of a block each.
-    most = max(2 * p, BLOCK_ENTRIES // (2 * max(p, 1)))
+    most = max(2 * p, BLOCK_ENTRIES // (2 * max(p, 1)), FEWEST_AT_A_TIME)
     for stretch in stretches(c.size, LOOKED_AT * most):
         live = np.flatnonzero(c[stretch]) + stretch.start
         for start in range(0, live.size, most):
