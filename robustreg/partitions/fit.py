@@ -122,36 +122,16 @@ class _Fitting:
 
     def _kinked(self, start: FixedPoint) -> Fit:
         """Return the fit of a piecewise linear loss."""
-        penalty, found = self._problem.penalty, self._at(start.scale)
-        if self._name is None or start.collapsed:
-            return self._answer(found, start)
-        if not (penalty.l1.any() or penalty.l2.any()):
-            # The fit is the same at any scale.
-            return self._answer(found, self._scale_of(found))
-        kept = [found]
-
-        def measure_at(scale: float) -> float:
-            last = kept[-1].reading.asked.scale
-            if scale != last and not self._whole.engine.stopped:
-                kept.append(self._at(scale))
-                last = scale
-            return last * float(np.exp(self._excess(kept[-1].reading)))
-
-        floor = self._whole.sample.floor
-        at = find_fixed_point(measure_at, start.scale, floor, rtol=AGREES, jumps=True)
-        measure_at(at.scale)
-        if kept[-1].reading.asked.scale != at.scale:
-            # Stopped on its way.
-            reading = kept[-1].reading
-            off = self._excess(reading)
-            at = FixedPoint(reading.asked.scale, False, False, disagreement=off)
-        return self._answer(kept[-1], at)
-
-    def _at(self, scale: float) -> Ended:
-        """Return the exact fit at a scale."""
-        self._few.fit(scale, self._few.problem.tol)
-        last, problem = self._few.last, self._problem
-        return fit_kinked(self._whole, last, scale, problem.tol, problem.max_iter)
+        penalty, problem = self._problem.penalty, self._problem
+        estimated = self._name is not None and not start.collapsed
+        # Without a penalty the fit is the same at any scale.
+        same = not (penalty.l1.any() or penalty.l2.any())
+        moves = self._excess_of if estimated and not same else None
+        self._few.fit(start.scale, self._few.problem.tol)
+        asked = start, moves, problem.tol, problem.max_iter
+        found, at = fit_kinked(self._whole, self._few.last, *asked)
+        at = self._scale_of(found) if estimated and same else at
+        return self._answer(found, at)
 
     def _scale_of(self, found: Ended) -> FixedPoint:
         """Return the scale of the residuals of a fit, which takes passes."""

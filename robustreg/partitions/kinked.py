@@ -11,20 +11,26 @@ large one.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import final
 
 import numpy as np
 
-from robustreg.objective import FAINTEST, Objective
-from robustreg.partitions.part import Part, together
-from robustreg.partitions.scales import Window, first_window, mad_of
+from robustreg.objective import FAINTEST
+from robustreg.partitions.engine import InTurn
+from robustreg.partitions.held import MOST_ROUNDS, Exact, Exactly, Held
+from robustreg.partitions.part import Part
+from robustreg.partitions.scales import (
+    ExcessOf,
+    Window,
+    first_window,
+    mad_excess,
+    mad_of,
+    seen_or,
+)
 from robustreg.partitions.smooth import Descent
-from robustreg.partitions.sums import Asked, distinct, gradient, held, sides
+from robustreg.partitions.sums import Asked, distinct, sides
 from robustreg.partitions.whole import Ended, Reading, Whole
-from robustreg.rows import Array
-from robustreg.scale import MAD_FACTOR
-from robustreg.solvers import Result, Start, canonical_fit, solve
-from robustreg.solvers.facts import facts_of
+from robustreg.scale import AGREES, FixedPoint
+from robustreg.solvers import Result, solve
 from robustreg.solvers.kinked.active_rows import (
     BAND,
     narrow_error,
@@ -36,89 +42,82 @@ from robustreg.solvers.kinked.without_search import AT_KINK, TIED_SHARE
 
 # Passes of the smooth fit. With fewer its error is larger, and more rows travel.
 SMOOTH_PASSES = 3
-# Too few rows may leave nothing that bounds the linear term of the others.
-MORE = 4.0
 # Of more values a fit of all rows does not bring them to one process, 512 MiB.
 MOST_GATHERED = 2**26
-# Each at least doubles the rows that are not held, or ends.
-MOST_ROUNDS = 20
-
-
-@final
-class Held:
-    """The objective with the rows away from the kink replaced by their tangents.
-
-    Parameters
-    ----------
-    whole : Whole
-        All rows.
-    asked : Asked
-        Where the tangents touch.
-    reach : float
-        How far from the kink rows are held.
-    """
-
-    def __init__(self, whole: Whole, asked: Asked, reach: float) -> None:
-        self.whole, self.asked, self.reach = whole, asked, reach
-        tally = whole.engine.run(held, asked, reach)
-        self.adjoint, self.rows = tally.sums[-1], tally.rows[1]
-        self.reading = whole.reading(asked, tally)
-
-    @property
-    def objective(self) -> Objective:
-        """The objective, which is smaller than that of all rows by a constant."""
-        return self.whole.of_rows(self.asked, self.rows).tilted(-self.adjoint)
-
-    def without(self, rows: Part) -> bool:
-        """Hold some rows no longer; return whether any of them was held."""
-        new = rows.take(np.flatnonzero(~np.isin(rows.number, self.rows.number)))
-        if not new.number.size:
-            return False
-        point = self.asked.point(new)
-        slopes = point.objective.weight * self.asked.loss.gradient(point.residual)
-        self.adjoint = self.adjoint - point.objective.rows.adjoint(slopes)
-        self.rows = together([self.rows, new])
-        return True
 
 
 def fit_kinked(
-    whole: Whole, near: Result, scale: float, tol: float, max_iter: int
-) -> Ended:
-    """Minimise a piecewise linear loss of all rows at a scale.
+    whole: Whole,
+    near: Result,
+    at: FixedPoint,
+    excess_of: ExcessOf | None,
+    tol: float,
+    max_iter: int,
+) -> tuple[Ended, FixedPoint]:
+    """Minimise a piecewise linear loss of all rows.
 
     Parameters
     ----------
     whole : Whole
         The rows.
     near : Result
-        The fit of the sample, in units of the scale.
-    scale : float
-        The scale, in units of y.
+        The fit of the sample, in units of its scale.
+    at : FixedPoint
+        Its scale.
+    excess_of : callable or None
+        Makes the excess of the residuals' scale of a reading, as those in `EXCESSES`;
+        None if the scale stays.
     tol : float
         Done when the certified gap is allowed by `allowed_gap`.
     max_iter : int
         Iterations of each small problem.
+
+    Returns
+    -------
+    Ended
+        The fit.
+    FixedPoint
+        Its scale.
     """
     loss, noise = whole.problem.loss, near.point.objective.noise
-    asked = whole.asked(loss, near.params, scale)
+    asked = whole.asked(loss, near.params, at.scale)
     if _share_within(whole, asked, AT_KINK * noise) > TIED_SHARE:
-        return _of_all(whole, asked, tol, max_iter)
-    params, error, window = _near_all(whole, near, scale, tol)
-    asked = window.of(whole, whole.asked(loss, params, scale))
-    few = Held(whole, asked, BAND * error)
-    reading = few.reading
+        # Too many for rounds of some of them.
+        whole, window = _gathered(whole), first_window(whole, asked)
+        exact, error, reach = _any_solver(tol, max_iter), np.inf, np.inf
+    else:
+        asked, error, window = _near_all(whole, near, at.scale, excess_of, tol)
+        at = replace(at, scale=asked.scale)
+        exact, reach = _exact_solver(tol, max_iter), BAND * error
+    few = Held(whole, window.of(whole, asked), reach)
+    return _in_rounds(Exactly(few, error, exact, tol), window, at, excess_of)
+
+
+def _in_rounds(
+    small: Exactly, window: Window, at: FixedPoint, excess_of: ExcessOf | None
+) -> tuple[Ended, FixedPoint]:
+    """Return the fit of all rows, given what fits those near the kink."""
+    whole, asked = small.held.whole, small.held.asked
+    reading = small.held.reading
     for _ in range(MOST_ROUNDS):
-        few, result = _solved(few, error, tol, max_iter)
-        there = replace(asked, params=result.params)
+        if excess_of is None:
+            result = small.fit_at(at.scale)
+        else:
+            excess = seen_or(excess_of(whole, reading), window, whole, asked)
+            result, at = small.fit_near(at.scale, excess)
+        there = replace(asked, params=result.params, scale=at.scale)
         window = window.after(whole, reading, there)
         there = window.of(whole, there)
-        reading, wrong = _check(few, there)
+        reading, wrong = _check(small.held, there)
+        settled = not small.held.without(wrong)
         size = mad_of(whole, reading)
-        settled = not few.without(wrong)
         seen = np.isfinite(size) and there.rate == 1
+        if excess_of is not None:
+            at, told = _told(at, excess_of(whole, reading)(result.params, at.scale))
+            seen = seen and told
         if (settled and seen) or whole.engine.stopped:
             break
-    return Ended(
+    end = Ended(
         reading,
         result.gap if settled else np.inf,
         size,
@@ -126,6 +125,16 @@ def fit_kinked(
         result.success and settled,
         result.message,
     )
+    return end, at
+
+
+def _told(at: FixedPoint, off: float) -> tuple[FixedPoint, bool]:
+    """Return a fixed point as all rows measure it, and if that is as expected."""
+    if at.collapsed:
+        return at, True
+    as_expected = abs(off - at.disagreement) <= AGREES
+    agrees = abs(off) <= AGREES
+    return replace(at, converged=agrees, disagreement=off), as_expected
 
 
 def _share_within(whole: Whole, asked: Asked, reach: float) -> float:
@@ -134,15 +143,16 @@ def _share_within(whole: Whole, asked: Asked, reach: float) -> float:
     return float(few.weight @ (np.abs(few.residual(asked.params)) <= reach))
 
 
-def _of_all(whole: Whole, asked: Asked, tol: float, max_iter: int) -> Ended:
-    """Return the fit of all rows in memory, because too many lie at the kink.
+def _gathered(whole: Whole) -> Whole:
+    """Return all rows at the client, equal ones merged.
 
     Raises
     ------
     ValueError
         If they are too many for that.
     """
-    entries = whole.engine.n_rows * whole.standard.unit.size
+    engine = whole.engine
+    entries = engine.n_rows * whole.standard.unit.size
     if entries > MOST_GATHERED:
         raise ValueError(
             "y is nearly the same in so many rows that an exact fit of this loss would "
@@ -150,54 +160,45 @@ def _of_all(whole: Whole, asked: Asked, tol: float, max_iter: int) -> Ended:
             f"{MOST_GATHERED:.2g}. "
             "Use a smooth loss, such as RobustRegressor(), or fewer rows."
         )
-    rows = whole.engine.run(distinct).rows[0]
-    objective = whole.of_rows(asked, rows)
-    result = solve(objective, Start(asked.params), "auto", tol, max_iter)
-    # All rows are here: the window holds those that do not count as 0.
-    least = whole.sample.floor / (MAD_FACTOR * asked.scale)
-    there = replace(asked, params=result.params, window=(least, np.inf))
-    reading = whole.reading(there, gradient(rows, there))
-    size = mad_of(whole, reading)
-    return Ended(reading, result.gap, size, np.nan, result.success, result.message)
+    rows = engine.run(distinct).rows[0]
+    size = rows.number.size, engine.n_features, engine.n_targets
+    return whole.with_engine(InTurn([lambda: rows], *size))
 
 
-def _solved(few: Held, error: float, tol: float, max_iter: int) -> tuple[Held, Result]:
-    """Return the fit with most rows held, fewer of them if these leave no minimum."""
-    n_rows, start = few.whole.engine.n_rows, Start(few.asked.params, error=error)
-    for _ in range(MOST_ROUNDS):
-        small = few.objective
-        result = exact_method(small)(small, start, tol, max_iter)
-        enough = few.rows.number.size >= n_rows or few.whole.engine.stopped
-        if result.success or enough:
-            break
-        few = Held(few.whole, few.asked, MORE * few.reach)
-    if result.success and not result.unique and facts_of(small).few_params:
-        result = canonical_fit(small, result, tol)
-    return few, result
+def _any_solver(tol: float, max_iter: int) -> Exact:
+    """Return what fits all rows."""
+    return lambda few, start: solve(few, start, "auto", tol, max_iter)
+
+
+def _exact_solver(tol: float, max_iter: int) -> Exact:
+    """Return what fits the rows near the kink."""
+    return lambda few, start: exact_method(few)(few, start, tol, max_iter)
 
 
 def _near_all(
-    whole: Whole, near: Result, scale: float, tol: float
-) -> tuple[Array, float, Window]:
-    """Return params near the optimum, how far they are off, and where the MAD is."""
+    whole: Whole, near: Result, scale: float, excess_of: ExcessOf | None, tol: float
+) -> tuple[Asked, float, Window]:
+    """Return where the optimum is near, how far it is off, and where the MAD is."""
     few = near.point.objective
     params, width, unit = near_sample(few, near.point, few.noise)
     narrow, shift = narrow_loss(few.loss, max(width, FAINTEST))
     center = whole.center - shift * scale
-    descent = Descent(whole, narrow, None, tol, center)
+    # What a window shows of the exact fit it shows at any scale.
+    moves = None if excess_of is mad_excess else excess_of
+    descent = Descent(whole, narrow, moves, tol, center)
     found = descent.run(params, scale, SMOOTH_PASSES)
-    params, _ = descent.moved(found)
+    params, scale = descent.moved(found)
     low, high = few.loss.facts.slopes
     error = narrow_error(whole.engine.n_rows, few.n_params, width, unit)
     error += float(np.sqrt(2 * found.left * unit / (high - low)))
     error = max(error, few.noise)
     there = whole.asked(few.loss, params, scale)
-    return params, error, first_window(whole, there)
+    return there, error, first_window(whole, there)
 
 
 def _check(few: Held, there: Asked) -> tuple[Reading, Part]:
     """Return what a pass shows of a fit, and the held rows that changed their side."""
     whole = few.whole
     noise = AT_KINK * whole.few(there).noise
-    tally = whole.engine.run(sides, there, few.asked.params, few.reach, noise)
+    tally = whole.engine.run(sides, there, few.asked, few.reach, noise)
     return whole.reading(there, tally), tally.rows[1]

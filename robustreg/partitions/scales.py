@@ -117,6 +117,19 @@ def first_window(whole: Whole, asked: Asked) -> Window:
     return Window(sample_mad(whole, asked), reach, whole.sample.floor)
 
 
+def seen_or(excess: Excess, window: Window, whole: Whole, asked: Asked) -> Excess:
+    """Return an excess, and where it is out of sight what the sample says of it."""
+
+    def anywhere(params: Array, scale: float) -> float:
+        off = excess(params, scale)
+        if not np.isnan(off):
+            return off
+        there = replace(asked, params=params, scale=scale)
+        return float(np.log(window.share * sample_mad(whole, there) / scale))
+
+    return anywhere
+
+
 def sample_mad(whole: Whole, asked: Asked) -> float:
     """Return the MAD of the sample's residuals, in units of y."""
     few = whole.few(asked)

@@ -170,13 +170,13 @@ def held(part: Part, asked: Asked, reach: float) -> Tally:
     return Tally((*seen.sums, adjoint), (*seen.rows, rows.distinct()))
 
 
-def sides(part: Part, asked: Asked, before: Array, reach: float, noise: float) -> Tally:
+def sides(part: Part, asked: Asked, before: Asked, reach: float, noise: float) -> Tally:
     """Return what `gradient` does, and held rows that changed their side.
 
     Since ``before``; at the kink, to rounding, both sides agree.
     """
     point = asked.point(part)
-    old = point.objective.residual(before)
+    old = before.objective(part).residual(before.params)
     wrong = ((old > 0) != (point.residual > 0)) & (np.abs(old) > reach)
     wrong &= np.abs(point.residual) > noise
     seen = _seen(part, point, asked)

@@ -142,14 +142,16 @@ class Whole:
 
     def with_problem(self, problem: Problem) -> Whole:
         """Return the same rows with another problem of the sample."""
-        return Whole(
-            self.engine,
-            problem,
-            self.target,
-            self.share,
-            self.total,
-            self._products,
-        )
+        return self._like(self.engine, problem)
+
+    def with_engine(self, engine: Engine) -> Whole:
+        """Return the same rows where another engine has them."""
+        return self._like(engine, self.problem)
+
+    def _like(self, engine: Engine, problem: Problem) -> Whole:
+        """Return the same rows with another engine and problem."""
+        known = self.target, self.share, self.total, self._products
+        return Whole(engine, problem, *known)
 
     @cached_property
     def sample(self) -> AnyScale:
