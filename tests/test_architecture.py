@@ -68,6 +68,7 @@ HOMES = {
     },
     "coef_": {"estimators", "inference", "choosing", "plotting"},
     "import warnings": {
+        "validation",
         "estimators",
         "paths",
         "inference",

@@ -298,6 +298,8 @@ TIMES = {
     "series": pd.Series(DATES),
     "frame": pd.DataFrame({"day": DATES}),
     "array": DATES.to_numpy(),
+    "list": list(DATES.to_numpy()),
+    "of a zone": pd.Series(DATES.tz_localize("Europe/Berlin")),
     "durations": DATES - DATES[0],
     "words": np.arange(30).astype(str),
     "list of words": [str(number) for number in range(30)],

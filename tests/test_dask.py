@@ -372,12 +372,26 @@ def test_names_and_a_fit_of_other_data_after():
     assert isinstance(model.outliers_, np.ndarray)
 
 
-def test_pickle_and_clone():
+def test_a_pickle_holds_the_model_but_no_data():
     frame, y, _ = as_frames(*make_data(FEW))
     model = make_model("smooth_l1").fit(frame, y)
-    again = pickle.loads(pickle.dumps(model))
+    pickled = pickle.dumps(model)
+    # The rows are in the graph of what was fitted, and in that of its flags.
+    assert len(pickle.dumps(model.outliers_)) > make_data(FEW)[0].nbytes
+    assert len(pickled) < 4_000
+    again = pickle.loads(pickled)
     assert_array_equal(again.predict(frame).compute(), model.predict(frame).compute())
-    assert_array_equal(again.outliers_.compute(), model.outliers_.compute())
+    flags = again.outlier_score(frame, y) > again.outlier_threshold
+    assert_array_equal(flags.compute(), model.outliers_.compute())
+    lazy = {"outliers_", "weights_"}
+    assert vars(model).keys() - vars(again).keys() == lazy
+    model.fit(*make_data(FEW))
+    assert lazy <= vars(pickle.loads(pickle.dumps(model))).keys()
+
+
+def test_clone():
+    frame, y, _ = as_frames(*make_data(FEW))
+    model = make_model("smooth_l1").fit(frame, y)
     assert "coef_" not in vars(clone(model))
     refitted = clone(model).fit(frame, y)
     assert_array_equal(refitted.coef_, model.coef_)

@@ -71,6 +71,21 @@ def test_values_that_are_masked():
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_masked_values_in_memory_beside_a_collection(name):
+    data = {"X": X, "y": Y, "sample_weight": np.ones(N)}
+    model = RobustRegressor().fit(**data)
+    data["X"] = FEATURES
+    data[name] = np.ma.masked_array(data[name], np.arange(N) == 7)
+    message = rf"{name} is a masked array with 1 masked value.* {name}.filled"
+    refused(message, *data.values())
+    of_targets = [model.outlier_score] if name == "y" else []
+    calls = [lambda *given: coef_table(model, *given), model.score, *of_targets]
+    for call in calls:
+        with pytest.raises(ValueError, match=message):
+            call(*list(data.values())[: 2 if call in of_targets else 3])
+
+
 def test_the_name_of_the_column_is_told():
     frame = dd.from_pandas(ROWS.assign(dose=with_bad(ROWS["dose"], 1_550)), 7)
     message = "partition 5 holds NaN or infinity in column 'dose'"
@@ -119,12 +134,38 @@ def test_words():
     given = da.from_array(words, chunks=(300, 4))
     refused("Column '1' of X must hold real numbers, but partition 5", given, TARGET)
     refused("y must hold real numbers, but partition 5", FEATURES, words[:, 1])
-    for kind in (complex, str, "datetime64[s]"):
+    for kind in (complex, str):
         refused("X must hold real numbers. Got the", FEATURES.astype(kind), TARGET)
         refused("y must hold real numbers. Got the", FEATURES, TARGET.astype(kind))
         refused("y must hold real numbers. Got the", FEATURES, Y.astype(kind))
     given = FEATURES.map_blocks(np.ndarray.astype, str, dtype=float)
     refused("X must hold real numbers, but partition", given, TARGET)
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("collected", [True, False])
+def test_dates_and_times(zone, collected):
+    days = pd.date_range("2020", periods=N, tz=zone)
+    rows = ROWS.assign(date=days, time=days - days[0])
+    frame = dd.from_pandas(rows, 7) if collected else rows
+    ways_out = {
+        "date": r"with \({0} - {0}.min\(\)\) / np.timedelta64\(1, 'D'\), which",
+        "time": r"with {0} / np.timedelta64\(1, 'D'\), which",
+    }
+    for kind, way_out in ways_out.items():
+        holds = "real numbers, but {0} holds dates or times. Convert it " + way_out
+        named = holds.format(rf"X\['{kind}'\]")
+        refused(named, frame[["age", kind]], frame["y"])
+        refused(holds.format("y"), frame[NAMES], frame[kind])
+        # In memory beside whatever X is.
+        refused(holds.format("y"), FEATURES, rows[kind])
+        refused(holds.format("sample_weight"), frame[NAMES], frame["y"], rows[kind])
+        values = rows[kind].dt.tz_localize(None) if kind == "date" else rows[kind]
+        given = values.to_numpy()[:, None]
+        given = da.from_array(given, chunks=300) if collected else given
+        refused(holds.format("X"), given, frame["y"])
+        refused(holds.format("y"), FEATURES, given)
+        refused(holds.format("y"), FEATURES, given[:, 0])
 
 
 def test_names():
@@ -160,7 +201,7 @@ def test_partitions_that_do_not_match():
     message = r"y must have the same partitions as X, but partition \d has \d+ rows of"
     refused(message, by_age[NAMES], by_dose["y"])
     with pytest.raises(ValueError, match=message):
-        model = RobustRegressor().fit(X, Y)
+        model = RobustRegressor().fit(FRAME[NAMES], FRAME["y"])
         model.outlier_score(by_age[NAMES], by_dose["y"]).compute()
     # Twice the rows are not two targets.
     half = FEATURES[: N // 2]
@@ -220,12 +261,34 @@ def test_columns_of_new_rows():
         with pytest.raises(ValueError, match="The columns of X must be those of the"):
             call(FRAME[NAMES[::-1]])
     two = np.column_stack([Y, Y])
+    model.fit(FEATURES, Y)
     for method in (model.outlier_score, model.score):
         with pytest.raises(ValueError, match="y must have the targets of the fit"):
             method(FEATURES, two)
     model.fit(FEATURES, two)
     with pytest.raises(ValueError, match="y must have the targets of the fit"):
         model.outlier_score(FEATURES, TARGET)
+
+
+def test_new_rows_with_and_without_names():
+    fitted = {
+        "with": RobustRegressor().fit(FRAME[NAMES], FRAME["y"]),
+        "without": RobustRegressor().fit(FEATURES, TARGET),
+    }
+    known = "but RobustRegressor was fitted"
+    for told, new, message in (
+        ("with", FEATURES, f"X does not have valid feature names, {known} with "),
+        ("without", FRAME[NAMES], f"X has feature names, {known} without "),
+    ):
+        model = fitted[told]
+        for call in (model.predict, lambda new, model=model: model.score(new, Y)):
+            with pytest.warns(UserWarning, match=message) as caught:
+                call(new)
+            assert len(caught) == 1
+        # In the words of scikit-learn.
+        with pytest.warns(UserWarning) as known_words:
+            model.predict(new.compute())
+        assert str(known_words[0].message) == str(caught[0].message)
 
 
 @pytest.mark.parametrize("name", ["X", "y", "sample_weight"])

@@ -22,6 +22,7 @@ from robustreg.validation import (
     check_collection_params,
     check_column_names,
     note_columns,
+    refuse_no_numbers,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def fit_collection(
         For what only data in memory can be fitted with.
     """
     check_collection_params(model)
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     engine = collections().DaskEngine(X, y, sample_weight)
     note_columns(model, engine.given_names, engine.n_features)
     engine.hold()
@@ -87,6 +89,7 @@ def r2_of_collection(
     model: LinearPredictor, X: Any, y: Any, sample_weight: Any
 ) -> float:
     """Return the coefficient of determination of a collection; takes a pass."""
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     engine = collections().DaskEngine(X, y, sample_weight)
     check_column_names(model, engine.given_names, engine.n_features)
     _check_targets(model, engine.y)
@@ -98,6 +101,7 @@ def _checked(
     model: LinearPredictor, X: Any, y: Any
 ) -> tuple[Any, Any, tuple[str, ...]]:
     """Return features, targets if any with the same partitions, and column names."""
+    refuse_no_numbers(X=X, y=y)
     features, target = collections().aligned(X, y)
     names = collections().given_names(X)
     check_column_names(model, names, features.shape[1])

@@ -175,6 +175,11 @@ class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
             model.feature_names_in_ = names
         return model
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle keeps: all but lazy arrays, which hold their data."""
+        state = super().__getstate__()
+        return {key: each for key, each in state.items() if not is_collection(each)}
+
     def __sklearn_tags__(self) -> Tags:
         """Declare sparse input and several targets."""
         tags = super().__sklearn_tags__()

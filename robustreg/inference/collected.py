@@ -30,7 +30,7 @@ from robustreg.partitions.part import Root
 from robustreg.partitions.sums import Asked, sample
 from robustreg.rows import Array, Index, Standard, independent, root_rank
 from robustreg.scale import scale_floor
-from robustreg.validation import check_column_names
+from robustreg.validation import check_column_names, refuse_no_numbers
 
 # Rows that tell the spread of y, and by how much that of all may be larger.
 FEW = Drawing(most_rows=2_000, worthwhile=1.0)
@@ -41,6 +41,7 @@ def check_collected(
     estimator: Any, names: list[str], loss: Loss, X: Any, y: Any, sample_weight: Any
 ) -> Collected:
     """Return a fit with its rows, which takes two passes; refuse as `check_fit`."""
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     engine = collections().DaskEngine(X, y, sample_weight)
     check_column_names(estimator, engine.given_names, engine.n_features)
     if engine.n_targets != 1:

@@ -19,6 +19,7 @@ from robustreg.validation.data import (
     check_quantiles_data,
     check_score_data,
     refuse_collections,
+    refuse_no_numbers,
     refuse_sparse_rows,
 )
 from robustreg.validation.estimators import (
@@ -85,6 +86,7 @@ __all__ = [
     "loss_of",
     "note_columns",
     "refuse_collections",
+    "refuse_no_numbers",
     "refuse_sparse_rows",
     "unchanged_on_error",
     "watched_fit",

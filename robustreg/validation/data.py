@@ -18,11 +18,11 @@ from sklearn.utils.validation import (
 from robustreg.partitions import is_collection
 from robustreg.rows import Array
 
-# Dates and times have no unit until one is chosen; pandas has no other way, either.
-TO_NUMBERS = {
-    "M": "(np.asarray({0}) - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D'), "
-    "which are days",
-    "m": "np.asarray({0}) / np.timedelta64(1, 'D'), which are days",
+# Dates and times have no unit until one is chosen. What subtracts from itself may be an
+# array, a frame's column or one of dask, with a time zone or without.
+DAYS = {
+    "M": "({0} - {0}.min()) / np.timedelta64(1, 'D'), which are days",
+    "m": "{0} / np.timedelta64(1, 'D'), which are days",
 }
 # Sums of weights above this or below one over it are brought inside, by a power of 2.
 HEAVIEST = 2.0**400
@@ -46,7 +46,7 @@ def check_fit_data(
     X keeps its layout and float32; a sparse X stays sparse. One column of targets is
     y of shape (n,), as for scikit-learn's other linear models.
     """
-    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     _refuse_no_targets(type(estimator).__name__, y)
     refuse_sparse_targets(y)
     X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
@@ -70,7 +70,7 @@ def check_quantiles_data(
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
-    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     _refuse_no_targets("robust_path", y)
     refuse_sparse_targets(y)
     X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
@@ -83,7 +83,7 @@ def check_inference_data(
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
     refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
-    refuse_masked(X=X, y=y, sample_weight=sample_weight)
+    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     _refuse_no_targets("A table of coefficients", y)
     refuse_sparse_targets(y)
     X, y = validate_data(estimator, _as_numpy(X), y, reset=False, **READ_BOTH)
@@ -118,8 +118,8 @@ def refuse_collections(what: str, **given: Any) -> None:
             )
 
 
-def refuse_masked(**given: Any) -> None:
-    """Refuse arrays with masked values, which would be read as if they were not."""
+def refuse_no_numbers(**given: Any) -> None:
+    """Refuse what would be read as numbers that it is not: masked values, and dates."""
     for name, values in given.items():
         if np.ma.is_masked(values):
             count = int(np.ma.getmaskarray(values).sum())
@@ -128,6 +128,26 @@ def refuse_masked(**given: Any) -> None:
                 f"value{'s' if count > 1 else ''}, and what is under the mask is no "
                 f"data. Drop these rows, or fill them: {name}.filled(...)."
             )
+        for what, kind in _kinds(name, values).items():
+            if kind in DAYS:
+                raise ValueError(
+                    f"{name} must hold real numbers, but {what} holds dates or times. "
+                    f"Convert it with {DAYS[kind].format(what)}."
+                )
+
+
+def _kinds(name: str, values: Any) -> dict[str, str]:
+    """Return numpy's kind of values, or of each of their columns, where they tell."""
+    # Of the type: a Delayed of dask has every attribute.
+    of = type(values)
+    if getattr(of, "dtype", None) is not None:
+        kinds = {name: values.dtype}
+    elif all(getattr(of, each, None) is not None for each in ("columns", "dtypes")):
+        every = zip(values.columns, values.dtypes, strict=True)
+        kinds = {f"{name}[{column!r}]": dtype for column, dtype in every}
+    else:
+        return {}
+    return {what: getattr(dtype, "kind", "") for what, dtype in kinds.items()}
 
 
 def refuse_sparse_targets(y: Any, name: str = "y") -> None:
@@ -150,10 +170,10 @@ def checked_targets(y: Array, name: str = "y") -> Array:
             "by a power of ten."
         )
     if y.dtype.kind not in "biuf":
-        way_out = TO_NUMBERS.get(y.dtype.kind, "np.asarray({0}, dtype=float)")
+        way_out = DAYS.get(y.dtype.kind, "{0}.astype(float)")
         raise ValueError(
             f"{name} must hold real numbers. Got an array of dtype {y.dtype}. "
-            f"Convert it with {way_out.format(name)}."
+            f"Convert it with {way_out.format(f'np.asarray({name})')}."
         )
     return y.astype(np.float64, copy=False)
 
@@ -204,7 +224,7 @@ def _in_range(weight: Array) -> Array:
 @QUIETLY
 def check_predict_data(estimator: Any, X: Any) -> Any:
     """Return X as an array or sparse matrix with the columns of the fit."""
-    refuse_masked(X=X)
+    refuse_no_numbers(X=X)
     return validate_data(estimator, _as_numpy(X), reset=False, **READ)
 
 
@@ -213,7 +233,7 @@ def check_score_data(
     X: Any, y: Any, fitted: tuple[int, ...], sample_weight: Any = None
 ) -> tuple[Array, Array | None]:
     """Return y of new rows, of a shape that goes with the fit's, and the weights."""
-    refuse_masked(y=y, sample_weight=sample_weight)
+    refuse_no_numbers(y=y, sample_weight=sample_weight)
     _refuse_no_targets("A score", y)
     refuse_sparse_targets(y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
@@ -242,7 +262,7 @@ def check_distance_data(X: Any, least_rows: int) -> Array:
         "distances between its rows need all entries",
         "some of its columns, or plot estimator.outlier_score(X, y) by itself",
     )
-    refuse_masked(X=X)
+    refuse_no_numbers(X=X)
     checked = check_array(X, dtype=np.float64, input_name="X")
     if len(checked) < least_rows:
         raise ValueError(

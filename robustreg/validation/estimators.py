@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,10 @@ def note_columns(
 def check_column_names(
     estimator: Any, names: tuple[Any, ...] | None, n_features: int
 ) -> None:
-    """Refuse a collection whose columns are not those of the fit."""
+    """Refuse a collection whose columns are not those of the fit.
+
+    Where only one of the two has names, it warns as scikit-learn does.
+    """
     given = _of_strings(names)
     if n_features != estimator.n_features_in_:
         raise ValueError(
@@ -51,7 +55,17 @@ def check_column_names(
             f"{n_features}."
         )
     fitted = vars(estimator).get("feature_names_in_")
-    if given is not None and fitted is not None and list(given) != list(fitted):
+    if (given is None) != (fitted is None):
+        of_new, of_fit = "does not have valid", "with"
+        if fitted is None:
+            of_new, of_fit = "has", "without"
+        warnings.warn(
+            f"X {of_new} feature names, but {type(estimator).__name__} was fitted "
+            f"{of_fit} feature names",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif given is not None and fitted is not None and list(given) != list(fitted):
         raise ValueError(
             f"The columns of X must be those of the fit, {list(fitted)}, in that "
             f"order. Got {list(given)}."

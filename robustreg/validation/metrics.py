@@ -25,7 +25,7 @@ from robustreg.validation.data import (
     checked_targets,
     checked_weight,
     refuse_collections,
-    refuse_masked,
+    refuse_no_numbers,
     refuse_sparse_targets,
 )
 from robustreg.validation.params import PARAMETER_CONSTRAINTS, check_size
@@ -79,7 +79,7 @@ def check_metric_data(
     """Return what a metric compares, with its outputs in rows."""
     given = {"y_true": y_true, "y_pred": y_pred}
     refuse_collections(metric, **given, sample_weight=sample_weight)
-    refuse_masked(**given, sample_weight=sample_weight)
+    refuse_no_numbers(**given, sample_weight=sample_weight)
     true, predicted = (_checked(name, y) for name, y in given.items())
     if true.shape != predicted.shape:
         raise ValueError(
