@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +19,7 @@ from robustreg.fitting import (
     basis_of,
     fit_alike,
     fit_at_once,
-    in_standard,
+    standardisations,
 )
 from robustreg.rows import Array, Index, Rows, make_rows, merged, present, taken
 from robustreg.validation import Callbacks
@@ -192,11 +193,11 @@ def _fits(
             for fits in zip(*each, strict=True)
         ]
 
-    fits = in_standard(
-        lambda exactly: make_rows(few.X, few.weight, shared["fit_intercept"], exactly),
-        fit_all,
-        lambda fits: all(f.will_do for each in fits for ts in each for f in ts),
-    )
+    rows_of = partial(make_rows, few.X, few.weight, shared["fit_intercept"])
+    for rows in standardisations(rows_of):
+        fits = fit_all(rows)
+        if all(fit.will_do for each in fits for ts in each for fit in ts):
+            break
     return fits, times
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robustreg.breakdown import typical_rows
-from robustreg.fitting import Fit, Problem, in_standard, with_absent
+from robustreg.fitting import Fit, Problem, standardisations, with_absent
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
@@ -40,7 +40,8 @@ def fit_arrays(
     """Fit a model; return its fits, and the targets and weights of rows with weight."""
     data, target, weight = check_fit_data(model, X, y, sample_weight)
     targets = target[:, None] if target.ndim == 1 else target
-    fits = _fits_of(model, loss, X, data, targets, weight, callbacks)
+    fit = _fits_by_parts if _is_read_by_parts(model, X) else fits_in_memory
+    fits = fit(model, loss, data, targets, weight, callbacks)
     model._store(fits, target.ndim == 1)
     return fits, *taken(present(weight), targets, weight)
 
@@ -58,43 +59,35 @@ def fits_in_memory(
     data, targets, weight = taken(live, every, every_target, weight)
     eps = float(np.finfo(data.dtype).eps)
     few = merged(data, targets, weight)
-    given = few.targets, few.weight, loss, eps, callbacks
-    fits = in_standard(
-        lambda exactly: rows_of(model, few.X, few.weight, exactly),
-        lambda rows: model._fit_each(rows, *given),
-        lambda fits: all(fit.will_do for fit in fits),
-    )
+    for rows in standardisations(partial(rows_of, model, few.X, few.weight)):
+        fits = model._fit_each(rows, few.targets, few.weight, loss, eps, callbacks)
+        if all(fit.will_do for fit in fits):
+            break
     return [
         with_absent(fit.of_all(few), loss, every, column, live, model.outlier_threshold)
         for fit, column in zip(fits, every_target.T, strict=True)
     ]
 
 
-def _fits_of(
+def _is_read_by_parts(model: RobustLinearModel, X: Any) -> bool:
+    """Return whether X, as given, is a large file of more rows than are drawn."""
+    if not (isinstance(X, np.memmap) and X.nbytes > LARGEST_MAPPED):
+        return False
+    n, p = X.shape
+    suits = model.solver == "auto" and p < MOST_DIRECT_PARAMS
+    return suits and DRAWING.size(n, p + 1) < n
+
+
+def _fits_by_parts(
     model: RobustLinearModel,
     loss: Loss,
-    given: Any,
     X: Any,
     targets: Array,
     weight: Array,
     callbacks: Callbacks | None,
 ) -> list[Fit]:
-    """Return a model's fit of each target, part by part if X is a large file.
-
-    Parameters
-    ----------
-    given : array-like
-        X as it was given.
-    X, targets, weight : ndarray
-        Checked data.
-    callbacks : Callbacks or None
-        Whom to tell.
-    """
+    """Return the fit of each target of checked data in a large file."""
     n, p = X.shape
-    mapped = isinstance(given, np.memmap) and given.nbytes > LARGEST_MAPPED
-    suits = mapped and model.solver == "auto" and p < MOST_DIRECT_PARAMS
-    if not suits or DRAWING.size(n, p + 1) == n:
-        return fits_in_memory(model, loss, X, targets, weight, callbacks)
     size = max(PART_ENTRIES // p, 1)
     places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
     parts = [partial(_rows, X, targets, weight, place) for place in places]

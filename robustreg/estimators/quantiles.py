@@ -23,7 +23,7 @@ from robustreg.fitting import (
     QuantileFit,
     QuantileFits,
     fit_quantiles,
-    in_standard,
+    standardisations,
     within_reach,
 )
 from robustreg.losses import make_loss
@@ -295,11 +295,10 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         data, target, weight = check_quantiles_data(self, X, y, sample_weight)
         live = taken(present(weight), data, target[:, None], weight)
         few = merged(*live)
-        found = in_standard(
-            lambda exactly: self._rows(few, exactly),
-            lambda rows: self._fits(rows, few, levels, callbacks),
-            lambda found: all(fit.will_do for fit in found.fits),
-        )
+        for rows in standardisations(partial(self._rows, few)):
+            found = self._fits(rows, few, levels, callbacks)
+            if all(fit.will_do for fit in found.fits):
+                break
         fits = found.fits
         self.coef_ = np.array([fit.coef for fit in fits])
         self.intercept_ = np.array([fit.intercept for fit in fits])

@@ -13,7 +13,7 @@ from robustreg.fitting.alike import Alike, fit_alike
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.at_once import fit_at_once
 from robustreg.fitting.basis import basis_of, in_basis, lifted
-from robustreg.fitting.coordinates import Units, in_standard, units_of
+from robustreg.fitting.coordinates import Units, standardisations, units_of
 from robustreg.fitting.precision import answer, answers
 from robustreg.fitting.problem import Coefficients, Fit, Problem
 from robustreg.fitting.quantiles import (
@@ -54,8 +54,8 @@ __all__ = [
     "fit_problem",
     "fit_quantiles",
     "fit_targets",
-    "in_standard",
     "resampling",
+    "standardisations",
     "units_of",
     "with_absent",
     "within_reach",

@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array, Rows, representatives
 from robustreg.scale import MOST_SORTED, weighted_median
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -57,26 +54,19 @@ def units_of(problem: Problem, scale: float = 1.0) -> Units:
     return Units(constant * weighted_median(problem.y[some], share), scale)
 
 
-def in_standard(
-    rows_of: Callable[[bool], Rows],
-    fit: Callable[[Rows], Found],
-    is_solved: Callable[[Found], bool],
-) -> Found:
-    """Return what is found in the standardisation by a sample, or that by all rows.
+def standardisations(rows_of: Callable[[bool], Rows]) -> Iterator[Rows]:
+    """Yield rows in the standardisation by a sample, then in that by all rows.
 
-    A row that the sample missed may own a column's scale.
+    The second are for fits to which the first would not do: a row that the sample
+    missed may own a column's scale. Where the first are those by all rows already,
+    there are no others.
 
     Parameters
     ----------
     rows_of : callable
         Takes whether all rows have to standardise, as `make_rows` does.
-    fit : callable
-        Takes the rows.
-    is_solved : callable
-        Tells of what was found whether it will do.
     """
     rows = rows_of(False)
-    found = fit(rows)
-    if rows.standard.exact or is_solved(found):
-        return found
-    return fit(rows_of(True))
+    yield rows
+    if not rows.standard.exact:
+        yield rows_of(True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg.fitting import Units, answers, in_standard, within_reach
+from robustreg.fitting import Units, answers, standardisations, within_reach
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.paths.null_fit import NullFit, null_fit
@@ -174,11 +175,10 @@ def robust_path(
             fits = warm_fits(objective, null, each, tol, max_iter)
             return _Walk(objective, null, strengths, each, fits)
 
-        walk = in_standard(
-            lambda exactly: make_rows(data, weight, fit_intercept, exactly),
-            fitted,
-            lambda walk: all(fit.success for fit in walk.fits),
-        )
+        for rows in standardisations(partial(make_rows, data, weight, fit_intercept)):
+            walk = fitted(rows)
+            if all(fit.success for fit in walk.fits):
+                break
     _warn(walk.fits, walk.strengths, tol)
     _warn_of_nothing(walk, target, _told(loss, quantile))
     return _as_path(walk, units, float(np.finfo(data.dtype).eps))
