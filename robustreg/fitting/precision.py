@@ -11,6 +11,8 @@ from robustreg.rows import Array, Rows, typical_row
 
 # Numbers that change by more when they are rounded have left the range of a precision.
 ROUNDED = 1e-6
+# A column that moves predictions by less, in scales, is of no account.
+NEGLIGIBLE = 1e-10
 
 
 def answer(
@@ -63,8 +65,7 @@ def answers(
 
 def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
     """Refuse coefficients that are no floating point numbers."""
-    # A column that moves predictions by less is of no account.
-    vanished = (coef == 0) & (np.abs(effect) > 1e-10)
+    vanished = (coef == 0) & (np.abs(effect) > NEGLIGIBLE)
     lost = np.unique(np.nonzero(vanished | ~np.isfinite(coef))[1])
     if lost.size or not np.isfinite(intercept).all():
         raise ValueError(

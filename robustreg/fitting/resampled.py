@@ -25,6 +25,11 @@ from robustreg.scale import OF_EACH, spread
 from robustreg.solvers.many.newton import MeasureEach, SmoothProblem, many_newton
 from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
+# Of more params, or entries, the arithmetic outweighs what a fit costs in Python.
+MOST_PARAMS, MOST_ENTRIES = 30, 2**16
+# A scale of more than this share of the spread of y has not collapsed.
+LEAST_SCALE = 1e-6
+
 
 @dataclass(frozen=True)
 class Resampled:
@@ -122,7 +127,7 @@ class Resampling:
         if self._measure is None:
             return 0.0
         typical = spread(self._problem.y, self._problem.weight)
-        return 1e-6 * typical if typical > 0 else np.inf
+        return LEAST_SCALE * typical if typical > 0 else np.inf
 
     @cached_property
     def _design(self) -> Array:
@@ -157,8 +162,8 @@ def resampling(
 ) -> Resampling | None:
     """Return how fits are found together, None if one by one; as `Resampling`."""
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
-    # Of more the arithmetic outweighs what a fit costs in Python.
-    few = rows.n_params <= 30 and rows.n_rows * rows.n_params <= 2**16
+    n, p = rows.n_rows, rows.n_params
+    few = p <= MOST_PARAMS and n * p <= MOST_ENTRIES
     penalised = bool(penalty.l1.any() or penalty.l2.any())
     vertices = facts.piecewise_linear and not penalised
     suits = facts.convex and (facts.smooth or vertices)

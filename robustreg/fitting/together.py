@@ -27,6 +27,9 @@ from robustreg.solvers.many.targets import ManyPoints, ManyTargets
 
 # However many the rows are, this many targets share what it costs to read them.
 FEWEST_TARGETS = 8
+# A scale of more than this share of what its residuals are differences of is positive:
+# no floor of a scale is as large.
+POSITIVE = 1e-9
 
 
 def number_together(problem: Problem) -> int:
@@ -113,10 +116,9 @@ def _scales(problem: Problem, y: Array, unit: Array, found: ManyPoints) -> Array
     scale = np.zeros_like(unit)
     for k in np.flatnonzero(found.done):
         scale[k] = measure(found.residual[k], weight, rank) * unit[k]
-    # No floor of a scale is larger than a tiny share of these.
     terms = typical_terms(rows, weight, np.ones(rows.n_params))
     size = np.abs(y).max(axis=1) + terms * unit * np.abs(found.params).max(axis=1)
-    return np.where(scale > 1e-9 * size, scale, 0.0)
+    return np.where(scale > POSITIVE * size, scale, 0.0)
 
 
 def _centers(y: Array, problem: Problem) -> Array:

@@ -41,13 +41,19 @@ from robustreg.rows.sparse import (
     sparse_standard,
     sparse_within,
 )
-from robustreg.rows.terms import typical_original_terms, typical_row, typical_terms
+from robustreg.rows.terms import (
+    TYPICAL_ROWS,
+    typical_original_terms,
+    typical_row,
+    typical_terms,
+)
 
 __all__ = [
     "BLOCK_ENTRIES",
     "FEW_ROWS",
     "FORMED_ENTRIES",
     "TIE",
+    "TYPICAL_ROWS",
     "Array",
     "Block",
     "DenseRows",

@@ -8,7 +8,7 @@ from scipy.linalg import norm
 from robustreg.rows.base import Array, Index, Rows
 
 # Rows whose median tells what is typical, within a factor that does not matter.
-MOST_ROWS = 101
+TYPICAL_ROWS = 101
 
 
 def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
@@ -51,7 +51,7 @@ def _original(rows: Rows, weight: Array) -> Array:
 def _some(weight: Array) -> Index:
     """Return rows that are typical."""
     live = np.flatnonzero(weight > 0)
-    return live[:: -(-live.size // MOST_ROWS)]
+    return live[:: -(-live.size // TYPICAL_ROWS)]
 
 
 def _median_norm(terms: Array) -> float:

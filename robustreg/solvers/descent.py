@@ -117,6 +117,8 @@ SHARES = (0.0, 0.01, 0.1, 1.0)
 STEEP = 0.5
 # A step must gain this share of what its model promised.
 HONEST = 0.1
+# A length along a step is found to this share: the value is off by the square of it.
+LENGTH_RTOL = 1e-3
 # A fall by no more than this share of the value is not to be told from rounding errors.
 UNSEEN = 100 * EPS
 # After this many steps, as many in a row that neither lower the value nor promise less
@@ -267,7 +269,7 @@ def advance(function: Smooth, point: P, step: Step) -> tuple[P, float]:
     slope = function.line_slope(point, step.direction)
     if slope(1.0) <= 0:
         return trial, 1.0
-    length = brentq(lambda t: slope(t) if t else start, 0.0, 1.0, rtol=1e-3)
+    length = brentq(lambda t: slope(t) if t else start, 0.0, 1.0, rtol=LENGTH_RTOL)
     return function.evaluate(point.params + length * step.direction), float(length)
 
 
@@ -284,5 +286,7 @@ def _lengthened(
     far = 2.0
     while slope(far) < 0 and far < 2.0**60:
         far *= 2.0
-    length = brentq(slope, 0.5 * far, far, rtol=1e-3) if slope(far) > 0 else far
+    length = far
+    if slope(far) > 0:
+        length = brentq(slope, 0.5 * far, far, rtol=LENGTH_RTOL)
     return function.evaluate(point.params + length * direction), 1.0

@@ -37,6 +37,8 @@ from robustreg.tolerance import allowed_gap
 # Of more columns no singular values are asked for: they cost several times what a
 # factor of the Gram matrix does, and to ask for them costs a tenth of a fit.
 MOST_COLUMNS = 400
+# The last figure of a column that a certificate sees.
+SEEN = 1e-11
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,11 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
 def _nothing(rows: Rows) -> float:
     """Return what rounding errors leave of a column that is the sum of others.
 
-    Entries of a column far from its mean carry those of its offset. What is larger than
-    the last figure a certificate sees, whatever made it.
+    Entries of a column far from its mean carry those of its offset. A certificate sees
+    what is larger than its last figure, whatever made it.
     """
     offset = np.abs(rows.standard.shift) * rows.standard.unit
-    return min(64 * EPS * float(1 + offset.max(initial=0.0)), 1e-11)
+    return min(64 * EPS * float(1 + offset.max(initial=0.0)), SEEN)
 
 
 def _directions(design: Array) -> tuple[Array, Array]:

@@ -28,6 +28,8 @@ from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
 RIDGE = 1e-11
 # The penalty's own curvature does so above this share, which rounding leaves standing.
 DEFINITE = 1e-14
+# Rounding errors of a slope beyond this share of its l1 part leave that few digits.
+NOISY = 1e-6
 
 
 def proximal_step(
@@ -119,7 +121,7 @@ def _is_noise(objective: Objective, curvature: Array) -> bool:
     rows = curvature > 0
     steepest = float((curvature[rows] / objective.weight[rows]).max(initial=0.0))
     error = EPS * steepest * float(np.abs(objective.target[rows]).max(initial=0.0))
-    return bool(error > 1e-6 * objective.l1[objective.l1 > 0].min(initial=np.inf))
+    return bool(error > NOISY * objective.l1[objective.l1 > 0].min(initial=np.inf))
 
 
 def _step_by_rows(objective: Objective, point: Point, curvature: Array) -> Step | None:

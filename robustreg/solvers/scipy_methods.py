@@ -14,6 +14,9 @@ from robustreg.rows import Array
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap
 
+# It goes on to rounding errors of the gradient, with more pairs than it has by default:
+# they are few beside the rows.
+L_BFGS_OPTIONS = {"ftol": 0.0, "gtol": 1e-15, "maxcor": 20}
 # Of linear programs posed in shares: the tolerances are absolute, and HiGHS takes none
 # that are closer.
 LP_TOLERANCES = {
@@ -44,12 +47,7 @@ def l_bfgs_b(objective: Objective, start: Start, tol: float, max_iter: int) -> R
             args=(unit,),
             jac=True,
             method="L-BFGS-B",
-            options={
-                "maxiter": max(max_iter - iterations, 1),
-                "ftol": 0.0,
-                "gtol": 1e-15,
-                "maxcor": 20,
-            },
+            options={"maxiter": max(max_iter - iterations, 1), **L_BFGS_OPTIONS},
         )
         params, last, iterations = result.x, unit, iterations + result.nit
     point = objective.evaluate(params)

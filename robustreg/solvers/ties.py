@@ -41,6 +41,11 @@ from robustreg.tolerance import (
 # Ridges that pick the least norm, as shares of the objective, the first that is exact.
 RIDGES = (1e-3, 1e-5, 1e-7)
 
+# Of the linear program of the farthest fit: its rows at first, and how often more may
+# enter; by which share of a typical distance a row is too near; and from where, beyond
+# the program's own tolerance, a multiplier is that of a row that binds.
+FIRST_ROWS, MOST_ROUNDS, TOO_NEAR, BINDING = 1000, 50, 1e-9, 1e-7
+
 Solve = Callable[[Objective, Array], Array]
 
 
@@ -280,11 +285,10 @@ def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
     moved = np.abs(change).max(axis=1) > NO_DIRECTION * np.abs(change).max()
     rows = np.flatnonzero(moved)
     order = rows[np.argsort(distance[rows], kind="stable")]
-    # More enter when they matter.
-    chosen = order[:1000]
+    chosen = order[:FIRST_ROWS]
     unit = max(float(np.median(np.abs(distance[rows]))), float(EPS))
     steepness = float(np.abs(change).max())
-    for _ in range(50):
+    for _ in range(MOST_ROUNDS):
         # Variables: step * steepness / unit, and the smallest distance / unit.
         matrix = np.column_stack([-change[chosen] / steepness, np.ones(chosen.size)])
         result = linprog(
@@ -298,10 +302,9 @@ def _farthest(distance: Array, change: Array) -> tuple[Array, Index]:
             return np.zeros(change.shape[1]), chosen
         step, reached = result.x[:-1] * unit / steepness, result.x[-1] * unit
         now = distance[rows] + change[rows] @ step
-        short = np.setdiff1d(rows[now < reached - 1e-9 * unit], chosen)
+        short = np.setdiff1d(rows[now < reached - TOO_NEAR * unit], chosen)
         if not short.size:
-            # Shares, beyond the program's own tolerance.
-            binding = chosen[np.abs(result.ineqlin.marginals) > 1e-7]
+            binding = chosen[np.abs(result.ineqlin.marginals) > BINDING]
             return step, binding
         chosen = np.append(chosen, short)
     return np.zeros(change.shape[1]), chosen

@@ -51,6 +51,9 @@ BAND = 6.0
 # Too few may leave nothing that bounds the linear term of the others; a start at the
 # fit of a like problem knows which rows do.
 LEAST_ROWS_PER_PARAM = 6
+# Slopes of a like problem that miss their condition by no more than this share of their
+# range may be optimal here, too: a certificate says.
+ALIKE = 1e-9
 
 
 def by_active_rows(
@@ -108,7 +111,7 @@ def _from_like(
     share = float(np.linalg.norm(missed)) / (high - low)
     # Under an l2 part params are only as close as the root of the gap. At another scale
     # slopes certify the same fit without one: all terms change by one factor.
-    if share <= 1e-9 and not wanted.any():
+    if share <= ALIKE and not wanted.any():
         gap = duality_gap(objective, point, slopes)
         if gap <= allowed_gap(objective, point, tol, slopes):
             return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)

@@ -20,16 +20,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.linalg import EPS, TINY
-from robustreg.rows import Array, Index
+from robustreg.rows import TYPICAL_ROWS, Array, Index
+from robustreg.solvers.kinked.interior_point import SIDES
 from robustreg.solvers.many.kinks import Kinks, products
 from robustreg.tolerance import CLIPPED_AT
 
-# A slope has room up to its high end, and down to its low one.
-SIDES = np.array([1.0, -1.0])[:, None, None]
+# As for one fit, of each.
+BOTH = SIDES[:, :, None]
 # Far more than fits of few rows take.
 MOST_ITERATIONS = 40
-# Rows that tell how large residuals are.
-FEW_TYPICAL = 101
+# Longer steps are as good as this one: none is longer than 1.
+LONG = 1e3
 # The first of these shares of its diagonal with which a matrix has a factor is added.
 RIDGES = (1e-15, 1e-12, 1e-9)
 
@@ -87,14 +88,14 @@ def near_optima(
 def _some(weights: Array) -> Index:
     """Return rows of each fit that tell what is typical of those with weight."""
     live = np.count_nonzero(weights, axis=1)[:, None]
-    return (np.arange(FEW_TYPICAL) * live) // FEW_TYPICAL
+    return (np.arange(TYPICAL_ROWS) * live) // TYPICAL_ROWS
 
 
 def _typical_size(high: Array, low: Array, parts: Array, some: Index) -> Array:
     """Return the objective of each fit but for outliers."""
     size = np.abs(np.take_along_axis(parts[0] - parts[1], some, axis=1))
     size.sort(axis=1)
-    most = CLIPPED_AT * size[:, FEW_TYPICAL // 2, None]
+    most = CLIPPED_AT * size[:, TYPICAL_ROWS // 2, None]
     each = high * np.minimum(parts[0], most) - low * np.minimum(parts[1], most)
     return np.asarray(each.sum(axis=1))
 
@@ -110,7 +111,7 @@ def _central(
     reach = np.hypot(mu, size)
     near = half * (mu / (mu + reach)) * (1 + mu / (size + reach))
     near = np.maximum(near, TINY)
-    room = np.where(SIDES * residual > 0, near, 2 * half - near)
+    room = np.where(BOTH * residual > 0, near, 2 * half - near)
     slopes = middle + residual * half**2 / (mu + reach)
     return _State(params, slopes, room, mu / room)
 
@@ -130,7 +131,7 @@ def _stepped(kinks: Kinks, state: _State) -> _State | None:
         wish = aims / room
         wanted = (residual - wish[0] + wish[1]) * inverse
         params = products(solve, rows.adjoint(wanted) - missing)
-        slopes = SIDES * (wanted - inverse * rows.along(params))
+        slopes = BOTH * (wanted - inverse * rows.along(params))
         parts = (aims + state.parts * slopes) / room - state.parts
         return params, slopes, parts
 
@@ -172,4 +173,4 @@ def _inverses(grams: Array) -> Array | None:
 def _reach(value: Array, change: Array) -> Array:
     """Return the longest steps, of shape (k, 1), that leave values non-negative."""
     fastest = np.fmax.reduce(-change / value, axis=(0, 2), initial=0.0)
-    return np.where(fastest > 1e-3, 1 / fastest, 1e3)[:, None]
+    return np.where(fastest > 1 / LONG, 1 / fastest, LONG)[:, None]

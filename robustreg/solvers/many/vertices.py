@@ -29,6 +29,8 @@ from robustreg.tolerance import AT_END
 # A basis, or a Hessian, of smaller reciprocal condition number is left to methods that
 # refine what they find: errors made here, EPS over it, are 2e-8 at most.
 REGULAR = 1e-8
+# One step of refinement does not bring back what an inverse loses that is off by more.
+INVERTED = 1e-6
 # Rows for each param that are looked at first for a vertex.
 FEW_NEAREST = 4
 # After this many edges another method is the better one, or after half as many as there
@@ -206,8 +208,7 @@ class _Walk:
         if optimal.any():
             product = rows @ self._inverse
             error = np.abs(product - np.eye(params.shape[1])).max(axis=(1, 2))
-            # Of others one step of refinement does not bring back the digits.
-            optimal &= error < 1e-6
+            optimal &= error < INVERTED
         return optimal, params[optimal]
 
     def cross(self) -> NDArray[np.bool_]:

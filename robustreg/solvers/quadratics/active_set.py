@@ -26,13 +26,16 @@ from typing import final
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, NO_DIRECTION
 from robustreg.rows import Array, Index
 from robustreg.solvers.quadratics import ROUNDING
 
 # No more changes of signs than the first number and the second for each column, and no
 # more than cost the third in operations, the cube of the columns in use each: seconds.
 FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
+
+# A change of no more than this share of the largest coefficient is none.
+UNMOVED = 1e-12
 
 
 @final
@@ -148,7 +151,7 @@ class _Search:
         apart = right[~kept].T @ (right[~kept] @ pull)
         left, size, right = left[:, kept], size[kept], right[kept]
         inner = right @ pull
-        if np.abs(apart).max() > 1e-10 * np.abs(pull).max():
+        if np.abs(apart).max() > NO_DIRECTION * np.abs(pull).max():
             return unit * apart, None
         image = left.T @ target
         goal = unit * (right.T @ ((image + inner / size) / size))
@@ -176,7 +179,7 @@ class _Search:
         """Change the coefficients in use."""
         self.x[used] += change
         largest = np.abs(self.x).max(initial=0.0)
-        if np.abs(change).max(initial=0.0) > 1e-12 * largest:
+        if np.abs(change).max(initial=0.0) > UNMOVED * largest:
             self.waiting[:] = False
 
     def _drop(self, gone: Index) -> None:

@@ -28,6 +28,8 @@ from robustreg.solvers.quadratics import MOST_STEPS
 
 # The first ridge in units of the diagonal, and the factor by which each next is less.
 FIRST_RIDGE, LESS = 1e-2, 0.3
+# A step must gain this share of what its slope promises (Armijo's rule): any will do.
+ARMIJO = 1e-4
 
 
 def proximal_points(
@@ -124,8 +126,7 @@ class _Problem:
             return t * linear + 0.5 * t**2 * square + self._conjugate(moved) - base
 
         base, length = self._conjugate(image), 1.0
-        # Armijo's rule: any share of the promised decrease will do.
-        while fall(length) > 1e-4 * length * slope:
+        while fall(length) > ARMIJO * length * slope:
             length *= 0.5
             if length < 2.0**-20:
                 return 0.0

@@ -28,6 +28,7 @@ import scipy.linalg
 from scipy.optimize import brentq
 
 from robustreg.rows import Array
+from robustreg.solvers.descent import LENGTH_RTOL
 from robustreg.solvers.quadratics import MOST_STEPS, ROUNDING
 
 # Steps are cut by this factor until the dual falls to their end, but no further.
@@ -147,7 +148,7 @@ class RowsQuadratic:
             short *= SHORTER
         if short == 1.0 or short <= SHORTEST:
             return short
-        return float(brentq(rise, short, short / SHORTER, rtol=1e-3))
+        return float(brentq(rise, short, short / SHORTER, rtol=LENGTH_RTOL))
 
     def _given(self, sign: Array) -> tuple[float, Array] | None:
         """Return b and u for the signs of x, None if they leave these open.

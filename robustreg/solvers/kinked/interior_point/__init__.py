@@ -45,12 +45,15 @@ from robustreg.solvers.results import DIVERGED, Result, Start
 from robustreg.tolerance import CLIPPED_AT
 
 # The complementarity, relative to the typical size, from which the last step is tried,
-# and the factor by which it must have fallen before the next try.
-NEARLY, AGAIN = 1e-5, 1e-2
+# and the factor by which it must have fallen before the next try. From the third on the
+# step is tried whatever the number of kinks is.
+NEARLY, AGAIN, VERY_NEARLY = 1e-5, 1e-2, 1e-9
 # Under a curved penalty params are only as close as the root of the gap, until the
 # kinks are the right ones: a fit that has converged goes on for this many iterations,
 # unless its gap is within this share of the tolerance.
 EXTRA_ITERATIONS, EXACT = 6, 1e-6
+# From this tolerance on one answer is promised.
+CLOSE = 1e-8
 # After a few iterations in a row that do not halve the complementarity, steps are made
 # with care; after ten times as many the search is over.
 FEW_STALLED, MOST_STALLED = 3, 30
@@ -87,7 +90,7 @@ def interior_point(
     goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
     few = objective.n_params <= MOST_DIRECT_PARAMS
     # One answer is promised where params are few and the tolerance is close.
-    promised = few and tol <= 1e-8 and objective.l2.any()
+    promised = few and tol <= CLOSE and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
     iteration = 0
     first, opened = _size(equations, state), _typical_size(equations, state)
@@ -135,7 +138,7 @@ def _tried(
     """Return the best so far, or what the last step from a state leads to."""
     active = active_kinks(equations, state)
     # Very near the kinks may be more or fewer than there are params.
-    if goal > 1e-9 and not equations.determined_by(active):
+    if goal > VERY_NEARLY and not equations.determined_by(active):
         return best
     trial = finished(equations, state, active, tol)
     return trial if best is None or trial.gap < best.gap else best

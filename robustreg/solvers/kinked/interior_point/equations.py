@@ -18,6 +18,11 @@ from robustreg.rows import Array, Index
 RIDGES = (1e-15, 1e-13, 1e-11)
 # A system of fewer params costs so little that to leave part of it out saves nothing.
 MANY_PARAMS = 64
+# Rows of less than this share of the mean weight are left out if they are this share of
+# all: so light that a few products bring them back, and enough to be worth that.
+LIGHT, ENOUGH_LIGHT = 1e-4, 0.2
+# A step need be no closer than this, nor is it worth more products.
+STEP_RTOL, MOST_PRODUCTS = 1e-6, 20
 
 
 @dataclass(frozen=True)
@@ -147,11 +152,10 @@ class Equations:
 
     def _preconditioner(self, weight: Array, diagonal: Array) -> Factor | None:
         """Return the factor of the rows that are not light, None if it will not do."""
-        # So light that a few products bring them back, and enough to be worth that.
-        light = weight < 1e-4 * weight.mean()
+        light = weight < LIGHT * weight.mean()
         n_light = np.count_nonzero(light)
         too_many = self.n_rows - n_light + np.count_nonzero(diagonal) < self.n_varying
-        if n_light < 0.2 * self.n_rows or too_many:
+        if n_light < ENOUGH_LIGHT * self.n_rows or too_many:
             return None
         near = self._factor(np.where(light, 0.0, weight), diagonal)
         # A column that light rows alone hold, or hold apart, needs them.
@@ -170,8 +174,8 @@ class Equations:
             return diagonal * v + rows.adjoint(weight * rows.predict(v))
 
         pivots = np.where(near.scale > 0, near.scale, 1.0) ** -2.0
-        # A step need be no closer, nor is it worth more products.
-        return conjugate_gradients(product, right, pivots, 1e-6, 20, near.solve)
+        limits = STEP_RTOL, MOST_PRODUCTS
+        return conjugate_gradients(product, right, pivots, *limits, near.solve)
 
     def _factor(self, weight: Array, diagonal: Array) -> Factor:
         """Return the factor of the normal matrix."""

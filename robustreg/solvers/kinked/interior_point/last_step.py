@@ -20,6 +20,10 @@ from robustreg.solvers.kinked.interior_point.working import entering
 from robustreg.solvers.results import NO_DECREASE, Result
 from robustreg.tolerance import AT_END, allowed_gap
 
+# Rounding errors of a coefficient with a kink at 0, as a share of the largest; and of a
+# param that moves nothing, as a share of those of a residual.
+AT_ZERO, UNMOVED = 1e-12, 1e-6
+
 
 def active_kinks(equations: Equations, state: State) -> Index:
     """Return the kinks that look active: their residual is 0, their slope is not."""
@@ -49,10 +53,9 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     regular = regular and bool((room > AT_END * 2 * half[active]).all())
     params[equations.dropped(active)] = 0.0
     kinked = params[equations.kinked]
-    # Rounding errors of a coefficient with a kink at 0, or of one that moves nothing.
-    tiny = 1e-12 * max(float(np.abs(params).max()), objective.noise)
+    tiny = AT_ZERO * max(float(np.abs(params).max()), objective.noise)
     params[equations.kinked] = np.where(np.abs(kinked) <= tiny, 0.0, kinked)
-    params[np.abs(params) <= 1e-6 * objective.noise] = 0.0
+    params[np.abs(params) <= UNMOVED * objective.noise] = 0.0
     point = objective.evaluate(equations.widened(params))
     own = np.zeros_like(objective.weight)
     own[equations.live] = slopes[:n_rows] / objective.weight[equations.live]

@@ -9,6 +9,7 @@ import numpy as np
 from robustreg.linalg import FEW_ENTRIES
 from robustreg.objective import FAINTEST, Objective, middle_of
 from robustreg.rows import Array, Index, representatives
+from robustreg.solvers.kinked.active_rows import LEAST_ROWS_PER_PARAM
 from robustreg.solvers.many.quantiles.active import Active, solved
 from robustreg.solvers.many.quantiles.sides import Corners, Sides, within
 from robustreg.solvers.sampling import Sampling
@@ -19,9 +20,9 @@ SAMPLING = Sampling(few=4_000)
 # Entries of rows that are solved as they are, where no sample stands for them.
 MOST_AT_ONCE = 10 * FEW_ENTRIES
 # Steps to nearly the median, and the share of rows nearer than where their parabolas
-# are cut off; rows that it is of, at least, and for each param.
+# are cut off; the rows that it is of, at least.
 MEDIAN_STEPS, TOUCHED = 3, 0.1
-LEAST_AFAR, AFAR_PER_PARAM = 500, 20
+LEAST_AFAR = 500
 # Errors are measured by shares of the rows: those between the kink and where it is to
 # be. That of nearly the median, moved to a level, is at most about the first at the
 # median; no loss of a step is made for more than the second.
@@ -30,10 +31,9 @@ AFAR, MOST_SHARE = 0.15, 0.25
 # so many times as far as was thought tells that its loss was too narrow, and one that
 # leaves more than this share of the error that it is the last.
 MOST_NEWTON, LEAST_LEFT, LOST, WORTH = 10, 0.15, 2.0, 0.8
-# Rows this many errors away are taken to keep their side, of a fit near a sample's and
-# of the nearest one; the fewest rows for each param that are not, and how many times as
-# large errors are taken to be in another round.
-REACH, BAND, LEAST_ACTIVE, WIDER = 4.0, 4.0, 6, 4.0
+# Rows this many errors away are taken to keep their side; in another round errors are
+# taken to be larger by the second factor.
+BAND, WIDER = 4.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def near_optimum(sides: Sides) -> Near | None:
     off = deviation * np.sqrt(few.used.size / few.rows.n_rows)
     found = _narrowed(few.every(), few, start, share, off)
     params, share = _of_all_rows(sides, few, *found)
-    width = within(objective, params, np.minimum(2 * REACH * share, 1.0))
+    width = within(objective, params, np.minimum(2 * BAND * share, 1.0))
     some = sides.around(params, width)
     params, nearer, _ = _narrowed(some, sides, params, share, np.zeros_like(share))
     return _nearest(some, sides, params, nearer, share)
@@ -141,7 +141,7 @@ def active_rows(sides: Sides, near: Near) -> Active:
 
 def _kept_share(sides: Sides, share: Array) -> Array:
     """Return the share of rows that may cross, given the error in shares."""
-    least = LEAST_ACTIVE * sides.objective.n_params / sides.rows.n_rows
+    least = LEAST_ROWS_PER_PARAM * sides.objective.n_params / sides.rows.n_rows
     return np.clip(2 * BAND * share, least, 1.0)
 
 
@@ -180,7 +180,7 @@ def _narrowed(
 
 def _afar(objective: Objective, levels: Array) -> Array:
     """Return nearly the median, moved to each level."""
-    size = max(LEAST_AFAR, AFAR_PER_PARAM * objective.n_params)
+    size = max(LEAST_AFAR, SAMPLING.per_param * objective.n_params)
     rows, weight = representatives(objective.weight, size)
     design, target = objective.rows.dense(rows), objective.target[rows]
     objective.rows.passes += rows.size / objective.rows.n_rows
