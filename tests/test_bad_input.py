@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
@@ -18,7 +19,9 @@ from robustreg import (
     L1Regressor,
     MMRegressor,
     NoEffectWarning,
+    QuantilesRegressor,
     RobustRegressor,
+    RobustRegressorCV,
     SmoothL1Regressor,
     robust_path,
 )
@@ -245,6 +248,11 @@ OTHER_NAMES = {
     "Smooth-L1": "smooth_l1",
     "SmoothL1": "smooth_l1",
     " pseudo huber": "pseudo_huber",
+    "SmoothL1Loss": "smooth_l1",
+    "HuberLoss": "huber",
+    "L1Loss": "l1",
+    "MSELoss": "l2",
+    "huber_loss": "huber",
 }
 
 
@@ -281,6 +289,43 @@ def test_masked_values_are_not_fitted(make, name):
     *data, weight = MASKED_DATA[name]
     match = [f"^{name} is a masked array", "Drop", rf"{name}\.filled"]
     assert_refused(make(), *data, sample_weight=weight, match=match)
+
+
+COLUMNS = {
+    "number": np.arange(6.0),
+    "gap": [NAN, 1.0, NAN, 2.0, 3.0, 4.0],
+    "word": ["a", "b"] * 3,
+    "gap in words": ["a", None] * 3,
+    "day": pd.date_range("2020-01-01", periods=6),
+    "level": pd.Categorical(["u", "v"] * 3),
+    "gap in integers": pd.array([1, None] * 3, dtype="Int64"),
+}
+
+
+@pytest.mark.parametrize(
+    "model", [RobustRegressor(), QuantilesRegressor(), RobustRegressorCV(cv=2)]
+)
+def test_columns_that_are_no_numbers_are_named_with_the_way_out(model):
+    said = [
+        r"'word', 'gap in words', 'day', 'level'\].* OneHotEncoder",
+        r"'gap' \(2\), 'gap in integers' \(3\)\. Impute",
+    ]
+    assert_refused(model, pd.DataFrame(COLUMNS), np.arange(6.0), match=said)
+
+
+@pytest.mark.parametrize("name", ["gap", "word"])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_at_fault_are_named_alone(frame, name):
+    data = frame({"number": COLUMNS["number"], name: COLUMNS[name]})
+    for fit in (RobustRegressor().fit, partial(robust_path, scale=1.0)):
+        with pytest.raises(ValueError, match=f"{name!r}") as caught:
+            fit(data, np.arange(6.0))
+        assert "'number'" not in str(caught.value)
+
+
+def test_columns_are_not_blamed_for_targets():
+    frame = pd.DataFrame(X)
+    assert_refused(RobustRegressor(), frame, Y * NAN, match=["^Input y contains NaN"])
 
 
 @pytest.mark.parametrize("masked", [1, 2])

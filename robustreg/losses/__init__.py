@@ -149,7 +149,8 @@ def refuse_other_names(loss: Any) -> None:
     """
     if not isinstance(loss, str) or loss in LOSSES:
         return
-    plain = "_".join(loss.lower().replace("-", " ").split())
+    words = "_".join(loss.lower().replace("-", " ").split())
+    plain = words.removesuffix("loss").rstrip("_")
     ours = plain if plain in LOSSES else OTHER_NAMES.get(plain)
     if ours is not None:
         raise ValueError(

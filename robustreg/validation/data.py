@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 
 from robustreg.partitions import is_collection
 from robustreg.rows import Array
+from robustreg.validation.columns import names_columns
 
 # Dates and times have no unit until one is chosen. What subtracts from itself may be an
 # array, a frame's column or one of dask, with a time zone or without.
@@ -49,7 +50,8 @@ def check_fit_data(
     refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     _refuse_no_targets(type(estimator).__name__, y)
     refuse_sparse_targets(y)
-    X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
+    with names_columns(X):
+        X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
     return X, checked_targets(y), checked_weight(sample_weight, X)
 
 
@@ -73,7 +75,8 @@ def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Arr
     refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
     _refuse_no_targets("robust_path", y)
     refuse_sparse_targets(y)
-    X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
+    with names_columns(X):
+        X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
     return X, _single_target(y), checked_weight(sample_weight, X)
 
 
