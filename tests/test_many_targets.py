@@ -7,9 +7,9 @@ import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 from pairwise import pairwise
 
-from robustreg import RobustRegressor, ScaleCollapseWarning, fitting
+from robustreg import RobustRegressor, ScaleCollapseWarning
 from robustreg.estimators import arrays
-from robustreg.fitting import together
+from robustreg.fitting import targets, together
 from robustreg.scale import median_of_each, weighted_median
 from robustreg.solvers.many.targets import ManyTargets
 
@@ -57,13 +57,13 @@ def make_targets(X, rng):
 @pytest.fixture
 def alone(monkeypatch):
     """Return a list to which each target that is fitted by itself is added."""
-    seen, scaled = [], fitting.AnyScale
+    seen, scaled = [], targets.AnyScale
 
     def keep(problem, *args):
         seen.append(problem.y)
         return scaled(problem, *args)
 
-    monkeypatch.setattr(fitting, "AnyScale", keep)
+    monkeypatch.setattr(targets, "AnyScale", keep)
     return seen
 
 

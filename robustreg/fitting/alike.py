@@ -60,11 +60,9 @@ def fit_alike(problem: Problem, basis: Basis | None, near: Alike | None) -> Alik
     """
     near = near if problem.loss.facts.convex else None
     start = None if near is None else near.params
-    own = (problem, start) if basis is None else in_basis(problem, start, basis)
-    scaled = AnyScale(*own, is_near=near is not None)
+    scaled = AnyScale(*in_basis(problem, start, basis), is_near=near is not None)
     found = fit_at_scale(scaled, None if near is None else near.scale)
-    if basis is not None:
-        scaled = lifted(scaled, problem, basis)
+    scaled = lifted(scaled, problem, basis)
     params = np.asarray(scaled.params(), dtype=np.float64)
     data = (problem.rows, problem.weight)
     coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)

@@ -18,17 +18,21 @@ def basis_of(problem: Problem) -> Basis | None:
 
 
 def in_basis(
-    problem: Problem, start: Array | None, basis: Basis
+    problem: Problem, start: Array | None, basis: Basis | None
 ) -> tuple[Problem, Array | None]:
-    """Return a problem and where it starts in the coordinates of a basis."""
+    """Return a problem and where it starts in the coordinates of a basis, if any."""
+    if basis is None:
+        return problem, start
     start = None if start is None else basis.lowered(start)
     report = None if problem.report is None else _lifting(problem.report, basis)
     rows, penalty = basis.rows, basis.penalty
     return replace(problem, rows=rows, penalty=penalty, report=report), start
 
 
-def lifted(reduced: AnyScale, problem: Problem, basis: Basis) -> AnyScale:
+def lifted(reduced: AnyScale, problem: Problem, basis: Basis | None) -> AnyScale:
     """Return the last fit in a basis as one of the problem itself, certified there."""
+    if basis is None:
+        return reduced
     scaled = AnyScale(replace(problem, report=None), None)
     objective = scaled.objective(reduced.scale, problem.loss)
     result = certified(objective, basis, reduced.last, problem.tol)

@@ -14,7 +14,8 @@ import numpy as np
 from robustreg.fitting.basis import basis_of
 from robustreg.fitting.coordinates import Units, units_of
 from robustreg.fitting.precision import answers
-from robustreg.fitting.problem import Problem
+from robustreg.fitting.problem import Fit, Problem
+from robustreg.fitting.targets import fit_targets
 from robustreg.linalg import EPS
 from robustreg.objective import RESIDUAL_ERROR, Objective
 from robustreg.outliers import rounding_scale
@@ -65,6 +66,31 @@ class QuantileFits:
 
     fits: list[QuantileFit]
     crossing_share: float
+
+
+def fit_quantiles(problems: list[Problem]) -> QuantileFits:
+    """Fit problems that differ in their loss alone: twice pinball losses, at scale 1.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        What to fit.
+    """
+    together, report = quantiles_together(problems), problems[0].report
+    pairs = list(zip(problems, together, strict=True))
+    if report is not None and any(fit is not None for fit in together):
+        # Whether to stop is for those to ask that are fitted one by one.
+        report("quantiles together", None)
+    left = [problem for problem, fit in pairs if fit is None]
+    others = iter(fit_targets(left, [None] * len(left)))
+    fits = [_of_quantile(next(others)) if fit is None else fit for _, fit in pairs]
+    return QuantileFits(fits, crossing_share(problems, fits))
+
+
+def _of_quantile(fit: Fit) -> QuantileFit:
+    """Return what is kept of a fit that was made by itself."""
+    done = fit.success, fit.stopped
+    return QuantileFit(fit.coef, fit.intercept, fit.dual_gap, fit.n_iter, *done)
 
 
 def crossing_share(problems: list[Problem], fits: list[QuantileFit]) -> float:
