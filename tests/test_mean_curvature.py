@@ -1,5 +1,7 @@
 """Many smooth fits by one Gram matrix: what is found is the fit, the rest is left."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,7 +14,9 @@ from robustreg.fitting import fit_at_once
 from robustreg.fitting.at_once import between
 from robustreg.losses import make_loss
 from robustreg.rows import make_rows
+from robustreg.scale import mad, mad_along
 from robustreg.solvers.many import mean_curvature
+from robustreg.solvers.many.scale_moves import Measure, move_of
 
 SMOOTH = [name for name in CONVEX if name not in KINKED]
 BETAS, ALPHAS = [0.6, 2.0], [0.3, 0.03, 0.0]
@@ -119,6 +123,19 @@ def test_curvature_that_goes_with_x_takes_more_steps_or_others():
             np.testing.assert_allclose(fit.coef, expected.fit(X, y).coef_, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n", [1000, 1001])
+def test_a_scale_moves_to_where_its_residuals_have_it_however_near(n):
+    """Of an even number of rows two hold the median, with a gap between them."""
+    rng = np.random.default_rng(0)
+    residual, change = rng.normal(size=(2, n))
+    measure = Measure(lambda r: mad(r, np.ones(n), 0), partial(mad_along, np.ones(n)))
+    for away in (1e-3, 1e-6, 1e-9):
+        scale = mad(residual, np.ones(n), 0) * (1 - away)
+        move = move_of(measure, scale, residual, 0.4 * change)
+        there = mad(residual - move * 0.4 * change, np.ones(n), 0)
+        assert abs(np.log(there / scale) - move) <= 0.02 * away
+
+
 def test_passes_do_not_grow_with_the_fits(monkeypatch):
     """All take their steps together; the Gram matrix is made once."""
     calls = []
@@ -149,7 +166,8 @@ def test_many_alphas_cost_few_passes_each():
     """Costs are steps: a few alphas find their way, all others start between them."""
     X, y, _ = data(2000)
     alphas = np.geomspace(1.0, 1e-3, 33)
-    models = [RobustRegressor(penalty="l1", alpha=alpha) for alpha in alphas]
+    settings = {"loss": "log_cosh", "penalty": "l1"}
+    models = [RobustRegressor(alpha=alpha, **settings) for alpha in alphas]
     counted = []
     steps = mean_curvature.steps_of
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustreg.fitting.alike import Alike
 from robustreg.fitting.coordinates import units_of
@@ -18,6 +19,7 @@ from robustreg.scale import COUNTED, LINES, SCALES
 from robustreg.solvers.many.mean_curvature import Nearby, fit_by_mean_curvature
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.scale_moves import Measure
+from robustreg.solvers.many.switching import fit_by_switching
 from robustreg.solvers.many.vertices import REGULAR
 
 # Where rows are few for their columns, mean curvature times the Gram matrix is no
@@ -28,13 +30,16 @@ AT_ONCE = 1e-3
 # Of penalties that differ in strength every so many comes first, others between them:
 # on the line through two of them but for rounding errors.
 SPARSELY, ON_THE_WAY = 8, 1e-9
+# So many strengths are so near to each other that each leads to the next.
+MANY = 8
 
 
 def fit_at_once(problems: list[Problem]) -> list[Alike | None]:
     """Return the fits of problems with convex and smooth losses, by one Gram matrix.
 
     None for those that it does not lead to, or not for certain, and for all if rows are
-    sparse, or their columns depend on each other or all but do. A few of those of the
+    sparse, or their columns depend on each other or all but do. Many strengths of a
+    loss of parabolas and lines are fitted one after the other. A few of those of the
     first loss start at the median of y, its others between these, and those of other
     losses where the first one is with the same penalty.
 
@@ -50,6 +55,8 @@ def fit_at_once(problems: list[Problem]) -> list[Alike | None]:
     first = [i for i in smooth if problems[i].loss == problems[smooth[0]].loss]
     few = [first[i] for i in _sparsely([problems[i].penalty for i in first])]
     run = _Run(problems, shared)
+    for sequence in _sequences(problems, smooth):
+        run.follow(sequence)
     for group in (few, first, smooth):
         run.fit_also(group)
     return run.fits
@@ -86,6 +93,17 @@ class _Run:
             near = self._between(self._strengths[new], starts)
         self._fit(new, near)
 
+    def follow(self, sequence: list[int]) -> None:
+        """Fit a loss of parabolas and lines for one strength after the other."""
+        # From far one step may not lead to the next.
+        self.fit_also(sequence[:1])
+        if self.fits[sequence[0]] is None:
+            return
+        some = np.array(sequence, dtype=np.intp)
+        terms = [_terms(self._problems[i]) for i in sequence]
+        start = self._at.taken(some[:1])
+        self._take(some, *fit_by_switching(self._shared, terms, start, self._measure))
+
     def _between(self, strengths: Array, starts: Index) -> Nearby:
         """Return where fits may be that lie between two others in strength."""
         pairs = [between(own, self._strengths[starts]) for own in strengths]
@@ -105,10 +123,15 @@ class _Run:
             AT_ONCE * first.tol,
             first.max_iter,
         )
+        self._take(some, found, is_found)
+
+    def _take(self, some: Index, found: Nearby, is_found: NDArray[np.bool_]) -> None:
+        """Take what was found."""
         there, some = found.taken(np.flatnonzero(is_found)), some[is_found]
+        self._asked.update(some.tolist())
         self._at.put(some, there)
-        params, scales = self._units.to_original(there.params), there.scales
-        data = (first.rows, first.weight)
+        first, params = self._problems[0], self._units.to_original(there.params)
+        data, scales = (first.rows, first.weight), there.scales
         stored = answers(*data, params, scales[:, None], first.eps)
         each = zip(params, *stored, scales.tolist(), strict=True)
         for i, fit in zip(some, each, strict=True):
@@ -145,6 +168,45 @@ def between(own: Array, others: Array) -> tuple[int, int, float]:
     return low, high, float(share[high])
 
 
+def _sequences(problems: list[Problem], smooth: list[int]) -> list[list[int]]:
+    """Return which problems lead from one to the next, the strongest penalty first.
+
+    Those that share a loss of parabolas and lines and a mixture of l1 and l2, where
+    they are many, and few rows tell how the scale moves.
+    """
+    if problems[0].scale in SCALES.keys() - LINES.keys():
+        return []
+    groups: list[list[int]] = []
+    for i in smooth:
+        if not problems[i].loss.facts.breakpoints:
+            continue
+        like = [
+            group for group in groups if _are_alike(problems[group[0]], problems[i])
+        ]
+        if like:
+            like[0].append(i)
+        else:
+            groups.append([i])
+    return [
+        sorted(group, key=lambda i: -strength_of(problems[i].penalty).sum())
+        for group in groups
+        if len(group) >= MANY
+    ]
+
+
+def _are_alike(one: Problem, other: Problem) -> bool:
+    """Return whether problems share a loss and a mixture of l1 and l2."""
+    strengths = [strength_of(problem.penalty) for problem in (one, other)]
+    low, high = _mixtures(np.array(strengths))
+    return one.loss == other.loss and bool(low == high)
+
+
+def _mixtures(strengths: Array) -> Array:
+    """Return the shares of l1 in penalties, 0 without one."""
+    total = strengths.sum(axis=1)
+    return np.round(strengths[:, 0] / np.where(total > 0, total, 1.0), 6)
+
+
 def _sparsely(penalties: list[ElasticNet]) -> list[int]:
     """Return the places of a few penalties between which the others lie.
 
@@ -152,7 +214,7 @@ def _sparsely(penalties: list[ElasticNet]) -> list[int]:
     """
     strengths = np.array([strength_of(penalty) for penalty in penalties])
     total = strengths.sum(axis=1)
-    mixture = np.round(strengths[:, 0] / np.where(total > 0, total, 1.0), 6)
+    mixture = _mixtures(strengths)
     order = np.lexsort((total, mixture))
     ends = np.flatnonzero(np.diff(mixture[order], append=np.inf))
     places = np.union1d(np.arange(0, order.size, SPARSELY), ends)
@@ -197,9 +259,11 @@ def _measure(problem: Problem, name: str) -> Measure:
     def of(residual: Array) -> float:
         return SCALES[name](residual, weight, n_params)
 
-    def along(residual: Array, change: Array, reach: float) -> Callable[[float], float]:
+    def along(
+        residual: Array, change: Array, reach: float, measured: float
+    ) -> Callable[[float], float]:
         if name in LINES:
-            return LINES[name](weight, residual, change, reach)
+            return LINES[name](weight, residual, change, reach, measured)
         return lambda t: of(residual + t * change)
 
     return Measure(of, along)

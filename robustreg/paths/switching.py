@@ -24,11 +24,11 @@ from typing import final
 import numpy as np
 
 from robustreg.linalg import EPS
-from robustreg.losses import Loss
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.kinked.interior_point.working import LIKELY
+from robustreg.solvers.many.switching import pieces_of
 from robustreg.solvers.quadratics.quadratic import block_pivoting
 
 # Of no more params than this the gradient is kept up to date, at p k for each row that
@@ -100,9 +100,9 @@ class SwitchingFit:
         self.params, self.gradient = point.params.copy(), point.gradient.copy()
         self.switches, self.steps = 0, 0
         self._objective = objective
-        self._levels, self._offsets = _pieces_of(objective.loss)
+        self._pieces = pieces_of(objective.loss)
         self._residual = point.residual
-        self._piece = self._pieces(point.residual)
+        self._piece = self._pieces.of(point.residual)
         self._watches_all = objective.n_params <= MOST_WATCHED
         self._use_columns(np.append(features, objective.n_params - 1))
         self._gram = self._cross(np.arange(self.working.size))
@@ -169,13 +169,15 @@ class SwitchingFit:
         if band is not None and reach <= band.reach:
             self._pending = total
             residual = band.residual - band.rows.predict(total)
-            inside = np.flatnonzero(self._pieces(residual) != self._piece[band.index])
+            inside = np.flatnonzero(
+                self._pieces.of(residual) != self._piece[band.index]
+            )
             return band.index[inside], residual[inside]
         change = self._narrow.predict(total)
         self._residual = np.subtract(self._residual, change, out=change)
         self._pending, self._band = np.zeros_like(total), None
         self._longest = reach
-        rows = np.flatnonzero(self._pieces(self._residual) != self._piece)
+        rows = np.flatnonzero(self._pieces.of(self._residual) != self._piece)
         return rows, self._residual[rows]
 
     def _update(self, rows: Index, residual: Array, direction: Array) -> None:
@@ -183,9 +185,9 @@ class SwitchingFit:
         moved = self._gram @ direction
         if rows.size:
             before, weight = self._piece[rows], self._objective.weight[rows]
-            after = self._pieces(residual)
-            level = self._levels[after] - self._levels[before]
-            offset = self._offsets[after] - self._offsets[before]
+            pieces, after = self._pieces, self._pieces.of(residual)
+            level = pieces.levels[after] - pieces.levels[before]
+            offset = pieces.offsets[after] - pieces.offsets[before]
             change, missed = self._watched().cross(
                 rows,
                 weight * level,
@@ -216,7 +218,7 @@ class SwitchingFit:
             self._far_out = self._norms > self._usual
         # One width for all but rows far out; then each candidate's own.
         near, width = self._far_out.copy(), reach * self._usual
-        ends = self._objective.loss.facts.breakpoints or ()
+        ends = self._pieces.ends
         for end in ends:
             inside = self._residual >= end - width
             inside &= self._residual <= end + width
@@ -254,27 +256,12 @@ class SwitchingFit:
         """Return where some of the working set are among the watched columns."""
         return self.working[index] if self._watches_all else index
 
-    def _pieces(self, residual: Array) -> Array:
-        """Return the number of the piece of the loss that each residual is on."""
-        piece = np.zeros(residual.shape, np.int8)
-        for end in self._objective.loss.facts.breakpoints or ():
-            piece += residual > end
-        return piece
-
     def _cross(self, index: Index) -> Array:
         """Return columns of the Gram matrix, of some of the working set."""
-        curvature = self._objective.weight * self._levels[self._piece]
+        curvature = self._objective.weight * self._pieces.levels[self._piece]
         rows = np.flatnonzero(curvature)
         c, none = curvature[rows], np.zeros(rows.size)
         return self._watched().cross(rows, c, self._places(index), none)[0]
-
-
-def _pieces_of(loss: Loss) -> tuple[Array, Array]:
-    """Return ``level, offset``: the gradient on a piece is ``level r + offset``."""
-    ends = np.array(loss.facts.breakpoints or (0.0,))
-    within = np.concatenate([[ends[0] - 1], (ends[:-1] + ends[1:]) / 2, [ends[-1] + 1]])
-    levels = loss.curvature(within)
-    return levels, loss.gradient(within) - levels * within
 
 
 @dataclass(frozen=True)

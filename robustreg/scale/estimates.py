@@ -155,15 +155,21 @@ def mad(residual: Array, weight: Array, n_params: int) -> float:
 
 
 def mad_along(
-    weight: Array, residual: Array, change: Array, reach: float
+    weight: Array,
+    residual: Array,
+    change: Array,
+    reach: float,
+    measured: float | None = None,
 ) -> Callable[[float], float]:
     """Return ``t -> mad(residual + t change)``, from the rows near the median.
 
     All others keep their side of it, which is for the caller to check; nan where the
     median itself is not between ``exp(-reach)`` and ``exp(reach)`` times the first, or
-    the middle of two candidates of which one is not, or 0.
+    the middle of two candidates of which one is not, or 0. ``measured`` is the MAD of
+    the residuals, if known.
     """
-    middle = weighted_median(residual, weight, np.abs)
+    measured = mad(residual, weight, 0) if measured is None else measured
+    middle = measured / MAD_FACTOR
     low, high = middle * np.exp(-reach), middle * np.exp(reach)
     found = _between(low, high, residual, weight, np.abs)
     if found is None:

@@ -12,6 +12,11 @@ from robustreg.rows import Array
 # How far scales are looked for, in the first move of their logarithms, but not further
 # than the second; and the most secants that find them, to a share of that move.
 REACH, MOST_REACH, MOST_SECANTS, ROOT_SHARE = 10.0, 0.5, 6, 1e-2
+# Such moves one after the other, until the root is found to this.
+WIDER, EXACT = (3.0, 30.0, 300.0), 1e-13
+# Of an even number of rows two hold the median, by about one part in as many from each
+# other. Both have to be within reach.
+BOTH_HOLDERS = 16.0
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,13 @@ class Measure:
     of : callable
         Returns the scale of residuals.
     along : callable
-        Takes residuals, their change and a reach; returns a function of t, the scale of
-        ``residual + t change`` as long as that is within ``exp(-reach)`` and
-        ``exp(reach)`` times the first, else nan.
+        Takes residuals, their change, a reach and the scale of residuals; returns a
+        function of t, the scale of ``residual + t change`` as long as that is within
+        ``exp(-reach)`` and ``exp(reach)`` times the first, else nan.
     """
 
     of: Callable[[Array], float]
-    along: Callable[[Array, Array, float], Callable[[float], float]]
+    along: Callable[[Array, Array, float, float], Callable[[float], float]]
 
 
 def move_of(
@@ -45,19 +50,60 @@ def move_of(
     move = float(np.log(measured / scale))
     if move == 0 or change is None:
         return move
-    reach = min(REACH * abs(move), MOST_REACH)
-    return _root(measure.along(residual, -change, reach), scale, move)
+    reach = _reach(REACH * abs(move), residual.size)
+    along = measure.along(residual, -change, reach, measured)
+    return _root(lambda t: _log(along(t) / scale) - t, move, move, ROOT_SHARE)
 
 
-def _root(along: Callable[[float], float], scale: float, first: float) -> float:
-    """Return t with ``along(t) = scale exp(t)`` but for a share, by secants."""
-    low, at_low, high = 0.0, first, first
+def share_of(
+    measure: Measure, scale: float, residual: Array, change: Array
+) -> tuple[float, float]:
+    """Return t with ``scale (1 + t)`` the scale of ``residual - t change``.
+
+    And by how much their logarithms are still off, infinite if that is not known.
+    """
+    measured = measure.of(residual)
+    move = _log(measured / scale)
+    if move == 0 or not measured > 0:
+        return 0.0, np.inf if move else 0.0
+    first, change = float(np.expm1(move)), -change
+    for wider in WIDER:
+        reach = _reach(wider * abs(move), residual.size)
+        along = measure.along(residual, change, reach, measured)
+
+        def excess(t: float, along: Callable[[float], float] = along) -> float:
+            return _log(along(t) / (scale * (1 + t)))
+
+        t = _root(excess, first, move, 0.0)
+        left = abs(excess(t))
+        if left <= EXACT or reach == MOST_REACH:
+            break
+    return t, left if np.isfinite(left) else np.inf
+
+
+def _log(ratio: float) -> float:
+    """Return a logarithm, nan if there is none."""
+    return float(np.log(ratio)) if ratio > 0 else np.nan
+
+
+def _reach(wanted: float, n_rows: int) -> float:
+    """Return how far a scale is looked for, if that is wanted."""
+    return min(max(wanted, BOTH_HOLDERS / n_rows), MOST_REACH)
+
+
+def _root(
+    excess: Callable[[float], float], first: float, at_zero: float, share: float
+) -> float:
+    """Return where an excess is 0 but for a share of the first move, by secants.
+
+    The first move itself where the excess is not known.
+    """
+    low, at_low, high = 0.0, at_zero, first
     for _ in range(MOST_SECANTS):
-        measured = along(high)
-        if not measured > 0:
+        at_high = excess(high)
+        if not np.isfinite(at_high):
             return first
-        at_high = float(np.log(measured / scale)) - high
-        if abs(at_high) <= ROOT_SHARE * abs(first) or at_high == at_low:
+        if abs(at_high) <= share * abs(first) or at_high == at_low:
             break
         slope = (at_high - at_low) / (high - low)
         low, at_low, high = high, at_high, high - at_high / slope

@@ -17,11 +17,14 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import final
+
 import numpy as np
 import scipy.linalg
 
 from robustreg.linalg import ABSENT, solve_symmetric
-from robustreg.rows import Array
+from robustreg.rows import Array, Index
 from robustreg.solvers.quadratics import ROUNDING
 from robustreg.solvers.quadratics.proximal_point import proximal_points
 
@@ -67,17 +70,53 @@ def block_pivoting(
     It is not where the minimum is not the only one or there is none, nor where the
     exchanges do not get fewer.
     """
+    found = pivoted(hessian, linear, l1, start)
+    return None if found is None else found.solution
+
+
+@final
+@dataclass(frozen=True)
+class Pivoted:
+    """A minimum, and the equations that it solves.
+
+    Parameters
+    ----------
+    solution, sign : ndarray of shape (k,)
+        The minimum, and its signs: 1 where there is no kink, 0 where it is 0.
+    active : ndarray of int
+        Where it is not.
+    factor : ndarray
+        The Cholesky factor of the Hessian there.
+    """
+
+    solution: Array
+    sign: Array
+    active: Index
+    factor: Array
+
+    def solve(self, right: Array) -> Array:
+        """Return the solution of the same equations for another right-hand side."""
+        x = np.zeros_like(right)
+        if self.active.size:
+            few = right[self.active]
+            x[self.active] = scipy.linalg.lapack.dpotrs(self.factor, few, lower=1)[0]
+        return x
+
+
+def pivoted(hessian: Array, linear: Array, l1: Array, start: Array) -> Pivoted | None:
+    """Return what `block_pivoting` does, with the equations."""
     root = np.sqrt(np.maximum(hessian.diagonal(), 0.0))
     live = root > 0
     sign = np.where(l1 > 0, np.sign(start), 1.0) * live
     fewest, patience = start.size + 1, PATIENCE
     while patience:
         active = np.flatnonzero(sign)
-        solution = _positive_solve(
-            hessian[np.ix_(active, active)], -(linear + l1 * sign)[active]
-        )
-        if solution is None:
+        factor = _positive_factor(hessian[np.ix_(active, active)])
+        if factor is None:
             return None
+        found = Pivoted(start, sign, active, factor)
+        x = found.solve(-(linear + l1 * sign))
+        solution = x[active]
         slope = hessian[:, active] @ solution + linear
         # An entry is no larger than the root of the product of its diagonal's.
         size = root * (root[active] @ np.abs(solution)) + np.abs(linear) + l1
@@ -88,9 +127,7 @@ def block_pivoting(
         enter = np.flatnonzero(over)
         wrong = leave.size + enter.size
         if wrong == 0:
-            x = np.zeros_like(start)
-            x[active] = solution
-            return x
+            return replace(found, solution=x)
         patience = PATIENCE if wrong < fewest else patience - 1
         fewest = min(fewest, wrong)
         sign[leave] = 0.0
@@ -98,14 +135,14 @@ def block_pivoting(
     return None
 
 
-def _positive_solve(matrix: Array, right: Array) -> Array | None:
-    """Return the solution of a positive definite system, None if it is not one."""
-    if not right.size:
-        return right
+def _positive_factor(matrix: Array) -> Array | None:
+    """Return the factor of a positive definite matrix, None if it is not one."""
+    if not matrix.size:
+        return matrix
     factor, info = scipy.linalg.lapack.dpotrf(matrix, lower=1, clean=0)
     if info != 0 or not _well_posed(factor.diagonal(), matrix.diagonal()):
         return None
-    return np.asarray(scipy.linalg.lapack.dpotrs(factor, right, lower=1)[0])
+    return np.asarray(factor)
 
 
 def _well_posed(pivots: Array, diagonal: Array) -> bool:

@@ -1,0 +1,133 @@
+"""One strength after the other at a scale that goes along: each is the fit alone."""
+
+import numpy as np
+import pytest
+from pairwise import pairwise
+from test_mean_curvature import data, problems_of
+
+from robustreg import RobustRegressor
+from robustreg.fitting import at_once, fit_at_once
+from robustreg.solvers.many import switching
+
+ALPHAS = np.geomspace(0.5, 5e-4, 12)
+
+
+def models_of(loss="smooth_l1", penalty="l1", alphas=ALPHAS, **settings):
+    """Return a model for each strength, in no order."""
+    order = np.random.default_rng(0).permutation(len(alphas))
+    return [
+        RobustRegressor(loss, penalty=penalty, alpha=alpha, **settings)
+        for alpha in np.asarray(alphas)[order]
+    ]
+
+
+@pytest.fixture
+def walked(monkeypatch):
+    """Return a list to which every walk adds how many fits it found."""
+    found, walk = [], at_once.fit_by_switching
+
+    def counted(*args):
+        result = walk(*args)
+        found.append(int(result[1].sum()))
+        return result
+
+    monkeypatch.setattr(at_once, "fit_by_switching", counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty", "scale", "quantile", "fit_intercept"),
+    pairwise(
+        ("smooth_l1", "huber"),
+        ("l1", "l2", "elasticnet"),
+        (2.0, "mad"),
+        (0.5, 0.3),
+        (True, False),
+    ),
+)
+def test_fits_are_those_one_by_one(
+    walked, loss, penalty, scale, quantile, fit_intercept
+):
+    X, y, weight = data()
+    settings = {"scale": scale, "quantile": quantile, "fit_intercept": fit_intercept}
+    models = models_of(loss, penalty, tol=1e-14, **settings)
+    found = fit_at_once(problems_of(X, y, weight, models))
+    # Far from 0 the first fit is for others to find.
+    assert walked == [len(models)] or not fit_intercept
+    for model, fit in zip(models, found, strict=True):
+        if fit is None:
+            continue
+        model.fit(X, y, weight)
+        np.testing.assert_allclose(fit.coef, model.coef_, rtol=1e-9, atol=1e-10)
+        assert fit.intercept == pytest.approx(model.intercept_, rel=1e-9, abs=1e-10)
+        assert fit.scale == pytest.approx(model.scale_, rel=1e-9)
+        np.testing.assert_array_equal(fit.coef == 0, model.coef_ == 0)
+
+
+def test_a_walk_costs_two_or_three_steps_a_strength(monkeypatch):
+    """Costs are products with the design, and the rows that cross, never the clock."""
+    steps, crossed = [], []
+    move, cross = switching._Walk._move, switching._Walk._cross
+    monkeypatch.setattr(
+        switching._Walk, "_move", lambda *args: steps.append(1) or move(*args)
+    )
+
+    def counted(walk):
+        crossed.append(cross(walk))
+        return crossed[-1]
+
+    monkeypatch.setattr(switching._Walk, "_cross", counted)
+    X, y, _ = data(4001)
+    models = models_of(alphas=np.geomspace(2.0, 2e-3, 60))
+    assert None not in fit_at_once(problems_of(X, y, np.ones(4001), models))
+    assert len(steps) <= 3 * len(models)
+    # Over the whole path a row crosses about once.
+    assert sum(crossed) <= 4001
+
+
+def test_the_scale_may_fall_far_on_the_way(walked):
+    """What the rounding errors of the first residuals leave does not stay."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 4))
+    y = X @ [2.0, 0.0, 5.0, 1.0] + rng.standard_t(3, size=500)
+    models = models_of(alphas=np.geomspace(1.0, 1e-6, 60), tol=1e-14)
+    found = fit_at_once(problems_of(X, y, np.ones(500), models))
+    assert walked == [len(models)]
+    scales = [fit.scale for fit in found]
+    assert min(scales) < 0.3 * max(scales)
+    for model, fit in zip(models, found, strict=True):
+        np.testing.assert_allclose(fit.coef, model.fit(X, y).coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"alphas": ALPHAS[:4]}, {"scale": "proposal2"}, {"loss": "log_cosh"}],
+    ids=["few", "proposal2", "log_cosh"],
+)
+def test_what_it_is_not_for_is_left_to_others(walked, settings):
+    X, y, weight = data()
+    fit_at_once(problems_of(X, y, weight, models_of(**settings)))
+    assert walked == []
+
+
+def test_where_it_does_not_lead_others_do(walked, monkeypatch):
+    X, y, weight = data()
+    models = models_of()
+    expected = fit_at_once(problems_of(X, y, weight, models))
+    monkeypatch.setattr(switching, "MOST_STEPS", 1)
+    found = fit_at_once(problems_of(X, y, weight, models))
+    assert walked[1] < walked[0] == len(models)
+    for fit, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(fit.coef, other.coef, rtol=1e-7, atol=1e-8)
+
+
+def test_a_column_where_the_loss_has_no_curvature_is_left_alone():
+    """The two rows that have it are far out, on either side: any value fits them."""
+    X, y, _ = data()
+    rare = np.zeros(len(y))
+    rare[:2] = 1.0
+    y = y.copy()
+    y[:2] = 1e3, -1e3
+    X = np.column_stack([X, rare])
+    models = models_of(penalty="l2", alphas=np.geomspace(1e-12, 1e-14, 9), scale=1.0)
+    assert fit_at_once(problems_of(X, y, np.ones(len(y)), models)) == [None] * 9
