@@ -24,9 +24,9 @@ from robustreg.rows import Array, Index
 AT_END = 1e-7
 # A residual is known to a small multiple of its rounding error.
 RESOLVED = 16.0
-# A violation of so many typical errors of a slope is their sum.
+# A violation of no more typical errors of a slope than this may be their sum.
 FEW_ERRORS = 4.0
-# Residuals count up to so many times their median, which 0.7 % exceed at the Gaussian.
+# Residuals count up to this multiple of their median: 0.7 % exceed it at the Gaussian.
 CLIPPED_AT = 4.0
 
 

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import robustreg
@@ -267,3 +268,41 @@ def test_nothing_implemented_is_overridden():
             for name in vars(cls).keys() & vars(base).keys():
                 special = name.startswith("__")
                 assert special or not is_implemented(vars(base)[name]), (cls, name)
+
+
+def frames_to_a_step(model, X, y):
+    """Return the most frames of the package from a fit to the step of a solver."""
+    most, steps = 0, {"direct_step", "krylov_step", "proximal_step"}
+
+    def count(frame, event, argument):
+        nonlocal most
+        if event != "call" or frame.f_code.co_name not in steps:
+            return
+        own = 0
+        while frame is not None:
+            own += Path(frame.f_code.co_filename).is_relative_to(ROOT)
+            frame = frame.f_back
+        most = max(most, own)
+
+    sys.setprofile(count)
+    try:
+        model.fit(X, y)
+    finally:
+        sys.setprofile(None)
+    return most
+
+
+# Targets at a scale that is given, at one that is estimated, and in the valley of the
+# convex fit at its own scale, which starts at that of a sample.
+CHAINS = {
+    "given": (robustreg.SmoothL1Regressor(), 300, 18),
+    "estimated": (robustreg.RobustRegressor(), 300, 19),
+    "redescending": (robustreg.RobustRegressor("tukey"), 20_000, 25),
+}
+
+
+@pytest.mark.parametrize("model, n_rows, most", CHAINS.values(), ids=CHAINS)
+def test_few_frames_lie_between_a_fit_and_a_step(model, n_rows, most):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_rows, 5)), rng.standard_t(2, size=n_rows)
+    assert 10 < frames_to_a_step(model, X, y) <= most

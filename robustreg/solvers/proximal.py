@@ -53,7 +53,7 @@ def proximal_step(
     linear = point.gradient[columns] - hessian @ start
     solution = minimize_l1_quadratic(hessian, linear, l1, start)
     step = _step_to(objective, point, hessian, columns, solution)
-    if _is_lost(objective, hessian, solution, curvature):
+    if _has_few_digits(objective, hessian, solution, curvature):
         by_root = _step_by_root(objective, point, curvature, columns, solution)
         if by_root is not None and by_root.decrease >= step.decrease:
             return by_root
@@ -94,7 +94,7 @@ def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
     return bool(ridge.all() and faint and n_rows * objective.n_params <= MOST_COPIED)
 
 
-def _is_lost(
+def _has_few_digits(
     objective: Objective, hessian: Array, solution: Array, curvature: Array
 ) -> bool:
     """Return whether the Gram matrix of the columns in use has too few digits.

@@ -38,9 +38,9 @@ NEAR = 0.01
 # A Newton step must leave no more than this share of the violation; after one that does
 # not, the next is tried at this share of it.
 PROGRESS, LATER = 0.5, 0.3
-# Of the shares of the parabolas' curvature the first that is tried: steps of a smaller
-# one end in other fixed points than reweighting more often, and are no fewer.
-FEWEST = SHARES.index(0.1)
+# The place in `SHARES` of the smallest that is tried: steps with less of the parabolas'
+# curvature end in other fixed points than reweighting more often, and are no fewer.
+FIRST_LEVEL = SHARES.index(0.1)
 # How far the logarithm of the scale is looked for, from near: where the Hessian is all
 # but singular, the line leads far away.
 REACHES = (1e-8, 1e-6, 1e-4, 0.01, 0.2)
@@ -166,7 +166,7 @@ class Reweighting:
         level = ALL if far else self._level
         options = (now.point.objective, now.point, self._step_rule, level)
         point, _, level = step_down(*options)
-        self._level = ALL if far else max(level - 1, FEWEST)
+        self._level = ALL if far else max(level - 1, FIRST_LEVEL)
         return self._state(now.scale * point.params, now.scale * point.residual)
 
     def _newton(self, now: _State) -> _State | None:

@@ -184,9 +184,9 @@ def _as_it_is(objective: Objective, start: Array, exact: Exact) -> Result:
             objective, start, step_rule_for(objective), objective.rows.n_rows // 2
         )
     residual = near.residual_in(objective)
-    as_it_is = perfect_fit(objective, near.params, residual)
-    if as_it_is is not None:
-        return as_it_is
+    done = perfect_fit(objective, near.params, residual)
+    if done is not None:
+        return done
     return exact(objective, Start(near.params, error=_spread(objective, residual)))
 
 
@@ -223,15 +223,12 @@ def _samples_of_samples(objective: Objective, sampling: Sampling) -> list[Object
 
 
 def _smooth_fit(
-    objective: Objective, params: Array, width: float, unit: float
+    objective: Objective, params: Array, width: float, sparsity: float
 ) -> tuple[Point, float]:
-    """Return the fit of a smooth loss of some half-width, and by how much it is off.
-
-    ``unit`` is the sparsity.
-    """
+    """Return the fit of a smooth loss of some half-width, and by how much it is off."""
     # A sample that is fitted exactly knows of no residual.
     least = max(objective.noise, FAINTEST)
-    unit, width = max(unit, least), max(width, least)
+    sparsity, width = max(sparsity, least), max(width, least)
     narrow, shift = narrow_loss(objective.loss, width)
     fit = descend(
         objective.with_loss(narrow, objective.target + shift),
@@ -241,11 +238,11 @@ def _smooth_fit(
         max_iter=STAGE_ITERATIONS,
     )
     low, high = objective.loss.facts.slopes
-    left = narrow_error(objective.rows.n_rows, objective.n_params, width, unit)
-    left += unit * float(np.abs(fit.point.gradient).max()) / (high - low)
+    left = narrow_error(objective.rows.n_rows, objective.n_params, width, sparsity)
+    left += sparsity * float(np.abs(fit.point.gradient).max()) / (high - low)
     residual = fit.point.residual - shift
     point = Point(fit.point.params, fit.point.gradient, residual, objective)
-    if _is_crowded(point, width, unit):
+    if _is_crowded(point, width, sparsity):
         left = max(left, width)
     return point, float(max(left, objective.noise))
 
@@ -261,13 +258,13 @@ def narrow_loss(loss: Loss, width: float) -> tuple[Envelope, float]:
     return Envelope(low, high, beta), beta * (low + high) / 2
 
 
-def narrow_error(n_rows: int, n_params: int, width: float, unit: float) -> float:
+def narrow_error(n_rows: int, n_params: int, width: float, sparsity: float) -> float:
     """Return by about how much a fit of the narrow loss is off.
 
-    Noise of the slopes of rows within the width, and bias; ``unit`` is the sparsity.
+    Noise of the slopes of rows within the width, and bias.
     """
     return float(
-        np.sqrt(n_params * width * unit / (6 * n_rows)) + width**2 / (6 * unit)
+        np.sqrt(n_params * width * sparsity / (6 * n_rows)) + width**2 / (6 * sparsity)
     )
 
 
@@ -277,12 +274,12 @@ def near_sample(few: Objective, point: Point, off: float) -> tuple[Array, float,
     With m rows a fit is off by about ``sqrt(p / m)`` times the sparsity times the
     standard deviation of slopes over their range.
     """
-    unit = _sparsity(few, point.residual)
+    sparsity = _sparsity(few, point.residual)
     low, high = few.loss.facts.slopes
-    spread = unit * np.sqrt(-low * high) / (high - low)
+    spread = sparsity * np.sqrt(-low * high) / (high - low)
     error = max(spread * np.sqrt(few.n_params / few.rows.n_rows), off)
     # Two errors wide: most rows that are at the kink in the end are within.
-    return point.params, 2 * float(error), unit
+    return point.params, 2 * float(error), sparsity
 
 
 def _of_wide_losses(objective: Objective, start: Array) -> tuple[Array, float, float]:
@@ -313,7 +310,7 @@ def _sparsity(objective: Objective, residual: Array) -> float:
     return max(2 * float(size.max(initial=0.0)), objective.noise, FAINTEST)
 
 
-def _is_crowded(point: Point, width: float, unit: float) -> bool:
+def _is_crowded(point: Point, width: float, sparsity: float) -> bool:
     """Return whether many more rows are near the kink than the sparsity says.
 
     They are tied, and spread over the width of the smooth loss that they hold.
@@ -321,7 +318,7 @@ def _is_crowded(point: Point, width: float, unit: float) -> bool:
     rows, _ = point.objective.representatives
     inside = float(np.mean(np.abs(point.residual[rows]) <= width))
     # Twice as many as the density farther off would have within the width.
-    return inside > 2 * (2 * width / unit) and inside > TIED_SHARE
+    return inside > 2 * (2 * width / sparsity) and inside > TIED_SHARE
 
 
 def _spread(objective: Objective, residual: Array) -> float:

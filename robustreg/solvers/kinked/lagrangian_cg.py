@@ -50,9 +50,9 @@ NARROWER, FASTEST = 0.5, 0.1
 # Inner problems are solved to the first share of the relative gap, and to no more than
 # the second of the last one's tolerance, within limits.
 INNER_SHARE, CLOSER, LOOSEST = 0.3, 0.5, 2e-3
-# Twice the rows inside the envelope are near the kink; all others are held. When more
-# than the second multiple is near, rows are held anew.
-NEAR, TOO_MANY = 2, 5
+# This many times the rows inside the envelope are near the kink; all others are held.
+# When more than the second multiple is near, rows are held anew.
+MARGIN, TOO_MANY = 2, 5
 # The time of a floating point operation of a product, bound by memory, in those of a
 # factorisation, bound by arithmetic.
 BOUND_BY_MEMORY = 16
@@ -220,7 +220,7 @@ def _near_rows(objective: Objective, point: Point, slopes: Array, wrong: int) ->
     size[slopes != objective.loss.gradient(point.residual)] = 0.0
     size[objective.weight == 0] = np.inf
     n_rows = size.size
-    count = NEAR * int(np.count_nonzero(size == 0)) + TOO_MANY * wrong
+    count = MARGIN * int(np.count_nonzero(size == 0)) + TOO_MANY * wrong
     # Fewer rows than 2 % cost nothing beside the passes over all.
     count = min(max(count, n_rows // 50, 1), n_rows)
     return np.sort(np.argpartition(size, count - 1)[:count])

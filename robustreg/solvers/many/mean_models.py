@@ -59,7 +59,7 @@ class Shared:
 
     @property
     def few(self) -> slice:
-        """A few rows, for what need only be typical."""
+        """The places of a few rows, for what need only be typical."""
         return slice(None, None, max(self.target.size // FEW_ROWS, 1))
 
     @cached_property
@@ -69,12 +69,12 @@ class Shared:
 
     @cached_property
     def few_rows(self) -> Array:
-        """Their design."""
+        """The design of a few rows."""
         return np.ascontiguousarray(self.design[self.few])
 
     @cached_property
     def few_weight(self) -> Array:
-        """Their weights, with the sum 1."""
+        """The weights of a few rows, with the sum 1."""
         weight = self.weight[self.few]
         return np.asarray(weight / weight.sum())
 
@@ -98,17 +98,17 @@ class Terms:
 
 @dataclass(frozen=True)
 class Sums:
-    """What rows tell of fits, and a few of them for what need only be typical.
+    """What rows tell of fits; a few rows tell what need only be typical.
 
     Parameters
     ----------
     pull : ndarray of shape (n_fits, n_params)
         Minus the gradient of the losses.
     curvature, value : ndarray of shape (n_fits,)
-        Means of the loss's curvature and value, by the few.
+        Means of the loss's curvature and value, over a few rows.
     few, curvatures : ndarray of shape (n_fits, n_few)
-        Their residuals over the scale, and the loss's curvature times their weight,
-        which sums to 1.
+        The residuals of these over the scale, and the loss's curvature there times
+        their weight, which sums to 1.
     """
 
     pull: Array
