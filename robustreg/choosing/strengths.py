@@ -50,7 +50,7 @@ def strengths_for(problem: Problem, n_alphas: int, eps: float) -> Array:
 
 def _scale_without_columns(problem: Problem) -> float:
     """Return the scale of the fit of the intercept alone."""
-    if not isinstance(problem.scale, str):
+    if problem.estimate is None:
         return float(problem.scale)
     constant = bool(problem.rows.standard.constant)
     empty = np.zeros((problem.y.size, 0))

@@ -121,7 +121,7 @@ class AnyScale:
     def shared_model(self) -> Model | None:
         """Return the Hessian if it is that of every y: where curvature is constant."""
         squares = self.problem.loss.facts.quadratic
-        fixed = squares and not isinstance(self.problem.scale, str)
+        fixed = squares and self.problem.estimate is None
         return self.last.model if fixed else None
 
     def with_loss(self, loss: Loss) -> AnyScale:

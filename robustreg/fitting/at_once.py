@@ -70,10 +70,13 @@ class _Run:
         self.fits: list[Alike | None] = [None] * len(problems)
         self._problems, self._shared = problems, shared
         self._asked: set[int] = set()
-        first, name = problems[0], problems[0].scale
+        first, name = problems[0], problems[0].estimate
         self._units = units_of(first)
-        self._measure = _measure(first, name) if isinstance(name, str) else None
-        scale = self._measure.of(shared.target) or 1.0 if self._measure else float(name)
+        self._measure = None if name is None else _measure(first, name)
+        if self._measure is None:
+            scale = float(first.scale)
+        else:
+            scale = self._measure.of(shared.target) or 1.0
         n_fits = len(problems)
         self._at = Nearby(
             np.zeros((n_fits, first.rows.n_params)),

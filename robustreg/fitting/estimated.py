@@ -48,8 +48,8 @@ def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
     ``near`` is where that of a convex loss is looked for, the scale of a like fit.
     """
     problem = scaled.problem
-    if isinstance(problem.scale, str):
-        return estimated_scale(scaled, problem.scale, near=near)
+    if problem.estimate is not None:
+        return estimated_scale(scaled, problem.estimate, near=near)
     scaled.fit(float(problem.scale), problem.tol)
     return FixedPoint(float(problem.scale), collapsed=False, converged=True)
 

@@ -44,7 +44,7 @@ def finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
     # A scale that rounding hides, in single precision, far from 0 or where columns
     # nearly depend on each other, is none of the stored answer's.
     least = rounding if problem.eps > EPS else max(rounding, scaled.rounding())
-    hidden = isinstance(problem.scale, str) and found.scale <= least
+    hidden = problem.estimate is not None and found.scale <= least
     collapsed = found.collapsed or bool(hidden)
     stationarity = _stationarity(result.point)
     # A canonical or refined point may have lost to rounding what the solver found.
@@ -103,7 +103,7 @@ def _residual_scale(
     """
     problem = scaled.problem
     if estimated and not found.collapsed:
-        if problem.eps > EPS and isinstance(problem.scale, str):
-            return found.scale * scaled.measure(problem.scale, residual)
+        if problem.eps > EPS and problem.estimate is not None:
+            return found.scale * scaled.measure(problem.estimate, residual)
         return found.scale
     return measured_scale(residual, found.scale, problem.y, problem.weight)

@@ -51,6 +51,11 @@ class Problem:
     eps: float
     report: Report | None = None
 
+    @property
+    def estimate(self) -> str | None:
+        """The name of the estimate that is the scale; None for a number."""
+        return self.scale if isinstance(self.scale, str) else None
+
     def of_sample(self, drawn: Sample, tol: float) -> Problem:
         """Return the problem of a sample's rows, weighted to stand for all.
 

@@ -115,8 +115,8 @@ class Resampling:
     @cached_property
     def _measure(self) -> MeasureEach | None:
         """What measures the scale, None if it is given."""
-        name = self._problem.scale
-        if not isinstance(name, str):
+        name = self._problem.estimate
+        if name is None:
             return None
         # Where columns depend on each other in a resample, its fit is none that counts.
         return partial(OF_EACH[name], n_params=self._columns.size)
@@ -167,7 +167,7 @@ def resampling(
     penalised = bool(penalty.l1.any() or penalty.l2.any())
     vertices = facts.piecewise_linear and not penalised
     suits = facts.convex and (facts.smooth or vertices)
-    measured = not isinstance(problem.scale, str) or problem.scale in OF_EACH
+    measured = problem.estimate is None or problem.estimate in OF_EACH
     if not (few and suits and measured and rows.varies.any()):
         return None
     if problem.solver != "auto":

@@ -32,14 +32,14 @@ def _end_at(scaled: AnyScale, params: Array, n_iter: int) -> FixedPoint:
 
     Or the scale that is given.
     """
-    problem, name = scaled.problem, scaled.problem.scale
-    scale, collapsed = name, False
-    if isinstance(name, str):
+    problem, collapsed = scaled.problem, False
+    if problem.estimate is None:
+        scale = float(problem.scale)
+    else:
         in_units_of_y = scaled.objective(1.0, problem.loss)
         residual = in_units_of_y.residual(scaled.in_units_of(1.0, params))
-        measured = scaled.measure(name, residual)
+        measured = scaled.measure(problem.estimate, residual)
         scale, collapsed = max(measured, scaled.floor), measured <= scaled.floor
-    scale = float(scale)
     objective = scaled.objective(scale, problem.loss)
     point = objective.evaluate(scaled.in_units_of(scale, params))
     result = stopped_at(objective, point, problem.tol, n_iter)

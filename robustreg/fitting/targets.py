@@ -88,5 +88,5 @@ def _fit(
     scaled = AnyScale(*in_basis(problem, start, basis), shared)
     found, stopped = fit_unless_stopped(scaled)
     whole = lifted(scaled, problem, basis)
-    fit = finished(whole, found, isinstance(problem.scale, str))
+    fit = finished(whole, found, problem.estimate is not None)
     return replace(fit, stopped=stopped), scaled.shared_model()

@@ -34,7 +34,7 @@ POSITIVE = 1e-9
 
 def number_together(problem: Problem) -> int:
     """Return how many targets of a problem's kind are fitted at a time, 1 if singly."""
-    given = not isinstance(problem.scale, str) or _is_bare(problem)
+    given = problem.estimate is None or _is_bare(problem)
     facts = problem.loss.facts
     squares = facts.quadratic and facts.unimodal
     if not (squares and given) or problem.penalty.l1.any():
@@ -101,7 +101,7 @@ def fit_together(
 
 def _units(targets: Array, problem: Problem) -> Array:
     """Return what each target is fitted in units of: its scale, or its size."""
-    if not isinstance(problem.scale, str):
+    if problem.estimate is None:
         return np.full(len(targets), float(problem.scale))
     size = np.abs(targets).mean(axis=1)
     return np.where((size > 0) & np.isfinite(size), size, 1.0)
@@ -109,10 +109,10 @@ def _units(targets: Array, problem: Problem) -> Array:
 
 def _scales(problem: Problem, y: Array, unit: Array, found: ManyPoints) -> Array:
     """Return the scale of each fit, 0 of one whose residuals may be rounding errors."""
-    if not isinstance(problem.scale, str):
+    if problem.estimate is None:
         return unit
     rows, weight = problem.rows, problem.weight
-    rank, measure = _rank(problem), SCALES[problem.scale]
+    rank, measure = _rank(problem), SCALES[problem.estimate]
     scale = np.zeros_like(unit)
     for k in np.flatnonzero(found.done):
         scale[k] = measure(found.residual[k], weight, rank) * unit[k]
@@ -158,7 +158,7 @@ def _fits(
     measured = _residual_scales(problem, residual, scale, y)
     rounding = _roundings(problem, *each, np.minimum(measured, scale))
     residual_scale = np.maximum(measured, rounding)
-    collapsed = isinstance(problem.scale, str) & (scale <= rounding)
+    collapsed = (problem.estimate is not None) & (scale <= rounding)
     cut = problem.outlier_threshold * residual_scale / scale
     outliers = flag(residual, cut[:, None])
     weights = np.ones_like(residual)
@@ -198,17 +198,17 @@ def _residual_scales(
 
     Of a rounded answer that has changed.
     """
-    if not isinstance(problem.scale, str):
+    if problem.estimate is None:
         return measured_scales(residual, scale, y, problem.weight)
     if problem.eps <= EPS:
         return scale
     rank = _rank(problem)
-    measure = SCALES[problem.scale]
+    measure = SCALES[problem.estimate]
     ratio = [measure(each, problem.weight, rank) for each in residual]
     return np.asarray(scale * ratio)
 
 
 def _rank(problem: Problem) -> int:
     """Return how many params the scale's divisor counts."""
-    counted = problem.scale in COUNTED
+    counted = problem.estimate in COUNTED
     return design_rank(problem.rows, problem.weight) if counted else 0

@@ -52,7 +52,7 @@ def fitted(whole: Whole, end: Ended, at: FixedPoint, estimated: bool) -> Fit:
     rounding = rounding_scale(*data, coef, intercept, problem.eps, lowest)
     # A scale that rounding hides is none of the answer's.
     terms = RESIDUAL_ERROR * typical_terms(*data, end.reading.in_units_of_y)
-    hidden = isinstance(problem.scale, str) and at.scale <= max(rounding, terms)
+    hidden = problem.estimate is not None and at.scale <= max(rounding, terms)
     # Only a fit that is the same at any scale was made at another.
     unit = asked.scale / at.scale
     return Fit(

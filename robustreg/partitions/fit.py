@@ -81,8 +81,7 @@ class _Fitting:
     def __init__(self, whole: Whole) -> None:
         self._whole, self._problem = whole, whole.problem
         few = replace(whole.problem, tol=max(whole.problem.tol, SAMPLE_TOL))
-        self._few, scale = AnyScale(few, None), whole.problem.scale
-        self._name = scale if isinstance(scale, str) else None
+        self._few, self._name = AnyScale(few, None), whole.problem.estimate
         self._excess_of = None if self._name is None else EXCESSES[self._name]
 
     def fit(self) -> Fit:
