@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -210,6 +211,38 @@ def test_facts_are_asked_for_instead_of_types():
         called = [call.func for call in nodes(path, ast.Call)]
         names = [(f.id, f.lineno) for f in called if isinstance(f, ast.Name)]
         assert not [name for name in names if name[0] in unwanted], path
+
+
+REPOSITORY = Path(__file__).parents[1]
+PLACES = [
+    path
+    for room in (ROOT, *(REPOSITORY / name for name in ("tests", "docs", "benchmarks")))
+    for path in (room, *room.rglob("*"))
+    if path.suffix in ("", ".py", ".md")
+]
+
+
+@cache
+def words():
+    """Return every word of the code."""
+    texts = [path.read_text("utf-8") for path in PLACES if path.suffix == ".py"]
+    return set(re.findall(r"\w+", " ".join(texts)))
+
+
+@pytest.mark.parametrize("page", ["architecture", "algorithms"])
+def test_what_the_map_names_exists(page):
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8")
+    places = {path.as_posix() for path in PLACES}
+    places |= {path.with_suffix("").as_posix() for path in PLACES}
+    for code in re.findall("`([^`\n]+)`", text):
+        if re.fullmatch(r"[\w/]+/\w*|\w+\.(py|md)|[\w/]+/\w+\.(py|md)", code):
+            found = [
+                place for place in places if place.endswith("/" + code.rstrip("/"))
+            ]
+            assert found, code
+        else:
+            names = set(re.findall(r"[A-Za-z_]\w+", code))
+            assert names <= words(), code
 
 
 def length_of(function):
