@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 from sklearn.covariance import MinCovDet
 
+from robustreg.linalg import CANCELLED
 from robustreg.validation import check_distance_data
 
 Array = NDArray[Any]
@@ -125,7 +126,7 @@ def _varies(column: Array) -> bool:
     values, counts = np.unique(column, return_counts=True)
     middle = np.median(column)
     spread = np.median(np.abs(column - middle))
-    rounding = 16 * np.finfo(np.float64).eps * abs(middle)
+    rounding = CANCELLED * abs(middle)
     tied = counts.max() > MOST_TIED * column.size
     return bool(values.size > 2 and not tied and spread > rounding)
 

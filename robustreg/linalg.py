@@ -11,11 +11,16 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+# The distance from 1 to the next number.
 EPS = float(np.finfo(np.float64).eps)
 # The smallest number that has all of its digits.
 TINY = float(np.finfo(np.float64).tiny)
 # Squares of numbers up to this, and what multiplies them, are floating point numbers.
 SQUARABLE = 1e100
+# Sums of squares of numbers up to this are floating point numbers, however many.
+SUMMABLE = 1e140
+# The largest number.
+LARGEST = float(np.finfo(np.float64).max)
 # What is no more than this share of the terms that it is a difference of is what their
 # rounding left.
 CANCELLED = 16 * EPS

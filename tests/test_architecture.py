@@ -90,6 +90,8 @@ OPTIONAL = {
     },
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
+# Rooms in which numbers smaller than a hundredth may stand in functions.
+UNNAMED = {"solvers", "fitting"}
 
 
 def room_of(path):
@@ -259,6 +261,47 @@ def test_size():
         assert len(TEXTS[path].splitlines()) <= LONGEST_FILE, path
         for function in nodes(path, ast.FunctionDef, ast.AsyncFunctionDef):
             assert length_of(function) <= LONGEST_FUNCTION, (path, function.name)
+
+
+def is_number(node):
+    """Return whether a node is a number that stands in the text."""
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
+
+
+def constants(path):
+    """Return the statements at the top of a file that name numbers."""
+    found = []
+    for node in TREES[path].body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        inner = list(ast.walk(node.value))
+        texts = [each for each in inner if isinstance(each, ast.Constant)]
+        if all(map(is_number, texts)) and any(map(is_number, texts)):
+            found.append(node)
+    return found
+
+
+def test_numbers_have_a_reason():
+    for path in FILES:
+        lines, last = TEXTS[path].splitlines(), 0
+        for node in constants(path):
+            # A comment above is that of all that follow without a gap.
+            above = lines[node.lineno - 2]
+            explained = above.startswith("#") or node.lineno == last + 1
+            assert explained, (path, node.lineno)
+            last = node.end_lineno
+
+
+@pytest.mark.parametrize("room", sorted({*ROOMS} - UNNAMED))
+def test_tolerances_have_a_name(room):
+    for path in FILES:
+        if room_of(path) != room:
+            continue
+        for function in nodes(path, ast.FunctionDef):
+            inner = [each for line in function.body for each in ast.walk(line)]
+            for node in filter(is_number, inner):
+                small = isinstance(node.value, float) and 0 < node.value < 1e-2
+                assert not small, (path, node.lineno)
 
 
 def public_names(body):

@@ -13,15 +13,15 @@ from robustreg.breakdown.central import central_halves, spanning
 from robustreg.breakdown.columns import medians, norms, spreads
 from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
+from robustreg.rows.base import HELD_ENTRIES
 
 # Rows, and rows a param, of which no sample is taken; of more, half as many stand for
 # all. Each costs a residual of every candidate, and the sample need only find a valley.
 MOST_ROWS, ROWS_A_PARAM = 4000, 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50
-# Products of columns that are kept from one step of the candidates to the next, 32 MiB,
-# and that are held at once if all are more.
-MOST_KEPT, MOST_PRODUCTS = 2**22, 2**20
+# Products of columns that are kept from one step of the candidates to the next, 32 MiB.
+MOST_KEPT = 2**22
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Cloud:
         if n_rows * n_pairs <= MOST_KEPT:
             yield slice(None), self._kept
             return
-        for place in stretches(n_rows, max(16, MOST_PRODUCTS // n_pairs)):
+        for place in stretches(n_rows, max(16, HELD_ENTRIES // n_pairs)):
             yield place, _products(self.design[place])
 
     @cached_property

@@ -14,6 +14,9 @@ TIE = 1e-9
 # A row of norm 1 adds nothing to the span of others that it is closer to: the direction
 # that it adds would have lost half of its digits.
 DEPENDENT = 1e-7
+# What is added to a divisor that may be 0: small beside all others, and over it what is
+# no larger than 1 is a number.
+NOT_ZERO = 1e-300
 
 
 def spreads(centred: Array, weight: Array) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robustreg.breakdown.columns import NOT_ZERO
 from robustreg.rows import TIE, Array
 from robustreg.rows.base import STRETCH
 
@@ -128,7 +129,7 @@ def _typical(size: Array) -> Array:
 
 def _next(x: Array, excess: Array, slope: Array, low: Array, high: Array) -> Array:
     """Return Newton's next log scale, or the middle of the bracket."""
-    step = excess / np.maximum(slope, np.abs(excess) / REACH + 1e-300)
+    step = excess / np.maximum(slope, np.abs(excess) / REACH + NOT_ZERO)
     new = x + step
     with np.errstate(invalid="ignore"):
         middle = (low + high) / 2

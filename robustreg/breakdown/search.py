@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.columns import NOT_ZERO, TIE
 from robustreg.breakdown.each import Each
 from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME
+from robustreg.linalg import ABSENT
 from robustreg.rows import Array, stretches
+from robustreg.rows.base import HELD_ENTRIES
 from robustreg.scale import weighted_median
 
 # Rounds of refinement: how many steps each candidate makes, and how many of the best go
@@ -32,16 +34,15 @@ from robustreg.scale import weighted_median
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
 # On the way, scales need not be closer than this.
 ROUGH = 1e-3
-# A direction without rows stays as it is.
-RIDGE = 1e-12
-# Steps of reweighting from least squares to nearly least absolute deviations.
-L1_STEPS = 20
+# Steps of reweighting from least squares to nearly least absolute deviations, and the
+# share of the largest residual below which none counts more.
+L1_STEPS, LEAST_RESIDUAL = 20, 1e-6
 # Residuals of candidates refined together, 2 MiB, and candidates at least: in smaller
 # portions products of matrices cost a fifth more.
 PORTION, LEAST_PORTION = 2**18, 10
-# Residuals of candidates held at once, 8 MiB. The least number of candidates at a time
-# is the default of subsets: one batch of them.
-MOST_ENTRIES, LEAST_AT_ONCE = 2**20, 500
+# The least number of candidates whose residuals are held at once is the default of
+# subsets: one batch of them.
+LEAST_AT_ONCE = 500
 
 
 # Is told the params of the best candidate so far; returns whether to search no more.
@@ -151,7 +152,7 @@ def _candidates(
     if not n_subsets:
         yield _by_reweighting(cloud, cloud.central)
         return
-    side = max(LEAST_AT_ONCE, MOST_ENTRIES // len(cloud.design))
+    side = max(LEAST_AT_ONCE, HELD_ENTRIES // len(cloud.design))
     for first in range(0, n_subsets, side):
         yield _exact_fits(cloud, min(side, n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)
@@ -182,7 +183,7 @@ def _by_reweighting(cloud: Cloud, parts: NDArray[np.bool_]) -> Array:
     for step in range(L1_STEPS):
         residual = cloud.target - coords @ cloud.design.T
         size = np.abs(residual)
-        least = 1e-6 * (size * parts).max(axis=1, keepdims=True) + 1e-300
+        least = LEAST_RESIDUAL * (size * parts).max(axis=1, keepdims=True) + NOT_ZERO
         pull = 1 / np.maximum(size, least) if step else np.ones_like(size)
         coords = coords + _steps(cloud, counted * pull, residual)
         found.append(coords)
@@ -210,6 +211,7 @@ def _steps(cloud: Cloud, pull: Array, residual: Array) -> Array:
     """Return each candidate's step to its weighted least squares fit."""
     gram = gram_matrices(cloud, pull)
     diagonal = np.einsum("kii->ki", gram)
-    diagonal += RIDGE * diagonal.max(axis=1, keepdims=True) + 1e-300
+    # A direction without rows stays as it is.
+    diagonal += ABSENT * diagonal.max(axis=1, keepdims=True) + NOT_ZERO
     right = (pull * residual) @ cloud.design
     return np.asarray(np.linalg.solve(gram, right[:, :, None])[:, :, 0])

@@ -9,16 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.columns import DEPENDENT
-from robustreg.rows import Array, Index, stretches
+from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
 
 # Vain draws after which the independent rows are looked for: that takes a product with
 # all rows, once for what a subset lacks, and a draw hardly anything.
 TRIES = 10
 # Entries of the bases that are built side by side, 64 MiB.
 MOST_ENTRIES = 2**23
-# Entries of what is left of rows outside of bases that are completed side by side, so
-# few that they stay in cache.
-MOST_NEWS = 2**17
 
 
 def nonsingular_subsets(
@@ -168,7 +165,8 @@ def _completed(kinds: _Kinds, bases: Array, places: Array) -> Index:
     ndarray of shape (n_subsets, n_columns - k)
     """
     missing = places.shape[2]
-    side = max(1, MOST_NEWS // max(kinds.weight.size * missing, 1))
+    # As many side by side as stay in cache.
+    side = max(1, BLOCK_ENTRIES // max(kinds.weight.size * missing, 1))
     drawn = [
         _drawn_kinds(kinds, bases[part], places[part, 0])
         for part in stretches(len(bases), side)

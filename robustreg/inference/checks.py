@@ -20,15 +20,18 @@ from robustreg.inference.columns import (
 )
 from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
-from robustreg.linalg import NOISE_LEVELS
+from robustreg.linalg import EPS, NOISE_LEVELS
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.penalties import make_penalty
 from robustreg.pipelines import feature_names_of, model_of
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
+from robustreg.validation import check_counts
 
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
+# A scale that exceeds its floor by no more than this share was held there.
+AT_FLOOR = 1e-6
 
 
 def judged(estimator: Any, cov_type: str | None) -> Any:
@@ -198,14 +201,10 @@ def _kinds(labels: Array) -> str:
     return " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
 
 
-def check_counts(weight: Array, groups: Index | None, n_coefs: int) -> None:
+def check_resampled(weight: Array, groups: Index | None, n_coefs: int) -> None:
     """Refuse weights that count fewer rows than a resample of them needs."""
-    total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
-    if groups is None and total < min(n_live, n_coefs + 1) * (1 - 1e-9):
-        raise ValueError(
-            "sample_weight must count rows, of which resamples are drawn, but "
-            f"{n_live} rows have a total weight of {total:.4g}. Divide it by its mean."
-        )
+    if groups is None:
+        check_counts(weight, n_coefs + 1, ", of which resamples are drawn")
 
 
 def check_fit(
@@ -259,7 +258,7 @@ def check_scale(estimator: Any, floor: float) -> None:
             return
         name = f"scale={estimator.scale!r}"
         way_out = "Fit with a number as scale, or use cov_type='bootstrap'."
-    if scale <= floor * (1 + 1e-6):
+    if scale <= floor * (1 + AT_FLOOR):
         raise ValueError(
             f"{name} collapsed to {scale:.3g}: more than half of the rows are fitted "
             f"exactly, so that nothing tells the size of the errors. {way_out}"
@@ -331,7 +330,7 @@ def noise_of(target: Array, residual: Array, precision: float) -> Array:
 
 def is_exact(precision: float) -> bool:
     """Return whether coefficients are stored in double precision."""
-    return precision < 1e-10
+    return precision <= EPS
 
 
 def refuse_foreign(violation: float, estimator: Any) -> None:

@@ -33,8 +33,7 @@ from robustreg.scale import scale_floor
 from robustreg.validation import check_column_names, refuse_no_numbers
 
 # Rows that tell the spread of y, and by how much that of all may be larger.
-FEW = Drawing(most_rows=2_000, worthwhile=1.0)
-NEAR_FLOOR = 2.0
+FEW, NEAR_FLOOR = Drawing(most_rows=2_000, worthwhile=1.0), 2.0
 
 
 def check_collected(

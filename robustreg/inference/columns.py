@@ -9,6 +9,7 @@ from robustreg.rows import Array, Index, Rows, Standard, design_rank
 
 # A coefficient moves in a direction if by this share of the one that moves most.
 MOVES = 1e-3
+# Of more columns the others are not named in an error.
 MOST_NAMED = 10
 
 
@@ -22,7 +23,7 @@ def refuse_constant(standard: Standard, names: list[str]) -> None:
     constant = np.flatnonzero(standard.unit == 0)
     if not constant.size:
         return
-    named = _listed(names, constant)
+    named = listed_names(names, constant)
     if not standard.constant:
         raise ValueError(
             f"X is 0 in {named}, which therefore has no coefficient. Drop it."
@@ -85,7 +86,7 @@ def dependent(
         # What centring takes from the columns belongs to the intercept.
         null[:, -1] -= null[:, :-1] @ (standard.shift * standard.unit)
     share = np.abs(null) / np.abs(null).max(axis=1, keepdims=True)
-    named = _listed(names, np.flatnonzero(share.max(axis=0) > MOVES))
+    named = listed_names(names, np.flatnonzero(share.max(axis=0) > MOVES))
     why, way_out = ".", "Drop some of them: of dummies with all their levels, one."
     if held:
         why = ", in the rows that hold the fit."
@@ -96,7 +97,7 @@ def dependent(
     )
 
 
-def _listed(names: list[str], some: Index) -> str:
+def listed_names(names: list[str], some: Index) -> str:
     """Return the first of some names, and whether there are more."""
     named = ", ".join(names[j] for j in some[:MOST_NAMED])
     return f"{named}, ..." if some.size > MOST_NAMED else named

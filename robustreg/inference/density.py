@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 from scipy.stats import norm
 
-from robustreg.rows import Array
+from robustreg.rows import TIE, Array
 
 # The level of the interval that the bandwidths of Hall, Sheather and Chamberlain serve.
 SIZE = 0.05
@@ -94,7 +94,7 @@ class Ranked:
 
     def at(self, rank: Array) -> Array:
         """Return the values of some ranks; the first is 1."""
-        slack = 1e-9 * self._sums[-1]
+        slack = TIE * self._sums[-1]
         place = np.searchsorted(self._sums, np.asarray(rank) - slack)
         return np.asarray(self._values[np.minimum(place, self._values.size - 1)])
 

@@ -13,6 +13,7 @@ from robustreg.breakdown import collapses
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference.checks import coefficients_of, is_mm, is_penalised
+from robustreg.inference.columns import listed_names
 from robustreg.rows import Array, Rows, design_rank
 
 # With more resamples lost than this share, those left say too little.
@@ -177,8 +178,7 @@ def _open(lacks: Lacks, names: list[str]) -> str:
     what = []
     if lacks.absent.any():
         absent = np.flatnonzero(lacks.absent.any(axis=0))
-        named = ", ".join(names[j] for j in absent[:10])
-        what.append(f"some of the columns {named} are constant")
+        what.append(f"some of the columns {listed_names(names, absent)} are constant")
     if lacks.dependent.any():
         what.append("columns depend on each other that do not in all rows")
     return " or ".join(what)

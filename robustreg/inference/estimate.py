@@ -22,10 +22,10 @@ from robustreg.inference.checks import (
     check_analytic,
     check_choice,
     check_columns,
-    check_counts,
     check_fit,
     check_groups,
     check_options,
+    check_resampled,
     checked_names,
     coefficients_of,
     is_mm,
@@ -48,7 +48,7 @@ from robustreg.inference.targets import Target, one_target
 from robustreg.losses import Loss, make_loss
 from robustreg.partitions import is_collection
 from robustreg.pipelines import features_of, model_of
-from robustreg.rows import Array, Index, present, taken
+from robustreg.rows import TIE, Array, Index, present, taken
 from robustreg.validation import check_inference_data
 
 # With fewer rows expected beyond a quantile, no normal distribution describes it.
@@ -161,7 +161,7 @@ def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
     if not (loss.facts.bounded_slope and tilted):
         return
     beyond = n_obs * min(-low, high) / (high - low)
-    if beyond < FEWEST_BEYOND * (1 - 1e-9):
+    if beyond < FEWEST_BEYOND * (1 - TIE):
         warnings.warn(
             f"About {beyond:.2g} of {n_obs:g} rows lie beyond quantile "
             f"{high / (high - low):.4g}, and at least {FEWEST_BEYOND} should: standard "
@@ -248,7 +248,7 @@ def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Esti
     if is_collection(data.X):
         _refuse_collection(BOOTSTRAP, "other")
     X, y, weight, groups = _live(estimator, data)
-    check_counts(weight, groups, coefficients_of(estimator).size)
+    check_resampled(weight, groups, coefficients_of(estimator).size)
     check_columns(estimator, names, X, weight)
     check_refit(estimator, X, y, weight)
     coef = coefficients_of(estimator)
@@ -277,7 +277,7 @@ def _fast_bootstrap(
         _refuse_collection(FAST_BOOTSTRAP, kind_of(estimator, loss))
     fitted, groups = _in_memory(estimator, names, loss, data)
     coef = coefficients_of(estimator)
-    check_counts(fitted.weight, groups, coef.size)
+    check_resampled(fitted.weight, groups, coef.size)
     found = fast_resamples(fitted, coef, drawn(fitted.weight, groups, plan))
     draws, n_obs = found.kept(names), fitted.n_obs
     covariance = covariance_of(draws)

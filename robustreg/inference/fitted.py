@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from robustreg.fitting import Fit, Problem, fit_problem
+from robustreg.estimators import L1Regressor
+from robustreg.estimators.scaled_loss import problem_on
+from robustreg.fitting import Fit, fit_problem
 from robustreg.inference.algebra import (
     NOT_DECIDED,
     AtFit,
@@ -15,8 +17,9 @@ from robustreg.inference.algebra import (
     of_full_leverage,
 )
 from robustreg.inference.density import at_width, deviation, spread
+from robustreg.linalg import EPS
 from robustreg.losses import Loss, Pinball, relative_weight
-from robustreg.penalties import make_penalty
+from robustreg.losses.base import BESIDE
 from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
@@ -24,6 +27,8 @@ from robustreg.scale import weighted_median
 # The residual of a row that a kinked loss passes through is 0 up to this share of a
 # typical one, as in quantreg, and this many rounding errors.
 ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
+# A slope jumps where it changes by this share of itself between two sides.
+JUMP = 1e-6
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
@@ -34,9 +39,9 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
     if loss.facts.piecewise_linear or loss.facts.breakpoints is None:
         return []
     ends = np.array(loss.facts.breakpoints)
-    step = 1e-9 * np.abs(ends).max(initial=0.0)
+    step = BESIDE * np.abs(ends).max(initial=0.0)
     height = loss.gradient(ends + step) - loss.gradient(ends - step)
-    found = np.abs(height) > 1e-6 * np.abs(loss.gradient(ends)).max(initial=0.0)
+    found = np.abs(height) > JUMP * np.abs(loss.gradient(ends)).max(initial=0.0)
     return list(zip(ends[found].tolist(), height[found].tolist(), strict=True))
 
 
@@ -221,19 +226,6 @@ class Fitted(AtFit[Array]):
 
     def refit(self, quantile: float) -> Fit:
         """Return another quantile's fit."""
-        return fit_problem(
-            Problem(
-                rows=self.rows,
-                y=self.target,
-                weight=self.weight,
-                loss=Pinball(quantile - 1, quantile),
-                penalty=make_penalty(None, 0.0, 0.5, self.rows.n_params - 1),
-                scale=1.0,
-                solver="auto",
-                tol=1e-10,
-                max_iter=500,
-                outlier_threshold=3.0,
-                eps=2.0**-52,
-            ),
-            self.params,
-        )
+        model, loss = L1Regressor(quantile=quantile), Pinball(quantile - 1, quantile)
+        given = self.rows, self.target, self.weight
+        return fit_problem(problem_on(model, *given, loss, EPS), self.params)

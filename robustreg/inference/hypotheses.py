@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array
-
-# Rows of a matrix depend on each other if by this share of the largest.
-DEPENDENT_ROWS = 1e-10
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _checked_matrix(given: Any, names: list[str]) -> Array:
         raise ValueError("A matrix of restrictions must have finite numbers.")
     size = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not size.all() or (
-        np.linalg.matrix_rank(matrix / size, tol=DEPENDENT_ROWS) < len(matrix)
+        np.linalg.matrix_rank(matrix / size, tol=NO_DIRECTION) < len(matrix)
     ):
         raise ValueError(
             "The rows of a matrix of restrictions depend on each other. Drop those "

@@ -25,6 +25,9 @@ from robustreg.inference.fitted import Fitted
 from robustreg.inference.sandwich import clustered
 from robustreg.rows import Array, Index
 
+# Lines cross where they are closer than this share of their mean distance.
+CROSSED = 1e-8
+
 
 def iid(fitted: Fitted, bandwidth: str) -> Array:
     """Return ``q (1 - q) s^2 (X'X)^-1``, s from the residuals nearest to 0 [1]_.
@@ -64,7 +67,7 @@ def nid(fitted: Fitted, bandwidth: str) -> Array:
         above.coef - below.coef, above.intercept - below.intercept
     )
     gap = fitted.predict(between[fitted.columns])
-    noise = 1e-8 * _positive(fitted, fitted.mean(np.abs(gap)))
+    noise = CROSSED * _positive(fitted, fitted.mean(np.abs(gap)))
     crossed = float(fitted.weight @ (gap <= noise)) / n
     if not (above.success and below.success):
         warnings.warn(

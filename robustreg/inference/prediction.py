@@ -19,7 +19,7 @@ from robustreg.inference.targets import (
     one_target,
     targets_of,
 )
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, NOISE_LEVELS
 from robustreg.losses import make_loss
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 ERRORS = ("normal", "residuals")
 # Predictions that differ by this share of the largest are others.
 SAME = 1e-6
-# A variance that is a smaller share of what cancels in it has too few digits.
-LOST = 1e3 * EPS
 
 
 def predict_table(
@@ -286,7 +284,8 @@ def _errors_of(found: Estimate, rows: Any) -> Array:
     half = each[:, None] * basis * np.sqrt(np.maximum(size, 0.0))
     variance = (_linear(half, rows) ** 2).sum(axis=1)
     most = _linear(each, abs(rows)) ** 2
-    if (variance < LOST * most).any():
+    # What cancels by more leaves too few digits.
+    if (variance < NOISE_LEVELS * EPS * most).any():
         raise ValueError(
             "X_new is so far from 0, beside its distance from the rows of the fit, "
             "that standard errors of predictions have no digits left. Fit, and "

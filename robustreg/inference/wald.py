@@ -15,13 +15,11 @@ from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
 from robustreg.inference.targets import one_below_the_other, targets_of
+from robustreg.linalg import ABSENT
 from robustreg.pipelines import model_of
 
 if TYPE_CHECKING:
     import pandas
-
-# Restrictions whose errors are so nearly dependent have no digits left to test.
-SINGULAR = 1e-12
 
 
 def wald_test(
@@ -172,7 +170,8 @@ def _statistic(found: Estimate, asked: Hypothesis) -> float:
         raise ValueError(_singular(asked))
     away = (asked.matrix @ found.coef - asked.values) / error
     size, basis = scipy.linalg.eigh(covariance / error / error[:, None])
-    if size[0] <= SINGULAR * size[-1]:
+    # Of errors that are so nearly dependent no digits are left to test.
+    if size[0] <= ABSENT * size[-1]:
         raise ValueError(_singular(asked))
     return float(((basis.T @ away) ** 2 / size).sum())
 

@@ -14,6 +14,9 @@ Array = NDArray[Any]
 
 # Arrays of so many elements stay in cache.
 STRETCH = 2**15
+# So near to a breakpoint, as a share of the range that is looked at, a slope is that of
+# its side.
+BESIDE = 1e-9
 # So many doublings go beyond any breakpoint, so many halvings leave rounding errors.
 STEPS = 60
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike, NDArray
 
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, LARGEST, SUMMABLE, TINY
 from robustreg.losses import Loss, relative_weight
 from robustreg.rows import Array
 from robustreg.scale import mad, weighted_mean
@@ -20,9 +20,6 @@ from robustreg.validation import (
     check_metric_scale,
 )
 
-# A residual of more scales than this pulls like one at that distance, if slopes are
-# bounded, and squares may not overflow.
-FARTHEST = 1e140
 # Beyond so many standard deviations there are no Gaussian residuals.
 TAIL = 12.0
 # Panels and nodes of each of the quadrature from 0 on.
@@ -142,14 +139,15 @@ def _scales(data: Compared, scale: Any) -> Array:
     if scale is not None:
         return check_metric_scale(scale, len(data.true))
     estimated = np.array([mad(r, data.weight, 0) for r in data.residuals])
-    return np.clip(estimated, np.finfo(np.float64).tiny, np.finfo(np.float64).max)
+    return np.clip(estimated, TINY, LARGEST)
 
 
 def _r2(
     y: Array, residual: Array, weight: Array, loss: Loss, scale: float, centered: bool
 ) -> float:
     """Return the robust coefficient of determination of one output."""
-    far = np.clip(residual / scale, -FARTHEST, FARTHEST)
+    # Of more scales a residual pulls like one at that distance, if slopes are bounded.
+    far = np.clip(residual / scale, -SUMMABLE, SUMMABLE)
     counted = weight * relative_weight(loss, far)
     if not counted.any():
         raise ValueError(
@@ -157,7 +155,7 @@ def _r2(
             "Pass the scale of the fit, or None."
         )
     if loss.facts.bounded_slope:
-        near = np.abs(far) < FARTHEST
+        near = np.abs(far) < SUMMABLE
         y = np.where(near, y, y - residual + scale * far)
         residual = np.where(near, residual, scale * far)
     deviation = y - weighted_mean(y, counted) if centered else y

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.linalg import MOST_DIRECT_PARAMS
+from robustreg.rows.distinct import GOLDEN
 
 # The finaliser of the generator SplitMix64 (Steele, G. L., Lea, D., Flood, C. H.
 # (2014). Fast splittable pseudorandom number generators. OOPSLA 2014, section 4):
 # consecutive numbers in, independent bits out.
-GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
 @final
@@ -69,7 +70,7 @@ def drawn(first: int, count: int, n_rows: int, size: int) -> NDArray[Any]:
 
 def uniform(number: NDArray[Any]) -> NDArray[Any]:
     """Return a number in [0, 1) for each integer of at least 0, always the same."""
-    x = (number.astype(np.uint64) + np.uint64(1)) * np.uint64(GAMMA)
+    x = (number.astype(np.uint64) + np.uint64(1)) * GOLDEN
     x = (x ^ (x >> np.uint64(30))) * np.uint64(FIRST)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(SECOND)
     x ^= x >> np.uint64(31)

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from robustreg.linalg import SUMMABLE
 from robustreg.partitions.part import Part
 from robustreg.rows import Array
-
-# Squares of larger targets, and their sums, are no numbers.
-LARGEST = 1e140
 
 
 class PartitionError(ValueError):
@@ -76,9 +74,9 @@ def checked(part: Part, names: tuple[str, ...], partition: int) -> Part:
                 f"{name} must be finite, but partition {partition} holds NaN or "
                 f"infinity, first in its row {row}. Drop such rows."
             )
-    if np.abs(part.y).max(initial=0.0) > LARGEST:
+    if np.abs(part.y).max(initial=0.0) > SUMMABLE:
         raise PartitionError(
-            f"y must be within {LARGEST:g} of 0, but in partition {partition} it is "
+            f"y must be within {SUMMABLE:g} of 0, but in partition {partition} it is "
             "not. Divide it by a power of ten."
         )
     if (part.weight < 0).any():

@@ -19,9 +19,9 @@ from robustreg.partitions.sums import (
 )
 from robustreg.rows import Array, Rows, Standard, merged, prepared, rows_in
 
-# The curvature of a column that fewer rows of a sample make is off by a seventh.
-FEWEST_ROWS = 50
-MOST_OFF = 1 / 7
+# The curvature of a column that fewer rows of a sample make is off by a seventh, one
+# over their root.
+FEWEST_ROWS = 49
 
 
 @final
@@ -140,7 +140,7 @@ def _is_uneven(rows: Rows, weight: Array, share: float, total: float) -> bool:
     for block in rows.weighted(weight, columns):
         sums += (block**2).sum(axis=0)
         squares += (block**4).sum(axis=0)
-    off = np.abs(np.append(sums / total, 1.0) * share - 1) > MOST_OFF
+    off = np.abs(np.append(sums / total, 1.0) * share - 1) > FEWEST_ROWS**-0.5
     few = sums**2 < FEWEST_ROWS * squares
     return bool(off.any() or few.any())
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from robustreg.partitions.sums import Asked
 from robustreg.partitions.whole import Reading, Whole
-from robustreg.rows import Array
+from robustreg.rows import TIE, Array
 from robustreg.scale import (
     MAD_FACTOR,
     mad,
@@ -36,8 +36,6 @@ ERRORS_LATER = 6.0
 FEWEST_ROWS, MOST_ROWS = 64, 2**19
 # A window that missed the median is widened.
 WIDER = 8.0
-# Two numbers this close, as a share, are one but for rounding.
-NARROW = 1e-12
 
 
 @final
@@ -151,7 +149,7 @@ def mad_excess(whole: Whole, reading: Reading) -> Excess:
     rows, unit = asked.rows(near), asked.scale
     target = near.y[:, asked.target] - asked.center
     low, high = (end * unit for end in asked.window)
-    nothing = MAD_FACTOR * low <= whole.sample.floor * (1 + NARROW)
+    nothing = MAD_FACTOR * low <= whole.sample.floor * (1 + TIE)
     collapsed = nothing and 2 * reading.below > whole.total
 
     def excess(params: Array, scale: float) -> float:

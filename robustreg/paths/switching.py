@@ -23,6 +23,7 @@ from typing import final
 
 import numpy as np
 
+from robustreg.certificate import FEASIBLE
 from robustreg.linalg import EPS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
@@ -40,6 +41,10 @@ MOST_WATCHED = 1000
 SHORT, STEPS_AHEAD = 0.2, 1.5
 # Of fewer rows, or if more than this share is near, to look at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
+# Steps to the next penalty; a few without a switch may reduce what rounding left.
+MOST_STEPS, PATIENCE = 15, 5
+# Where rows still switched, a fit is good if its gap is this share of what is allowed.
+FAR_BELOW = 1e-3
 
 
 @dataclass(frozen=True)
@@ -298,15 +303,13 @@ def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | N
     l1 = np.append(penalty.l1, 0.0)
     l2 = np.append(penalty.l2, 0.0)
     _enter_near(shared, LIKELY * l1)
-    # Of the steps a few without a switch may reduce what rounding left.
-    patience = 5
-    for _ in range(15):
+    patience = PATIENCE
+    for _ in range(MOST_STEPS):
         switched = shared.step(l1, l2)
         if switched is None or patience == 0:
             return None
         gap = _gap(shared, l1, l2, goal, shared.working)
-        # Where rows still switched, a fit is good only if its gap is far below.
-        if switched and gap > 1e-3 * goal.allowed:
+        if switched and gap > FAR_BELOW * goal.allowed:
             continue
         # A step without a switch is exact but for rounding, which another one reduces.
         patience -= switched == 0
@@ -321,7 +324,7 @@ def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | N
 
 def _enter_near(shared: SwitchingFit, limit: Array) -> int:
     """Let params enter the working set whose slope exceeds a limit."""
-    near = np.abs(shared.gradient) > limit * (1 + 64 * EPS)
+    near = np.abs(shared.gradient) > limit * (1 + FEASIBLE * EPS)
     near[shared.working] = False
     new = np.flatnonzero(near)
     if new.size:

@@ -17,6 +17,7 @@ from robustreg.certificate import FEASIBLE
 from robustreg.linalg import EPS
 from robustreg.objective import Objective
 from robustreg.rows import Array
+from robustreg.tolerance import CLIPPED_AT
 
 
 def vertex_gaps(
@@ -54,6 +55,6 @@ def vertex_gaps(
     rows = np.maximum(value - residual * slopes, 0.0) @ weight
     gap = rows + missed.sum(axis=1) * typical
     # No more than `typical_value`, which clips residuals.
-    clipped = np.minimum(value[:, few], 4 * typical[:, None] * min(-low, high))
+    clipped = np.minimum(value[:, few], CLIPPED_AT * typical[:, None] * min(-low, high))
     typical = clipped @ share + (l1 * np.abs(params)).sum(axis=1)
     return np.where(feasible & (gap <= tol * typical), gap, np.inf)

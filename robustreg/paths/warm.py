@@ -29,6 +29,11 @@ from robustreg.tolerance import allowed_gap, typical_residual
 GUESSING, STRIDE = Sampling(least=4_000, share=0.0, worthwhile=8.0), 10
 
 
+# How large residuals are changes little from one penalty to the next: it is measured at
+# each that is a multiple of this.
+MEASURED = 50
+
+
 @dataclass(frozen=True)
 class WarmFit:
     """One of a sequence of fits.
@@ -222,8 +227,7 @@ class _Switching:
 
     def fit(self, penalty: ElasticNet) -> WarmFit | None:
         """Return the fit for the next penalty, None if it is not found."""
-        # How large residuals are changes little from one penalty to the next.
-        if self._since % 50 == 0:
+        if self._since % MEASURED == 0:
             self._measure(penalty)
         self._since += 1
         gap = fit_next(self._shared, penalty, self._goal)

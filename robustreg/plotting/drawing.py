@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.linalg import SUMMABLE
+
 Array = NDArray[Any]
 
 # Colours of Okabe and Ito, which most colour-blind people tell apart, but for yellow
@@ -27,8 +29,6 @@ WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.95
 HANDLE, LETTER, LINE = 0.65, 0.075, 0.17
 # Room at the ends of an axis of alphas, as a share of what it spans.
 BEYOND = 0.03
-# What is drawn of a number without bounds: its square is still a number.
-LARGEST_DRAWN = float(np.finfo(np.float64).max ** 0.5)
 
 
 def line_style(rank: int) -> dict[str, Any]:
@@ -202,4 +202,4 @@ def strength_axis(ax: Any, alphas: Array) -> None:
 
 def drawable(values: Array) -> Array:
     """Return values with infinite ones as very large ones."""
-    return np.asarray(np.clip(values, -LARGEST_DRAWN, LARGEST_DRAWN))
+    return np.asarray(np.clip(values, -SUMMABLE, SUMMABLE))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from robustreg.losses import LOSSES, Loss, make_loss, relative_weight
+from robustreg.losses.base import BESIDE
 from robustreg.plotting.drawing import Array, legend_of, line_style, panels_for
 
 # What is drawn of a loss: the name of an attribute, and that of its axis.
@@ -17,10 +18,9 @@ QUANTITIES = {
     "gradient": "slope, loss'(r)",
     "weight": "weight, loss'(r) / r",
 }
-# Where a jump is drawn, this share of the range on either side.
-BESIDE = 1e-9
 # Weights have a largest one, 1, but for losses with a kink.
 HIGHEST_WEIGHT = 1.1
+# Points of a line, so many that it bends where it does.
 N_RESIDUALS = 601
 
 

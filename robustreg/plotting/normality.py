@@ -21,7 +21,7 @@ MOST_SEARCHED = 500
 # Share of simulated residuals outside the envelope, at each rank.
 OUTSIDE = 0.05
 # The fewest simulations of which one lies on either side.
-LEAST_SIMULATIONS = 39
+LEAST_SIMULATIONS = round(2 / OUTSIDE) - 1
 
 
 def positions(weight: Array) -> Array:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robustreg.rows.base import (
     FEWEST_AT_A_TIME,
+    HELD_ENTRIES,
     Array,
     Block,
     Index,
@@ -21,9 +22,9 @@ from robustreg.rows.base import (
     representatives,
 )
 
-# Rows of the sample, and entries of it at a time, that say what is typical: more rows
-# than of dense data, for most entries say nothing.
-TYPICAL_ROWS, CHUNK_ENTRIES = 10_000, 2**20
+# Rows of the sample that say what is typical: more than of dense data, for most entries
+# say nothing.
+TYPICAL_ROWS = 10_000
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
@@ -58,7 +59,7 @@ def sparse_columns(X: Any, weight: Array) -> tuple[Iterator[Array], Array]:
     And the weight of these rows.
     """
     drawn, share = representatives(weight, TYPICAL_ROWS)
-    some, step = X[drawn].tocsc(), max(1, CHUNK_ENTRIES // drawn.size)
+    some, step = X[drawn].tocsc(), max(1, HELD_ENTRIES // drawn.size)
     places = range(0, X.shape[1], step)
     return (some[:, j : j + step].toarray() for j in places), share
 

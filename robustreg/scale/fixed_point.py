@@ -12,6 +12,7 @@ from robustreg.linalg import EPS
 
 # A fit at one scale is repeated until the scale it gives agrees to this.
 SCALE_RTOL = 1e-11
+# Far more than the secant method takes where it converges.
 MOST_FITS = 60
 # Where rounding errors or a kink in the fit keep it from that, this is agreement too.
 AGREES = 1e-8

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
+from robustreg.linalg import LARGEST
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.rows import Array, present
 from robustreg.validation.data import (
@@ -37,7 +38,6 @@ METRIC_CONSTRAINTS: dict[str, list[Any]] = {
     "centered": ["boolean"],
 }
 MULTIOUTPUT = ("raw_values", "uniform_average")
-LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from robustreg.breakdown import (
 from robustreg.linalg import MOST_DIRECT_PARAMS, SQUARABLE
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.penalties import PENALTIES
-from robustreg.rows import Array
+from robustreg.rows import TIE, Array
 from robustreg.scale import COUNTED, SCALES
 from robustreg.solvers import SOLVERS
 
@@ -166,11 +166,16 @@ def check_mm_data(n_params: int, weight: Array) -> None:
             f"{MOST_DIRECT_PARAMS - 1}, because it fits subsets of as many rows. "
             "Use RobustRegressor(loss='tukey'), or choose columns."
         )
+    check_counts(weight, 2 * n_params)
+
+
+def check_counts(weight: Array, least: int, why: str = "") -> None:
+    """Refuse weights that count fewer rows than there are and than are needed."""
     total, n_live = float(weight.sum()), int(np.count_nonzero(weight))
-    if total < min(n_live, 2 * n_params) * (1 - 1e-9):
+    if total < min(n_live, least) * (1 - TIE):
         raise ValueError(
-            f"sample_weight must count rows, but {n_live} rows have a total weight of "
-            f"{total:.4g}. Divide it by its mean."
+            f"sample_weight must count rows{why}, but {n_live} rows have a total "
+            f"weight of {total:.4g}. Divide it by its mean."
         )
 
 
