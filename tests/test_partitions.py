@@ -1,5 +1,6 @@
 """Fits by passes over parts that are never joined, against fits of all rows."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise, product
 
@@ -20,8 +21,6 @@ from robustreg.partitions import (
     draw,
     fit_partitions,
     fit_whole,
-    kinked,
-    scales,
 )
 from robustreg.partitions.drawing import drawn
 from robustreg.partitions.part import moments_of, products_of
@@ -269,12 +268,12 @@ def test_a_step_keeps_the_median_in_its_window():
 
 @pytest.mark.parametrize("loss", ["smooth_l1", "l1", "tukey"])
 @pytest.mark.parametrize("scale", [1.0, "mad"])
-def test_few_rows_tell_the_median_of_any_number(loss, scale, monkeypatch):
+def test_few_rows_tell_the_median_of_any_number(loss, scale):
     X, y = make_data(100_000)
     options = {"loss": loss, "scale": scale, "tol": 1e-13}
     (expected,), passes = fit_parts(X, y, **options)
-    monkeypatch.setattr(scales, "MOST_ROWS", 1_500)
-    (fit,), fewer = fit_parts(X, y, **options)
+    drawing = replace(DRAWING, most_near=1_500)
+    (fit,), fewer = fit_parts(X, y, drawing=drawing, **options)
     assert fit.success
     assert_allclose(fit.coef, expected.coef, rtol=0, atol=1e-6)
     assert_allclose(fit.residual_scale, expected.residual_scale, rtol=1e-6)
@@ -284,11 +283,10 @@ def test_few_rows_tell_the_median_of_any_number(loss, scale, monkeypatch):
     assert max(of_windows) < 2 * 1_500 * (X[:1].nbytes + 24)
 
 
-def test_the_pass_that_holds_rows_narrows_the_window_of_the_next(monkeypatch):
+def test_the_pass_that_holds_rows_narrows_the_window_of_the_next():
     X, y = make_data(200_000)
-    monkeypatch.setattr(scales, "MOST_ROWS", 4_000)
     options = {"loss": "l1", "quantile": 0.9, "tol": 1e-10}
-    (fit,), passes = fit_parts(X, y, drawing=Drawing(), **options)
+    (fit,), passes = fit_parts(X, y, drawing=Drawing(most_near=4_000), **options)
     assert fit.success
     assert len(passes) <= 6
     residual = y - X @ fit.coef - fit.intercept
@@ -339,11 +337,11 @@ def test_a_target_that_is_mostly_one_value(quantile):
     assert len(passes) <= 7
 
 
-def test_too_many_tied_rows_are_refused(monkeypatch):
+def test_too_many_tied_rows_are_refused():
     X, _ = make_data()
-    monkeypatch.setattr(kinked, "MOST_GATHERED", 1_000)
+    drawing = replace(DRAWING, most_gathered=1_000)
     with pytest.raises(ValueError, match="Use a smooth loss"):
-        fit_parts(X, np.zeros(len(X)), loss="l1")
+        fit_parts(X, np.zeros(len(X)), loss="l1", drawing=drawing)
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])

@@ -199,7 +199,10 @@ def test_losses_are_named_by_what_made_them(figures):
         ({"losses": "l2"}, r"losses must be a list.*Got 'l2'"),
         ({"losses": []}, r"losses must be a list.*Got \[\]"),
         ({"losses": ["mse"]}, "called 'l2' here"),
-        ({"losses": ["l2"], "quantities": ["slope"]}, "quantities must be some of"),
+        (
+            {"losses": ["l2"], "quantities": ["slope"]},
+            "quantities must be a list of some of",
+        ),
         ({"losses": ["l2"], "residual_range": (1, 0)}, "smaller one first"),
     ],
 )

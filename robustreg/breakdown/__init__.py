@@ -9,11 +9,10 @@ from robustreg.breakdown.constants import (
     tukey_for_efficiency,
 )
 from robustreg.breakdown.mm import fit_mm
-from robustreg.breakdown.s_estimate import Search, SEstimate, collapses, s_estimate
+from robustreg.breakdown.s_estimate import Search, collapses, s_estimate
 from robustreg.breakdown.typical import typical_rows
 
 __all__ = [
-    "SEstimate",
     "Search",
     "collapses",
     "efficiency_of",

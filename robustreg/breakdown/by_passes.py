@@ -67,7 +67,7 @@ def _s_step(
     """
     free = np.zeros(params.size - 1)
     problem = replace(whole.problem, penalty=ElasticNet(free, free))
-    unpenalised = whole.with_problem(problem)
+    unpenalised = replace(whole, problem=problem)
     descent = Descent(unpenalised, Tukey(constant), m_scale_excess(share), problem.tol)
     found = descent.run(params / scale, scale)
     if found.off == -np.inf:

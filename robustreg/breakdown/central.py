@@ -10,9 +10,6 @@ from robustreg.linalg import SQUARABLE
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
 
-# Correlations that are equal but for rounding have the same principal axes.
-DECIMALS = 9
-
 
 def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:
     """Return the rows of which no more than half are nearer to the centre, twice.
@@ -70,7 +67,8 @@ def _axes(columns: Array, weight: Array) -> Array:
     covariance = (centred * share[:, None]).T @ centred
     deviation = np.sqrt(covariance.diagonal())
     correlation = covariance / np.outer(deviation, deviation)
-    return np.asarray(np.linalg.eigh(correlation.round(DECIMALS))[1])
+    # Those that are equal but for rounding have the same axes.
+    return np.asarray(np.linalg.eigh(np.round(correlation / TIE) * TIE)[1])
 
 
 def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:

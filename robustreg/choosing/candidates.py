@@ -43,6 +43,10 @@ class Combination:
         """Return the parameters of a candidate, as a search names them."""
         return {"alpha": float(self.alphas[place]), **self.terms}
 
+    def estimator(self, place: int, shared: dict[str, Any]) -> RobustRegressor:
+        """Return the estimator of a candidate, with what all of them share."""
+        return RobustRegressor(**self.params(place), **shared)
+
     def same_as(self, other: Combination) -> bool:
         """Return whether it asks for the same fits: what a loss ignores may differ."""
         mine, others = self.terms, other.terms
@@ -86,8 +90,3 @@ def in_order(combinations: list[Combination]) -> list[tuple[int, int]]:
         for index, each in enumerate(combinations)
         if place < each.alphas.size
     ]
-
-
-def estimator_of(params: dict[str, Any], shared: dict[str, Any]) -> RobustRegressor:
-    """Return the estimator of a candidate."""
-    return RobustRegressor(**params, **shared)

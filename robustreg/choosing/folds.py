@@ -10,7 +10,8 @@ from typing import Any, final
 
 import numpy as np
 
-from robustreg.choosing.candidates import Combination, estimator_of
+from robustreg.choosing.candidates import Combination
+from robustreg.estimators.predictor import set_each
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
 from robustreg.fitting import (
@@ -127,7 +128,7 @@ def fold_result(
         began = time.perf_counter()
         shared, single = options.shared, options.single
         models = [
-            fitted(estimator_of(combination.params(place), shared), of_targets, single)
+            fitted(combination.estimator(place, shared), of_targets, single)
             for place, of_targets in enumerate(each)
         ]
         scores = options.scores_of(models, rows, y, told)
@@ -151,13 +152,7 @@ def fit_count(combinations: list[Combination]) -> int:
 def fitted(model: RobustRegressor, fits: list[Alike], single: bool) -> RobustRegressor:
     """Return an estimator that predicts by the fits of its targets."""
     model.n_features_in_ = fits[0].coef.size
-    each = {
-        "coef_": [fit.coef for fit in fits],
-        "intercept_": [fit.intercept for fit in fits],
-        "scale_": [fit.scale for fit in fits],
-    }
-    for name, values in each.items():
-        setattr(model, name, np.array(values)[0] if single else np.array(values))
+    set_each(model, fits, ("coef", "intercept", "scale"), single)
     return model
 
 
@@ -202,18 +197,26 @@ def _fits(
 
 
 @final
+@dataclass(frozen=True)
 class _Sequence:
-    """The candidates' fits of one target, each near the one that it is most like."""
+    """The candidates' fits of one target, each near the one that it is most like.
 
-    def __init__(
-        self,
-        data: tuple[Rows, Array, Array],
-        eps: float,
-        shared: dict[str, Any],
-        callbacks: Callbacks | None,
-    ) -> None:
-        self._data, self._eps, self._shared = data, eps, shared
-        self._callbacks = callbacks
+    Parameters
+    ----------
+    data : tuple of (Rows, ndarray, ndarray)
+        The design, a target and its weights.
+    eps : float
+        Relative rounding error of the precision of the data.
+    shared : dict
+        Parameters that all candidates share.
+    callbacks : Callbacks or None
+        Whom to tell of each fit.
+    """
+
+    data: tuple[Rows, Array, Array]
+    eps: float
+    shared: dict[str, Any]
+    callbacks: Callbacks | None
 
     def fits(
         self, combinations: list[Combination], times: list[Array]
@@ -244,12 +247,12 @@ class _Sequence:
     def _problems(self, combination: Combination) -> list[Problem]:
         """Return what is asked for with each alpha."""
         models = (
-            estimator_of(combination.params(place), self._shared)
+            combination.estimator(place, self.shared)
             for place in range(combination.alphas.size)
         )
-        data = self._data
         return [
-            problem_on(model, *data, combination.loss, self._eps) for model in models
+            problem_on(model, *self.data, combination.loss, self.eps)
+            for model in models
         ]
 
     def _at_once(
@@ -287,8 +290,8 @@ class _Sequence:
             if last is None:
                 last = fit_alike(problems[place], basis_of(problems[place]), start)
             fits[place] = last
-            if self._callbacks is not None:
-                self._callbacks.step("candidate")
+            if self.callbacks is not None:
+                self.callbacks.step("candidate")
             times[place] += time.perf_counter() - began
         return [fits[place] for place in range(alphas.size)]
 

@@ -24,7 +24,6 @@ from robustreg.choosing.candidates import (
     Combination,
     asks_in_vain,
     combinations_of,
-    estimator_of,
     listed,
 )
 from robustreg.choosing.folds import Fold, Options, Scores
@@ -38,7 +37,7 @@ from robustreg.estimators.predictor import LinearPredictor
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.estimators.scaled_loss import problem_on
 from robustreg.linalg import EPS
-from robustreg.losses import Loss
+from robustreg.losses import Loss, make_loss
 from robustreg.rows import Array, Rows, make_rows, present, taken
 from robustreg.validation import (
     CHOOSING_CONSTRAINTS,
@@ -49,7 +48,6 @@ from robustreg.validation import (
     check_fit_data,
     check_split_params,
     checked_splits,
-    loss_of,
     unchanged_on_error,
     watched_fit,
 )
@@ -318,7 +316,7 @@ class RobustRegressorCV(LinearPredictor):
         rows: Rows | None = None
         found = []
         for terms in combinations_of(self.get_params(deep=False)):
-            loss = loss_of(terms)
+            loss = make_loss(terms["loss"], terms["beta"], terms["quantile"])
             if terms["penalty"] is None:
                 alphas = np.zeros(1)
             elif not isinstance(self.alphas, int | np.integer):
@@ -338,7 +336,7 @@ class RobustRegressorCV(LinearPredictor):
         weight: Array,
     ) -> Array:
         """Return the alphas of a combination: of several targets the largest ones."""
-        model = estimator_of({"alpha": 1.0, **terms}, self._shared)
+        model = RobustRegressor(alpha=1.0, **terms, **self._shared)
         n_alphas: Any = self.alphas
         each = [
             strengths_for(

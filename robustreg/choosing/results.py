@@ -34,8 +34,7 @@ class Results:
 
     def best(self) -> int:
         """Return the candidate with the highest mean score, the first of several."""
-        mean = self.scores.mean(axis=1)
-        return int(np.argmax(np.where(np.isnan(mean), -np.inf, mean)))
+        return best_of(self.scores.mean(axis=1))
 
     def sparsest(self) -> int:
         """Return the sparsest candidate within one standard error of the best.
@@ -49,10 +48,8 @@ class Results:
            3.4.3. Wadsworth.
         """
         mean, best = self.scores.mean(axis=1), self.best()
-        n_folds = self.scores.shape[1]
-        # One fold has no standard error.
-        error = self.scores[best].std(ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0
-        near = mean >= mean[best] - error
+        error = errors_of(self.scores)[best]
+        near = mean >= mean[best] - np.nan_to_num(error)
         near[best] = True
         within = np.flatnonzero(near)
         size = self.sizes.mean(axis=1)[within]
@@ -82,6 +79,19 @@ class Results:
         ranked = rankdata(-np.where(np.isnan(mean), lowest, mean), method="min")
         found["rank_test_score"] = ranked.astype(np.int32)
         return found
+
+
+def best_of(mean: Array) -> int:
+    """Return the place of the highest mean score, the first of several."""
+    return int(np.argmax(np.where(np.isnan(mean), -np.inf, mean)))
+
+
+def errors_of(scores: Array) -> Array:
+    """Return the standard error of each candidate's mean; nan for a single fold."""
+    n_folds = scores.shape[1]
+    if n_folds == 1:
+        return np.full(len(scores), np.nan)
+    return np.asarray(scores.std(axis=1, ddof=1) / np.sqrt(n_folds))
 
 
 def gathered(combinations: list[Combination], folds: list[FoldResult]) -> Results:

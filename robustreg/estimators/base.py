@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from functools import partial
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from robustreg.estimators import messages
 from robustreg.estimators.arrays import fit_arrays
 from robustreg.estimators.collected import fit_collection
-from robustreg.estimators.predictor import LinearPredictor
+from robustreg.estimators.predictor import LinearPredictor, set_each
 from robustreg.fitting import Fit, Problem, within_reach
-from robustreg.losses import Loss
+from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.partitions import FitOne, is_collection
 from robustreg.penalties import make_penalty
 from robustreg.report import Report
@@ -25,6 +25,8 @@ from robustreg.validation import Callbacks, unchanged_on_error, watched_fit
 
 # A fit whose robustness weights have a smaller mean is not one of the data.
 FEWEST_COUNTED = 0.01
+# What a fit has that is a number or an array of each target.
+STORED = ("coef", "intercept", "scale", "dual_gap", "stationarity", "residual_scale")
 
 
 class ScaleCollapseWarning(UserWarning):
@@ -33,6 +35,13 @@ class ScaleCollapseWarning(UserWarning):
 
 class NoEffectWarning(UserWarning):
     """A penalty is set without alpha, or alpha without a penalty."""
+
+
+def loss_of(model: Any) -> Loss:
+    """Return the loss that a fit is the minimum of, of MM-estimates the M-step's."""
+    if model.starts_from_s:
+        return Tukey(float(model.beta_))
+    return make_loss(model.loss, model.beta, model.quantile)
 
 
 class RobustLinearModel(LinearPredictor):
@@ -169,16 +178,7 @@ class RobustLinearModel(LinearPredictor):
 
     def _store(self, fits: list[Fit], single: bool) -> None:
         """Set the fitted attributes, without the target axis for a y of one column."""
-        each = {
-            "coef_": [fit.coef for fit in fits],
-            "intercept_": [fit.intercept for fit in fits],
-            "scale_": [fit.scale for fit in fits],
-            "dual_gap_": [fit.dual_gap for fit in fits],
-            "stationarity_": [fit.stationarity for fit in fits],
-            "residual_scale_": [fit.residual_scale for fit in fits],
-        }
-        for name, values in each.items():
-            setattr(self, name, np.array(values)[0] if single else np.array(values))
+        set_each(self, fits, STORED, single)
         outliers = [fit.outliers for fit in fits]
         self.outliers_ = outliers[0] if single else np.column_stack(outliers)
         self.n_iter_ = max(fit.n_iter for fit in fits)
@@ -189,10 +189,7 @@ class RobustLinearModel(LinearPredictor):
             del self.weights_
         starts = [fit.s_estimate for fit in fits if fit.s_estimate is not None]
         if starts:
-            coef = np.array([start.coef for start in starts])
-            intercept = np.array([start.intercept for start in starts])
-            self.s_coef_ = coef[0] if single else coef
-            self.s_intercept_ = intercept[0] if single else intercept
+            set_each(self, starts, ("coef", "intercept"), single, "s_")
 
     def _warn(self, fits: list[Fit], targets: Array, weight: Array) -> None:
         """Say once what has no effect, what did not converge and what collapsed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,7 @@ from robustreg.estimators.arrays import fits_by_passes
 from robustreg.fitting import Fit
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
-from robustreg.partitions import (
-    collections,
-    new_rows,
-    r2,
-)
+from robustreg.partitions import collections, new_rows, r2
 from robustreg.rows import Array
 from robustreg.validation import (
     Callbacks,
@@ -56,12 +53,13 @@ def fit_collection(
     model._store(fits, engine.single)
     coef, intercept = _answer(model)
     cut = model.outlier_threshold * model.residual_scale_
-    flags = partial(_flags, names=engine.names)
+    flags = partial(_of_residuals, names=engine.names, make=flag)
     model.outliers_ = engine.rowwise(flags, bool, coef, intercept, cut)
     if "weights_" in vars(model):
         del model.weights_
     if loss.facts.smooth:
-        weights = partial(_weights, names=engine.names, loss=loss)
+        make = partial(_weights, loss=loss)
+        weights = partial(_of_residuals, names=engine.names, make=make)
         model.weights_ = engine.rowwise(weights, float, coef, intercept, model.scale_)
     return fits, part.y, part.weight
 
@@ -81,7 +79,7 @@ def score_collection(model: LinearPredictor, X: Any, y: Any) -> Any:
     features, target, names = _checked(model, X, y)
     every = collections().side_by_side([X, y], [features, target])
     answer = *_answer(model), model.residual_scale_
-    function = partial(_scores, names=names)
+    function = partial(_of_residuals, names=names, make=_scores)
     return collections().rowwise(function, every, target.shape[1:], float, *answer)
 
 
@@ -133,55 +131,26 @@ def _predictions(
     return np.asarray(rows.X @ coef.T + intercept)
 
 
-def _residuals(
+def _of_residuals(
     X: Any,
     y: Array,
     partition: Array,
     coef: Array,
     intercept: Array,
+    unit: Any,
     names: tuple[str, ...],
+    make: Callable[[Array, Any], Array],
 ) -> Array:
-    """Return the residuals of some rows."""
+    """Return what is made of the residuals of some rows and a unit of each target."""
     rows = new_rows(X, y, names, int(partition[0]))
-    return rows.y.reshape(y.shape) - (rows.X @ coef.T + intercept)
+    return make(rows.y.reshape(y.shape) - (rows.X @ coef.T + intercept), unit)
 
 
-def _scores(
-    X: Any,
-    y: Array,
-    partition: Array,
-    coef: Array,
-    intercept: Array,
-    scale: Any,
-    names: tuple[str, ...],
-) -> Array:
-    """Return the absolute residuals of some rows in units of a scale."""
-    return np.abs(_residuals(X, y, partition, coef, intercept, names)) / scale
+def _scores(residual: Array, scale: Any) -> Array:
+    """Return absolute residuals in units of a scale."""
+    return np.asarray(np.abs(residual) / scale)
 
 
-def _flags(
-    X: Any,
-    y: Array,
-    partition: Array,
-    coef: Array,
-    intercept: Array,
-    cut: Any,
-    names: tuple[str, ...],
-) -> Array:
-    """Return which of some rows are far from the fit."""
-    return flag(_residuals(X, y, partition, coef, intercept, names), cut)
-
-
-def _weights(
-    X: Any,
-    y: Array,
-    partition: Array,
-    coef: Array,
-    intercept: Array,
-    scale: Any,
-    names: tuple[str, ...],
-    loss: Loss,
-) -> Array:
-    """Return how much each of some rows counts."""
-    residual = _residuals(X, y, partition, coef, intercept, names) / scale
-    return relative_weight(loss, residual.ravel()).reshape(residual.shape)
+def _weights(residual: Array, scale: Any, loss: Loss) -> Array:
+    """Return how much each row counts."""
+    return relative_weight(loss, (residual / scale).ravel()).reshape(residual.shape)

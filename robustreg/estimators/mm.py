@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg.breakdown import Search, fit_mm, fit_mm_whole
+from robustreg.breakdown.each import Made, Portion
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.estimators.reporting import report_of
@@ -23,9 +24,6 @@ from robustreg.validation import (
     check_mm_data,
     check_mm_params,
 )
-
-Portion = TypeVar("Portion")
-Made = TypeVar("Made")
 
 
 @final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,19 @@ from robustreg.validation import (
     check_predict_data,
     check_score_data,
 )
+
+
+def set_each(
+    model: Any,
+    fits: Sequence[Any],
+    names: Sequence[str],
+    single: bool,
+    prefix: str = "",
+) -> None:
+    """Set fitted attributes by the fits of all targets, without an axis for one y."""
+    for name in names:
+        values = np.array([getattr(fit, name) for fit in fits])
+        setattr(model, f"{prefix}{name}_", values[0] if single else values)
 
 
 class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
@@ -149,11 +163,11 @@ class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
         shape = np.shape(self.coef_)
         target, weight = check_score_data(X, y, shape, sample_weight)
         data = check_predict_data(self, X)
-        if weight is not None:
-            data, target, weight = taken(present(weight), data, target, weight)
+        data, target, weight = taken(present(weight), data, target, weight)
         with np.errstate(under="ignore"):
             predicted = self._predicted(data, self.coef_.dtype)
-        return float(r2_score(target, predicted, sample_weight=weight))
+        told = None if sample_weight is None else weight
+        return float(r2_score(target, predicted, sample_weight=told))
 
     def to_linear_regression(self) -> LinearRegression:
         """Return a fitted `LinearRegression` that predicts the same.

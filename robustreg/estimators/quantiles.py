@@ -229,7 +229,8 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         refuse_collections("QuantilesRegressor", X=X)
-        predicted = self._lines(check_predict_data(self, X))
+        data = check_predict_data(self, X)
+        predicted = np.asarray(product(data, self.coef_) + self.intercept_)
         if self.non_crossing:
             predicted.sort(axis=1)
             places = np.argsort(np.argsort(self.quantiles))
@@ -268,7 +269,6 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         predicted = self.predict(X)
         # Without weights scikit-learn interpolates the quantile of y, which then is not
         # the constant of least loss.
-        weight = np.ones(target.size) if weight is None else weight
         live = taken(present(weight), target, predicted, weight)
         each = [
             d2_pinball_score(live[0], column, sample_weight=live[2], alpha=level)
@@ -295,7 +295,8 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         data, target, weight = check_quantiles_data(self, X, y, sample_weight)
         live = taken(present(weight), data, target[:, None], weight)
         few = merged(*live)
-        for rows in standardisations(partial(self._rows, few)):
+        make = partial(make_rows, few.X, few.weight, self.fit_intercept)
+        for rows in standardisations(make):
             found = self._fits(rows, few, levels, callbacks)
             if all(fit.will_do for fit in found.fits):
                 break
@@ -306,10 +307,6 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = max(fit.n_iter for fit in fits)
         self.crossing_share_ = found.crossing_share
         return fits
-
-    def _rows(self, few: Merged, exactly: bool) -> Rows:
-        """Return the standardised rows."""
-        return make_rows(few.X, few.weight, self.fit_intercept, exactly)
 
     def _fits(
         self, rows: Rows, few: Merged, levels: Array, callbacks: Callbacks | None
@@ -339,10 +336,6 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
             for loss in losses
         ]
         return fit_quantiles(problems)
-
-    def _lines(self, X: Any) -> Array:
-        """Return the predictions of checked rows as they are fitted."""
-        return np.asarray(product(X, self.coef_) + self.intercept_)
 
     def _warn(self, fits: list[QuantileFit], levels: Array) -> None:
         """Say once what has no effect and which fits did not converge."""

@@ -135,8 +135,7 @@ def problem_of(model: ScaledLossModel, X: Any, y: Array, weight: Array) -> Probl
         Weights that count rows.
     """
     rows, loss = rows_of(model, X, weight), model._checked_loss()
-    eps = float(np.finfo(X.dtype).eps)
-    return model._problem(rows, y, weight, loss, model.scale, eps)
+    return problem_on(model, rows, y, weight, loss, float(np.finfo(X.dtype).eps))
 
 
 def problem_on(

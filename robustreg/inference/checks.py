@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from robustreg.choosing import chosen_by
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.estimators.arrays import rows_of
+from robustreg.estimators.base import loss_of
 from robustreg.inference.algebra import AtFit
 from robustreg.inference.columns import (
     refuse_constant,
@@ -21,7 +22,7 @@ from robustreg.inference.columns import (
 from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted, jumps_of
 from robustreg.linalg import EPS, NOISE_LEVELS
-from robustreg.losses import Loss, Tukey, make_loss
+from robustreg.losses import Loss, Tukey
 from robustreg.penalties import make_penalty
 from robustreg.pipelines import feature_names_of, model_of
 from robustreg.rows import Array, Index, Rows
@@ -77,9 +78,7 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
             "cover. Use cov_type='bootstrap' for the spread of the penalised fit, or "
             f"refit with penalty=None{_kept_columns(estimator)}."
         )
-    if is_mm(estimator):
-        return Tukey(float(estimator.beta_))
-    return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+    return loss_of(estimator)
 
 
 def _kept_columns(estimator: RobustLinearModel) -> str:
@@ -90,11 +89,6 @@ def _kept_columns(estimator: RobustLinearModel) -> str:
     return ""
 
 
-def is_mm(estimator: RobustLinearModel) -> bool:
-    """Return whether a fit starts from an S-estimate."""
-    return estimator.starts_from_s
-
-
 def is_penalised(estimator: RobustLinearModel | QuantilesRegressor) -> bool:
     """Return whether a penalty moves the coefficients."""
     return estimator.penalty is not None and estimator.alpha > 0
@@ -102,7 +96,7 @@ def is_penalised(estimator: RobustLinearModel | QuantilesRegressor) -> bool:
 
 def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
     """Return which table of covariances a fit has."""
-    if is_mm(estimator):
+    if estimator.starts_from_s:
         return "MM"
     if loss.facts.piecewise_linear:
         return "kinked"
@@ -226,7 +220,7 @@ def check_fit(
         scale=scale,
         precision=precision_of(estimator),
         names=names,
-        s_estimate=_s_fitted(estimator, rows, y / scale) if is_mm(estimator) else None,
+        s_estimate=_s_fitted(estimator, rows, y / scale),
     )
     refuse_constant(fitted.standard, fitted.names)
     refuse_few_rows(fitted, weight.size)
@@ -239,8 +233,10 @@ def precision_of(estimator: Any) -> float:
     return float(np.finfo(estimator.coef_.dtype).eps)
 
 
-def _s_fitted(estimator: Any, rows: Rows, target: Array) -> SFitted:
-    """Return the S-estimate that an MM-estimate starts from."""
+def _s_fitted(estimator: Any, rows: Rows, target: Array) -> SFitted | None:
+    """Return the S-estimate that an MM-estimate starts from, None of another fit."""
+    if not estimator.starts_from_s:
+        return None
     scale = float(estimator.scale_)
     params = rows.standard.from_original(
         estimator.s_coef_ / scale, estimator.s_intercept_ / scale
@@ -253,7 +249,7 @@ def check_scale(estimator: Any, floor: float) -> None:
     """Refuse an estimated scale that was held at its floor."""
     scale = float(estimator.scale_)
     name, way_out = "The S-scale", "Use cov_type='bootstrap'."
-    if not is_mm(estimator):
+    if not estimator.starts_from_s:
         if not isinstance(estimator.scale, str):
             return
         name = f"scale={estimator.scale!r}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robustreg.breakdown import collapses
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.checks import coefficients_of, is_mm, is_penalised
+from robustreg.inference.checks import coefficients_of, is_penalised
 from robustreg.inference.columns import listed_names
 from robustreg.rows import Array, Rows, design_rank
 
@@ -108,7 +108,7 @@ class Estimable:
 
     def _collapses(self, rows: Rows, weight: Array) -> bool:
         """Return whether the rows drawn most often can be, and leave too few."""
-        if not is_mm(self.model):
+        if not self.model.starts_from_s:
             return False
         often = np.zeros_like(weight)
         most = np.argsort(-weight, kind="stable")[: self.rank]
@@ -123,7 +123,7 @@ def estimable(model: Any, X: Any, weight: Array) -> Estimable:
     none = np.zeros(n_coefs, dtype=bool)
     if not isinstance(model, RobustLinearModel):
         return Estimable(model, X, none, 0)
-    if is_penalised(model) and not is_mm(model):
+    if is_penalised(model) and not model.starts_from_s:
         return Estimable(model, X, none, 0)
     rows = rows_of(model, X, weight)
     varies = none if is_penalised(model) else np.asarray(rows.varies[:n_coefs])

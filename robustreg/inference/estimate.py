@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.base import RobustLinearModel, loss_of
 from robustreg.inference.algebra import AtFit
 from robustreg.inference.bootstrap import (
     Plan,
@@ -28,7 +28,6 @@ from robustreg.inference.checks import (
     check_resampled,
     checked_names,
     coefficients_of,
-    is_mm,
     kind_of,
 )
 from robustreg.inference.collected import check_collected
@@ -45,7 +44,7 @@ from robustreg.inference.families import (
 from robustreg.inference.fast_bootstrap import fast_resamples
 from robustreg.inference.fitted import Fitted
 from robustreg.inference.targets import Target, one_target
-from robustreg.losses import Loss, make_loss
+from robustreg.losses import Loss
 from robustreg.partitions import is_collection
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array, Index, present, taken
@@ -153,9 +152,9 @@ def estimate(estimator: Any, data: Data, asked: Asked) -> Estimate:
 
 def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
     """Warn of a quantile beyond which too few rows lie to tell where it is."""
-    if not isinstance(estimator, RobustLinearModel) or is_mm(estimator):
+    if not isinstance(estimator, RobustLinearModel):
         return
-    loss = make_loss(estimator.loss, estimator.beta, estimator.quantile)
+    loss = loss_of(estimator)
     low, high = loss.facts.slopes
     tilted = loss.facts.piecewise_linear or low + high != 0
     if not (loss.facts.bounded_slope and tilted):

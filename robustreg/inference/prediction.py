@@ -9,8 +9,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike
 
-from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.checks import coefficients_of, is_mm, judged
+from robustreg.estimators.base import RobustLinearModel, loss_of
+from robustreg.inference.checks import coefficients_of, judged
 from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.frames import frame_class, index_of
 from robustreg.inference.table import check_level, law_of
@@ -20,7 +20,6 @@ from robustreg.inference.targets import (
     targets_of,
 )
 from robustreg.linalg import EPS, NOISE_LEVELS
-from robustreg.losses import make_loss
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array
 from robustreg.scale import weighted_median
@@ -192,9 +191,7 @@ def _check_errors(errors: Any, model: Any) -> None:
             f"errors='normal' takes residual_scale_, which {type(model).__name__} does "
             "not have. Use errors='residuals'."
         )
-    if is_mm(model):
-        return
-    loss = make_loss(model.loss, model.beta, model.quantile)
+    loss = loss_of(model)
     if not loss.facts.symmetric:
         raise ValueError(
             f"{loss!r} is not symmetric, so that its fit is not the centre of Gaussian "

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from robustreg.estimators.base import RobustLinearModel
-from robustreg.inference.checks import is_mm
+from robustreg.estimators.base import RobustLinearModel, loss_of
 from robustreg.inference.targets import Target, one_target
-from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.metrics import robust_r2_score
 from robustreg.partitions import is_collection
 from robustreg.pipelines import features_of, model_of
@@ -26,7 +24,7 @@ def robust_r2(
     model = one_target(model_of(estimator), target.place)
     if not isinstance(model, RobustLinearModel) or is_collection(X):
         return None
-    loss = _loss_of(model)
+    loss = loss_of(model)
     if not loss.facts.smooth:
         return None
     found = robust_r2_score(
@@ -46,10 +44,3 @@ def residual_scale(estimator: Any, target: Target) -> float | None:
     if not isinstance(model, RobustLinearModel) or target.kind == "quantile":
         return None
     return float(model.residual_scale_)
-
-
-def _loss_of(model: Any) -> Loss:
-    """Return the loss of a fit."""
-    if is_mm(model):
-        return Tukey(float(model.beta_))
-    return make_loss(model.loss, model.beta, model.quantile)

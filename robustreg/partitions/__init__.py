@@ -6,7 +6,7 @@ A fit needs a few sums and a few rows of them, which passes bring to the client.
 from robustreg.partitions.collection import collections, is_collection
 from robustreg.partitions.determination import r2
 from robustreg.partitions.drawing import Drawing
-from robustreg.partitions.engine import Engine, InTurn, Pass
+from robustreg.partitions.engine import Engine, InTurn
 from robustreg.partitions.fit import FitOne, fit_partitions, fit_whole
 from robustreg.partitions.loading import PartitionError, new_rows
 from robustreg.partitions.part import Part
@@ -21,7 +21,6 @@ __all__ = [
     "InTurn",
     "Part",
     "PartitionError",
-    "Pass",
     "Whole",
     "collections",
     "draw",

@@ -20,7 +20,7 @@ FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 @final
 @dataclass(frozen=True)
 class Drawing:
-    """How many of the rows are the sample that the client holds.
+    """How many rows the client holds: a sample, and those that a pass brings.
 
     Parameters
     ----------
@@ -33,12 +33,19 @@ class Drawing:
         Entries of the sample, unless params ask for more.
     worthwhile : float
         All rows are taken if they are no more than this many samples.
+    most_near : int
+        Of more rows near a median some stand for all: of 20 columns these are 88 MB in
+        double precision.
+    most_gathered : int
+        Entries, 512 MiB, that are brought where an exact fit needs all rows.
     """
 
     most_rows: int = 50_000
     per_param: int = 20
     most_entries: int = 2**23
     worthwhile: float = 2.5
+    most_near: int = 2**19
+    most_gathered: int = 2**26
 
     def size(self, n_rows: int, n_params: int) -> int:
         """Return how many rows are drawn."""

@@ -60,8 +60,7 @@ def fit_partitions(
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
-        total, products = some.moments.total, some.products
-        found = fit(Whole(engine, problem, target, some.share, total, products))
+        found = fit(Whole(engine, problem, target, some))
         found = found if depends is None else depends.shared(found)
         n_iter = shared + len(engine.passes) - before
         stopped = engine.stopped and not found.success

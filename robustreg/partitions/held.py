@@ -23,6 +23,8 @@ MORE = 4.0
 MOST_ROUNDS = 20
 # A scale agrees with its fit to this before a pass tells whether it does.
 SETTLES = 1e-2 * AGREES
+# Two scales are one but for the rounding of a logarithm if they differ by this share.
+ROUNDED = 1e-14
 
 # ``exact(objective, start)`` minimises an objective of rows that are at hand.
 Exact = Callable[[Objective, Start], Result]
@@ -112,8 +114,7 @@ class Exactly:
 
         floor = self.held.whole.sample.floor
         at = find_fixed_point(measure_at, scale, floor, rtol=SETTLES, jumps=True)
-        # The same but for the rounding of a logarithm.
         found = min(fits, key=lambda scale: abs(scale - at.scale))
-        if not np.isclose(found, at.scale, rtol=1e-14, atol=0):
+        if not np.isclose(found, at.scale, rtol=ROUNDED, atol=0):
             return self.fit_at(at.scale), at
         return fits[found], replace(at, scale=found)

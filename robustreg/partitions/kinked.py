@@ -42,8 +42,6 @@ from robustreg.solvers.kinked.without_search import AT_KINK, TIED_SHARE
 
 # Passes of the smooth fit. With fewer its error is larger, and more rows travel.
 SMOOTH_PASSES = 3
-# Of more values a fit of all rows does not bring them to one process, 512 MiB.
-MOST_GATHERED = 2**26
 
 
 def fit_kinked(
@@ -153,16 +151,16 @@ def _gathered(whole: Whole) -> Whole:
     """
     engine = whole.engine
     entries = engine.n_rows * whole.standard.unit.size
-    if entries > MOST_GATHERED:
+    most = whole.drawn.drawing.most_gathered
+    if entries > most:
         raise ValueError(
             "y is nearly the same in so many rows that an exact fit of this loss would "
-            f"bring {entries:.2g} values to one process, more than "
-            f"{MOST_GATHERED:.2g}. "
+            f"bring {entries:.2g} values to one process, more than {most:.2g}. "
             "Use a smooth loss, such as RobustRegressor(), or fewer rows."
         )
     rows = engine.run(distinct).rows[0]
     size = rows.number.size, engine.n_features, engine.n_targets
-    return whole.with_engine(InTurn([lambda: rows], *size))
+    return replace(whole, engine=InTurn([lambda: rows], *size))
 
 
 def _any_solver(tol: float, max_iter: int) -> Exact:

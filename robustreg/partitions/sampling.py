@@ -31,6 +31,8 @@ class Drawn:
 
     Parameters
     ----------
+    drawing : Drawing
+        How many were to be drawn.
     part : Part
         The rows, weighted to stand for all.
     moments : Moments
@@ -43,6 +45,7 @@ class Drawn:
         Those of all rows, if they were asked for.
     """
 
+    drawing: Drawing
     part: Part
     moments: Moments
     share: float
@@ -83,35 +86,33 @@ def draw(
     else:
         tally, products = engine.run(sample, n, size, fit_intercept), None
         (moments,) = tally.sums
-    drawn = _representative(engine, tally.rows[0], moments, size, fit_intercept)
-    return replace(drawn, products=products)
+    drawn = Drawn(drawing, tally.rows[0], moments, 1.0, size == n, products)
+    return drawn if size == n else _representative(engine, drawn, size, fit_intercept)
 
 
 def _representative(
-    engine: Engine, part: Part, moments: Moments, size: int, fit_intercept: bool
+    engine: Engine, drawn: Drawn, size: int, fit_intercept: bool
 ) -> Drawn:
     """Return rows that were drawn, or others where they do not stand for all."""
-    n = engine.n_rows
-    if size == n:
-        return Drawn(part, moments, 1.0, True)
-    if _repeats(part, n / size):
+    n, moments = engine.n_rows, drawn.moments
+    if _repeats(drawn.part, n / size):
         every = engine.run(distinct).rows[0].distinct()
-        return Drawn(every, moments, 1.0, True)
-    alike = _weighted(part, 1.0, moments)
+        return replace(drawn, part=every, everything=True)
+    alike = _weighted(drawn, drawn.part, 1.0)
     share, rows = alike.share * n / size, alike.rows(fit_intercept)
     if not _is_uneven(rows, alike.part.weight, share, moments.total):
         return alike
     by = Importance(moments.standard(fit_intercept), moments.total, n, size)
     (part,) = engine.run(important, by).rows
-    return _weighted(part, by.rate(part), moments)
+    return _weighted(drawn, part, by.rate(part))
 
 
-def _weighted(part: Part, rate: Any, moments: Moments) -> Drawn:
+def _weighted(drawn: Drawn, part: Part, rate: Any) -> Drawn:
     """Return rows that were drawn at rates, each weighted for those it stands for."""
     weight = part.weight / rate
-    share = float(weight.sum()) / moments.total
+    share = float(weight.sum()) / drawn.moments.total
     part = replace(part, weight=weight / share)
-    return Drawn(part, moments, share * float(np.min(rate)), False)
+    return replace(drawn, part=part, share=share * float(np.min(rate)))
 
 
 def _is_uneven(rows: Rows, weight: Array, share: float, total: float) -> bool:

@@ -31,9 +31,8 @@ ERRORS = 8.0
 # Later passes know that of all rows beside the sample's: what they differ by changes
 # with the rows that a step takes past the median.
 ERRORS_LATER = 6.0
-# A window holds so many rows at least, if they are spread as widely as their sizes, and
-# no more of them travel: of 20 columns these are 88 MB in double precision.
-FEWEST_ROWS, MOST_ROWS = 64, 2**19
+# A window holds so many rows at least, if they are spread as widely as their sizes.
+FEWEST_ROWS = 64
 # A window that missed the median is widened.
 WIDER = 8.0
 
@@ -71,7 +70,8 @@ class Window:
         few = whole.few(asked)
         size = np.abs(few.residual(asked.params))
         share = float(few.weight @ ((size >= low) & (size < high)))
-        rate = MOST_ROWS / max(share * whole.engine.n_rows, MOST_ROWS)
+        most = whole.drawn.drawing.most_near
+        rate = most / max(share * whole.engine.n_rows, most)
         return replace(asked, window=(low, high), rate=rate)
 
     def wider(self) -> Window:

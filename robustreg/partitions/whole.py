@@ -28,9 +28,10 @@ from robustreg.linalg import factorise
 from robustreg.losses import L2, Loss
 from robustreg.objective import Model, Objective, Point
 from robustreg.partitions.engine import Engine
-from robustreg.partitions.part import Part, Products, Tally
+from robustreg.partitions.part import Part, Tally
+from robustreg.partitions.sampling import Drawn
 from robustreg.partitions.sums import Asked, gradient
-from robustreg.rows import Array, FormedRows, weighted_gram
+from robustreg.rows import Array, FormedRows, Standard, weighted_gram
 from robustreg.solvers.profiled import drift_at
 from robustreg.tolerance import stationarity
 
@@ -107,6 +108,7 @@ class Ended:
 
 
 @final
+@dataclass(frozen=True, eq=False)
 class Whole:
     """All rows of one target.
 
@@ -118,40 +120,29 @@ class Whole:
         The problem of the sample's rows.
     target : int
         Which column of the targets.
-    share : float
-        Every row of the sample has in truth at least this share of its weight there.
-    total : float
-        Sum of all weights.
-    products : Products or None
-        What least squares needs of all rows, if it is known.
+    drawn : Drawn
+        The sample, and what all rows are to the client.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        problem: Problem,
-        target: int,
-        share: float,
-        total: float,
-        products: Products | None,
-    ) -> None:
-        self.engine, self.problem, self.share = engine, problem, share
-        self.target, self.total, self._products = target, total, products
-        self.center = units_of(problem).center
-        self.standard = problem.rows.standard
+    engine: Engine
+    problem: Problem
+    target: int
+    drawn: Drawn
 
-    def with_problem(self, problem: Problem) -> Whole:
-        """Return the same rows with another problem of the sample."""
-        return self._like(self.engine, problem)
+    @property
+    def total(self) -> float:
+        """The sum of all weights."""
+        return self.drawn.moments.total
 
-    def with_engine(self, engine: Engine) -> Whole:
-        """Return the same rows where another engine has them."""
-        return self._like(engine, self.problem)
+    @cached_property
+    def center(self) -> float:
+        """What counts as 0 of the target."""
+        return units_of(self.problem).center
 
-    def _like(self, engine: Engine, problem: Problem) -> Whole:
-        """Return the same rows with another engine and problem."""
-        known = self.target, self.share, self.total, self._products
-        return Whole(engine, problem, *known)
+    @property
+    def standard(self) -> Standard:
+        """The coordinates of the sample's rows."""
+        return self.problem.rows.standard
 
     @cached_property
     def sample(self) -> AnyScale:
@@ -193,10 +184,11 @@ class Whole:
 
         All but the value and the scale of the residuals.
         """
-        if self._products is None:
+        products = self.drawn.products
+        if products is None:
             return None
         unit, center, scale = self.standard, asked.center, asked.scale
-        gram, pull = self._products.in_units(unit, self.target, center, scale)
+        gram, pull = products.in_units(unit, self.target, center, scale)
         slope = gram @ asked.params - pull
         if not (np.isfinite(gram).all() and np.isfinite(slope).all()):
             return None
@@ -254,7 +246,7 @@ class Whole:
     def gap(self, reading: Reading) -> float:
         """Return a bound on the value there minus the minimum, from the sample."""
         point = self.at(reading)
-        return local_gap(point.objective, point, model_at(point), self.share)
+        return local_gap(point.objective, point, model_at(point), self.drawn.share)
 
 
 def model_at(point: Point) -> Model:

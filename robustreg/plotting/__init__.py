@@ -1,4 +1,7 @@
-"""Pictures, by scikit-learn's conventions; matplotlib is imported where it draws."""
+"""Pictures, by scikit-learn's conventions.
+
+matplotlib is imported where it draws; without it each of them raises an `ImportError`.
+"""
 
 from robustreg.plotting.choice import CVDisplay
 from robustreg.plotting.losses import LossDisplay

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from robustreg.choosing import RobustRegressorCV
+from robustreg.choosing.results import best_of, errors_of
 from robustreg.plotting.drawing import (
     GREY,
     Array,
@@ -111,15 +112,12 @@ class CVDisplay:
     @property
     def error(self) -> Array:
         """The standard error of each mean; nan for a single fold."""
-        n_splits = self.scores.shape[1]
-        if n_splits == 1:
-            return np.full(len(self.scores), np.nan)
-        return np.asarray(self.scores.std(axis=1, ddof=1) / np.sqrt(n_splits))
+        return errors_of(self.scores)
 
     @property
     def best_index(self) -> int:
         """The place of the highest mean score."""
-        return int(np.argmax(np.where(np.isnan(self.mean), -np.inf, self.mean)))
+        return best_of(self.mean)
 
     @classmethod
     def from_estimator(
@@ -148,8 +146,6 @@ class CVDisplay:
         ------
         TypeError
             If the estimator is no `RobustRegressorCV`.
-        ImportError
-            If matplotlib is not installed.
         """
         model = choice_of(estimator, "Of a search draw cv_results_ by itself.")
         results = model.cv_results_
@@ -185,11 +181,6 @@ class CVDisplay:
         -------
         CVDisplay
             The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure

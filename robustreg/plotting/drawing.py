@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from math import ceil
 from typing import Any
 
@@ -29,6 +30,12 @@ WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.95
 HANDLE, LETTER, LINE = 0.65, 0.075, 0.17
 # Room at the ends of an axis of alphas, as a share of what it spans.
 BEYOND = 0.03
+
+
+def check_some(name: str, given: Sequence[str], known: Collection[str]) -> None:
+    """Refuse what is no list of some of the names of panels that are known."""
+    if isinstance(given, str) or not len(given) or not set(given) <= set(known):
+        raise ValueError(f"{name} must be a list of some of {[*known]}. Got {given!r}.")
 
 
 def line_style(rank: int) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike
 
 from robustreg.losses import LOSSES, Loss, make_loss, relative_weight
 from robustreg.losses.base import BESIDE
-from robustreg.plotting.drawing import Array, legend_of, line_style, panels_for
+from robustreg.plotting.drawing import (
+    Array,
+    check_some,
+    legend_of,
+    line_style,
+    panels_for,
+)
 
 # What is drawn of a loss: the name of an attribute, and that of its axis.
 QUANTITIES = {
@@ -120,8 +126,6 @@ class LossDisplay:
         ValueError
             If there are no losses, for what `robustreg.losses.make_loss` refuses, and
             for a range that does not increase.
-        ImportError
-            If matplotlib is not installed.
         """
         if isinstance(losses, str | Loss) or not len(losses):
             raise ValueError(
@@ -167,13 +171,8 @@ class LossDisplay:
         ------
         ValueError
             For other quantities, and another number of axes.
-        ImportError
-            If matplotlib is not installed.
         """
-        if not len(quantities) or not set(quantities) <= set(QUANTITIES):
-            raise ValueError(
-                f"quantities must be some of {list(QUANTITIES)}. Got {quantities!r}."
-            )
+        check_some("quantities", quantities, QUANTITIES)
         self.axes_ = panels_for(self, ax, len(quantities))
         self.figure_ = self.axes_[0].figure
         each = zip(quantities, self.axes_, strict=True)

@@ -7,21 +7,19 @@ from numbers import Integral
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from robustreg.choosing import RobustRegressorCV, chosen_by
+from robustreg.estimators.base import loss_of
 from robustreg.estimators.predictor import LinearPredictor
-from robustreg.losses import Tilted, make_loss
+from robustreg.losses import Tilted
 from robustreg.losses.base import BreakpointLoss
 from robustreg.pipelines import features_of, model_of
-from robustreg.rows import present, taken
+from robustreg.rows import Array, present, taken
 from robustreg.validation import (
     check_predict_data,
     check_score_data,
     refuse_collections,
 )
-
-Array = NDArray[Any]
 
 
 @final
@@ -85,10 +83,7 @@ def breakpoint_of(model: LinearPredictor) -> float | None:
 
     The first one of a loss of lines and parabolas, beta of others.
     """
-    judge = chosen_by(model)
-    if judge.starts_from_s:
-        return float(judge.beta_)
-    loss = make_loss(judge.loss, judge.beta, judge.quantile)
+    loss = loss_of(chosen_by(model))
     ends = [end for end in loss.facts.breakpoints or () if end > 0]
     if ends:
         return float(min(ends))
@@ -106,7 +101,6 @@ def measured(
     X = features_of(estimator, X)
     values, weight = check_score_data(X, y, np.shape(model.coef_), sample_weight)
     score, predicted = model.outlier_score(X, y), model.predict(X)
-    weight = np.ones(len(score)) if weight is None else weight
     live = present(weight)
     rows = X if live is None else check_predict_data(model, X)[live]
     fitted = _column(predicted, place)

@@ -147,8 +147,6 @@ class OutlierMapDisplay:
             For data of another shape than that of the fit, for sparse X, for an X of
             which no column varies in most rows, and for several targets of which none
             is named.
-        ImportError
-            If matplotlib is not installed.
         """
         display = cls(**_measured(estimator, X, y, target, random_state))
         return display.plot(
@@ -182,11 +180,6 @@ class OutlierMapDisplay:
         -------
         OutlierMapDisplay
             The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
         """
         ax = axes_for(self, ax)
         self.ax_, self.figure_ = ax, ax.figure

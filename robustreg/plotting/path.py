@@ -136,8 +136,6 @@ class PathDisplay:
         ------
         ValueError
             For another number of names than of features.
-        ImportError
-            If matplotlib is not installed.
         """
         display = cls(
             alphas=path.alphas,
@@ -192,8 +190,6 @@ class PathDisplay:
         ValueError
             If no penalty was chosen, for data that is not that of the fit, and for
             several targets of which none is named.
-        ImportError
-            If matplotlib is not installed.
 
         Warns
         -----
@@ -238,11 +234,6 @@ class PathDisplay:
         -------
         PathDisplay
             The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure

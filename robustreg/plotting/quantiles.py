@@ -165,8 +165,6 @@ class QuantilesDisplay:
         ValueError
             For a feature that is none, a sparse X against a feature, and data of
             another shape than that of the fit.
-        ImportError
-            If matplotlib is not installed.
         """
         model = model_of(estimator)
         if not isinstance(model, QuantilesRegressor):
@@ -179,7 +177,6 @@ class QuantilesDisplay:
         X = features_of(estimator, X)
         target, weight = check_score_data(X, y, model.coef_[0].shape, sample_weight)
         rows = check_predict_data(model, X)
-        weight = np.ones(target.size) if weight is None else weight
         rows, target, weight = taken(present(weight), rows, target, weight)
         model = _nameless(model)
         predicted = model.predict(rows)
@@ -222,11 +219,6 @@ class QuantilesDisplay:
         -------
         QuantilesDisplay
             The display itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure

@@ -16,6 +16,7 @@ from robustreg.plotting.drawing import (
     ORANGE,
     SKY,
     Array,
+    check_some,
     compress_far,
     cut_style,
     drawable,
@@ -187,10 +188,8 @@ class ResidualsDisplay:
             For a parameter out of its range, data of another shape than that of the
             fit, an X that has no distances where panels have a map, and several
             targets of which none is named.
-        ImportError
-            If matplotlib is not installed.
         """
-        _check_panels(panels)
+        check_some("panels", panels, PANELS)
         if n_simulations != 0 and not n_simulations >= LEAST_SIMULATIONS:
             raise ValueError(
                 f"n_simulations must be 0, for no envelope, or at least "
@@ -246,10 +245,8 @@ class ResidualsDisplay:
         ValueError
             For other panels, a map of a display that has none, and another number of
             axes.
-        ImportError
-            If matplotlib is not installed.
         """
-        _check_panels(panels)
+        check_some("panels", panels, PANELS)
         if "map" in panels and self.outlier_map is None:
             raise ValueError(
                 "The display has no outlier_map. Leave 'map' out of panels, or make it "
@@ -358,12 +355,6 @@ class ResidualsDisplay:
         worst = worst[far[worst]]
         places = np.column_stack([x, y])[worst]
         label_rows(ax, places, self.row[worst], n_labels, zorder=5)
-
-
-def _check_panels(panels: Sequence[str]) -> None:
-    """Refuse other panels than there are."""
-    if isinstance(panels, str) or not len(panels) or not set(panels) <= set(PANELS):
-        raise ValueError(f"panels must be a list of some of {PANELS}. Got {panels!r}.")
 
 
 def _map_of(of_fit: Measured, random_state: int) -> OutlierMapDisplay:

@@ -118,10 +118,9 @@ def dense_within(
 
 
 def _places(n: int, p: int, itemsize: int = 8) -> Iterator[slice]:
-    """Yield slices of consecutive rows, of about `BLOCK_ENTRIES` doubles each."""
+    """Return slices of consecutive rows, of about `BLOCK_ENTRIES` doubles each."""
     size = max(FEWEST_AT_A_TIME, 8 * BLOCK_ENTRIES // (itemsize * max(p, 1)))
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+    return stretches(n, size)
 
 
 def _live_rows(c: Array, p: int) -> Iterator[Index]:

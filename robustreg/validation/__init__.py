@@ -8,7 +8,6 @@ from robustreg.validation.choosing import (
     check_choosing_params,
     check_split_params,
     checked_splits,
-    loss_of,
 )
 from robustreg.validation.data import (
     check_distance_data,
@@ -85,7 +84,6 @@ __all__ = [
     "check_score_data",
     "check_split_params",
     "checked_splits",
-    "loss_of",
     "note_columns",
     "refuse_collections",
     "refuse_no_numbers",

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from robustreg.losses import Loss, make_loss, refuse_other_names
+from robustreg.losses import refuse_other_names
 from robustreg.partitions import is_collection
 from robustreg.validation.params import (
     PARAMETER_CONSTRAINTS,
@@ -60,11 +60,6 @@ def check_choosing_params(model: Any, listed: Callable[[Any], list[Any]]) -> Non
             check_size(name, value)
     if not isinstance(params["alphas"], Integral):
         checked_alphas(params["alphas"], "a number of them")
-
-
-def loss_of(terms: dict[str, Any]) -> Loss:
-    """Return the loss of a combination."""
-    return make_loss(terms["loss"], terms["beta"], terms["quantile"])
 
 
 def check_choosing_data(owner: str, **given: Any) -> None:

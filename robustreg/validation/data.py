@@ -47,9 +47,7 @@ def check_fit_data(
     X keeps its layout and float32; a sparse X stays sparse. One column of targets is
     y of shape (n,), as for scikit-learn's other linear models.
     """
-    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
-    _refuse_no_targets(type(estimator).__name__, y)
-    refuse_sparse_targets(y)
+    _refuse_at_sight(type(estimator).__name__, y, X=X, sample_weight=sample_weight)
     with names_columns(X):
         X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
     return X, checked_targets(y), checked_weight(sample_weight, X)
@@ -72,9 +70,7 @@ def check_quantiles_data(
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
-    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
-    _refuse_no_targets("robust_path", y)
-    refuse_sparse_targets(y)
+    _refuse_at_sight("robust_path", y, X=X, sample_weight=sample_weight)
     with names_columns(X):
         X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
     return X, _single_target(y), checked_weight(sample_weight, X)
@@ -86,9 +82,7 @@ def check_inference_data(
 ) -> tuple[Any, Array, Array]:
     """Return X, y of shape (n,) and the weights, for an estimator that is fitted."""
     refuse_collections("A table of rows in memory", y=y, sample_weight=sample_weight)
-    refuse_no_numbers(X=X, y=y, sample_weight=sample_weight)
-    _refuse_no_targets("A table of coefficients", y)
-    refuse_sparse_targets(y)
+    _refuse_at_sight("A table of coefficients", y, X=X, sample_weight=sample_weight)
     X, y = validate_data(estimator, _as_numpy(X), y, reset=False, **READ_BOTH)
     return X, _single_target(y), checked_weight(sample_weight, X)
 
@@ -102,13 +96,16 @@ def _as_numpy(X: Any) -> Any:
     return np.asarray(X) if foreign and not isinstance(X.dtype, np.dtype) else X
 
 
-def _refuse_no_targets(what: str, y: Any) -> None:
-    """Refuse a fit without targets, in words that scikit-learn's checks look for."""
+def _refuse_at_sight(what: str, y: Any, **others: Any) -> None:
+    """Refuse data that are no numbers, and targets that are missing or sparse."""
+    refuse_no_numbers(**others, y=y)
     if y is None:
+        # In words that scikit-learn's checks look for.
         raise ValueError(
             f"{what} requires y to be passed, but the target y is None. Pass one "
             "target for each row of X, after X."
         )
+    refuse_sparse_targets(y)
 
 
 def refuse_collections(what: str, **given: Any) -> None:
@@ -234,11 +231,9 @@ def check_predict_data(estimator: Any, X: Any) -> Any:
 @QUIETLY
 def check_score_data(
     X: Any, y: Any, fitted: tuple[int, ...], sample_weight: Any = None
-) -> tuple[Array, Array | None]:
+) -> tuple[Array, Array]:
     """Return y of new rows, of a shape that goes with the fit's, and the weights."""
-    refuse_no_numbers(y=y, sample_weight=sample_weight)
-    _refuse_no_targets("A score", y)
-    refuse_sparse_targets(y)
+    _refuse_at_sight("A score", y, sample_weight=sample_weight)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
     y, n = checked_targets(y), _num_samples(X)
     expected = (n, *fitted[:-1])
@@ -247,7 +242,7 @@ def check_score_data(
             f"y must have shape {expected}: {n} rows as X, and the targets of the fit. "
             f"Got {y.shape}."
         )
-    return y, None if sample_weight is None else checked_weight(sample_weight, y)
+    return y, checked_weight(sample_weight, y)
 
 
 def refuse_sparse_rows(X: Any, why: str, way_out: str) -> None:
