@@ -157,7 +157,8 @@ def draw(rows: list[dict[str, Any]]) -> None:
     """Draw time against rows and against columns."""
     import drawing
 
-    figure, panels = drawing.plt.subplots(1, 2, figsize=(11, 4.2))
+    figure, panels = drawing.plt.subplots(2, 1, figsize=(5.2, 8.4))
+    figure.subplots_adjust(right=0.74, hspace=0.3)
     titles = (f"{COLUMNS} columns", f"{WIDE_ROWS:,} rows")
     names = list(dict.fromkeys(row["contender"] for row in rows))
     for panel, varied, title in zip(panels, LARGE, titles, strict=True):
@@ -168,12 +169,11 @@ def draw(rows: list[dict[str, Any]]) -> None:
             if not size.size:
                 continue
             style = {"lw": 2.0, "ls": "-"} if name in OURS else {"lw": 1.0, "ls": "--"}
-            colour = "black" if name == "Ridge" else drawing.COLOURS[k]
+            colour = drawing.INK if name == "Ridge" else drawing.COLOURS[k]
             panel.plot(size, time, color=colour, marker="o", ms=3, **style)
             ends.append((size[-1], time[-1], name, colour))
         drawing.label_ends(panel, ends)
-    figure.subplots_adjust(wspace=0.65)
-    drawing.save(figure, "growth.png")
+    drawing.save(figure, "growth.svg")
 
 
 BENCHMARK = harness.Benchmark(

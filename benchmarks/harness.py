@@ -41,6 +41,8 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PACKAGE = Path(robustreg.__file__).parent
 PACKAGES = ("robustreg", "numpy", "scipy", "scikit-learn")
+# The column that says where rows were measured, and what stale ones have there, too.
+MARK, STALE = "measured at", ", stale"
 # So many cases are named one by one where they are not measured.
 NAMED = 12
 
@@ -61,7 +63,7 @@ class Record:
     @property
     def mark(self) -> str:
         """Where the case was measured, for a cell of a table."""
-        return (self.commit or "unrecorded") + (", stale" if self.stale else "")
+        return (self.commit or "unrecorded") + (STALE if self.stale else "")
 
     @property
     def origin(self) -> str:
@@ -193,7 +195,7 @@ class Benchmark:
         program = Path(self.program).name
         if stale := sum(record.stale for record in records):
             lines.append(
-                f"{stale} of {len(self.cases)} cases are *stale*, as their rows say: "
+                f"{stale} of {len(self.cases)} cases are *stale*, as the tables say: "
                 "the code has changed since, or a peer has been installed. "
                 f"`python benchmarks/{program}` measures them."
             )
@@ -328,25 +330,49 @@ def how_to_install(package: str) -> str:
 
 def table_rows(records: Iterable[Record]) -> list[Row]:
     """Return the rows of records, each with where it was measured."""
-    return [row | {"measured at": r.mark} for r in records for row in r.rows]
+    return [row | {MARK: r.mark} for r in records for row in r.rows]
 
 
 def marks(rows: Iterable[Row]) -> str:
     """Return where the rows behind one row of a table were measured."""
-    return "; ".join(dict.fromkeys(row["measured at"] for row in rows))
+    return "; ".join(dict.fromkeys(row[MARK] for row in rows))
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return rows as a table in Markdown."""
-    columns = list(rows[0])
-    lines = [columns, ["---"] * len(columns), *([r[c] for c in columns] for r in rows)]
-    return "\n".join(f"| {' | '.join(map(shown, line))} |" for line in lines) + "\n"
+    """Return rows as a table in Markdown, without columns in which nothing stands.
+
+    If all rows were measured at one commit, a line below the table says so, and only
+    the first cells which of them are stale where some are.
+    """
+    columns = [c for c in rows[0] if any(shown(row[c]) for row in rows)]
+    cells = [[shown(row[c]) for c in columns] for row in rows]
+    below = ""
+    if MARK in columns and len({row[MARK].removesuffix(STALE) for row in rows}) == 1:
+        columns, cells, mark = without_marks(columns, cells)
+        below = f"\nMeasured at: {mark}.\n"
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n{below}"
+
+
+def without_marks(
+    columns: list[str], cells: list[list[str]]
+) -> tuple[list[str], list[list[str]], str]:
+    """Return columns and cells of a table of one commit without it, and its mark."""
+    place = columns.index(MARK)
+    marks = [line[place] for line in cells]
+    kept = [line[:place] + line[place + 1 :] for line in cells]
+    if len({*marks}) > 1:
+        for line, mark in zip(kept, marks, strict=True):
+            line[0] += STALE if mark.endswith(STALE) else ""
+    return columns[:place] + columns[place + 1 :], kept, min(marks, key=len)
 
 
 def shown(cell: Any) -> str:
     """Return a cell of a table as text; figures have three digits."""
     if isinstance(cell, float):
         return "" if cell != cell else f"{cell:.3g}"
+    if type(cell) is int:
+        return f"{cell:,}"
     return "" if cell is None else str(cell).replace("|", "\\|")
 
 
@@ -374,8 +400,7 @@ def write_csv(name: str, rows: Sequence[Row]) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        cells = {
-            k: f"{v:.6g}" if isinstance(v, float) else shown(v) for k, v in row.items()
-        }
-        writer.writerow(cells)
+        writer.writerow(
+            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()}
+        )
     write(name, text.getvalue())

@@ -109,7 +109,8 @@ def draw(rows: list[Row]) -> None:
     if DRAWN not in costs or len(runs) < 2 or not others:
         return
     known, few = costs[DRAWN]
-    figure, panels = drawing.plt.subplots(1, 2, figsize=(11, 4.2))
+    figure, panels = drawing.plt.subplots(2, 1, figsize=(5.2, 8.4))
+    figure.subplots_adjust(right=0.74, hspace=0.3)
     for panel, workers in zip(panels, (few, MANY_WORKERS), strict=True):
         title = f"{COLUMNS} columns, {workers} processes"
         drawing.log_axes(panel, "rows", "seconds", title)
@@ -122,8 +123,7 @@ def draw(rows: list[Row]) -> None:
             panel.plot(n, seconds, color=colour, **style)
             ends.append((n[-1], seconds[-1], name, colour))
         drawing.label_ends(panel, ends)
-    figure.subplots_adjust(wspace=0.75)
-    drawing.save(figure, "partitions.png")
+    drawing.save(figure, "partitions.svg")
 
 
 def lines_of(
@@ -143,6 +143,6 @@ def lines_of(
     for row in others:
         if row["relative gap"] == 1e-10 and row["rows"] == size[0]:
             seconds = row["passes"] * known.of_pass(entries, workers, parts)
-            name = f"L-BFGS, {row['columns']}: {row['passes']:.0f}"
+            name = f"L-BFGS, {row['columns']}: {row['passes']:.0f} passes"
             lines.append((name, seconds))
     return lines

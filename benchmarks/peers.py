@@ -180,11 +180,11 @@ def draw(rows: list[dict[str, Any]]) -> None:
     import drawing
 
     names = [n for n in dict.fromkeys(r["problem"] for r in rows) if n[:7] != "squares"]
-    figure, panels = drawing.plt.subplots(2, 3, figsize=(14, 8), sharex=True)
+    figure, panels = drawing.plt.subplots(3, 2, figsize=(6.6, 9), sharex=True)
+    figure.subplots_adjust(wspace=0.75, hspace=0.4)
     labels = []
     for panel, name in zip(panels.flat, names, strict=False):
-        title = f"{name}, {DRAWN}"
-        drawing.log_axes(panel, "seconds, one thread", "relative gap", title)
+        drawing.log_axes(panel, "seconds, one thread", "relative gap", name)
         shown = [r for r in rows if r["problem"] == name and not math.isnan(r["gap"])]
         ends = []
         for k, solver in enumerate(dict.fromkeys(r["solver"] for r in shown)):
@@ -199,8 +199,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
         labels.append((panel, ends))
     for panel, ends in labels:  # once the axis that they share has its limits
         drawing.label_ends(panel, ends)
-    figure.subplots_adjust(wspace=0.7, hspace=0.35)
-    drawing.save(figure, "peers.png")
+    drawing.save(figure, "peers.svg")
 
 
 BENCHMARK = harness.Benchmark(

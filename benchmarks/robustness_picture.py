@@ -10,17 +10,17 @@ from matplotlib.colors import LogNorm
 # From as good as without bad rows to useless.
 LOWEST, HIGHEST = 1.0, 4.0
 TITLES = {
-    "y": "bad rows in y\n(target far too large)",
-    "X": "bad rows in X\n(far out, own target)",
-    "both": "bad rows in both\n(far out, target far too small)",
+    "y": "bad rows in y (target far too large)",
+    "X": "bad rows in X (far out, own target)",
+    "both": "bad rows in both (far out, target far too small)",
 }
 
 
 def draw(errors: dict[str, dict[tuple[str, float], float]], ours: list[str]) -> None:
     """Draw the error of everybody, by kind and share of bad rows."""
     names = list(errors)
-    height = 0.32 * len(names) + 1.6
-    figure, panels = drawing.plt.subplots(1, 3, figsize=(13, height), sharey=True)
+    height = 3 * (0.23 * len(names) + 0.9) + 0.6
+    figure, panels = drawing.plt.subplots(3, 1, figsize=(6.6, height))
     for panel, kind in zip(panels, KINDS, strict=True):
         keys = [(kind if share else "none", share) for share in SHARES]
         values = np.array([[errors[name][key] for key in keys] for name in names])
@@ -29,18 +29,20 @@ def draw(errors: dict[str, dict[tuple[str, float], float]], ours: list[str]) -> 
         panel.set_xticks(range(len(SHARES)), [f"{share:.0%}" for share in SHARES])
         panel.set_xlabel("share of bad rows among those to fit")
         panel.axhline(len(ours) - 0.5, color="white", lw=4)
-    panels[0].set_yticks(range(len(names)), names)
-    for label in panels[0].get_yticklabels()[: len(ours)]:
-        label.set_fontweight("bold")
+        panel.set_yticks(range(len(names)), names)
+        for label in panel.get_yticklabels()[: len(ours)]:
+            label.set_fontweight("bold")
     figure.suptitle(
-        "Median error on clean rows, relative to that of the median regression of clean"
-        " rows; geometric mean over the data sets",
+        "Median error on clean rows, relative to that of the median regression\n"
+        "of clean rows; geometric mean over the data sets",
         x=0.01,
+        y=1.0,
         ha="left",
-        fontsize=11,
+        va="bottom",
+        fontsize=10,
     )
     figure.tight_layout()
-    drawing.save(figure, "robustness.png")
+    drawing.save(figure, "robustness.svg")
 
 
 def fill(panel: object, values: np.ndarray) -> None:

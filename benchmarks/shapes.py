@@ -171,18 +171,30 @@ def one_line(row: dict[str, Any]) -> str:
     return " ".join(row["what"].split())[:300]
 
 
+def listed(*words: str) -> str:
+    """Return words in a line, without "none"."""
+    return ", ".join(word for word in words if word not in ("", "none"))
+
+
 def brief(row: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that a reader needs."""
     loss = row["loss"] if row["quantile"] == 0.5 else f"{row['loss']} {row['quantile']}"
     return {
         "shape": row["number"],
         "rows x columns": f"{row['rows']} x {row['columns']}",
-        "X": row["X"] + (", sparse" if row["container"] == "sparse" else ""),
-        "y": row["y"],
-        "weights": row["weights"],
-        "loss": loss + ("" if row["beta"] is None else f", beta {row['beta']}"),
-        "penalty": row["penalty"] + (f" {row['alpha']}" if row["alpha"] else ""),
-        "scale": row["scale"] + ("" if row["fit_intercept"] else ", no intercept"),
+        "X, y, weights": listed(
+            row["X"],
+            "sparse" if row["container"] == "sparse" else "",
+            row["y"],
+            row["weights"],
+        ),
+        "loss, penalty, scale": listed(
+            loss,
+            "" if row["beta"] is None else f"beta {row['beta']}",
+            row["penalty"] + (f" {row['alpha']}" if row["alpha"] else ""),
+            row["scale"],
+            "" if row["fit_intercept"] else "no intercept",
+        ),
         "seconds": row["seconds"],
         "Ridge": row["ridge"],
         "cost": row["cost"],

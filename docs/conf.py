@@ -5,7 +5,8 @@ from pathlib import Path
 
 from robustreg import __version__
 
-sys.path.append(str(Path(__file__).parent / "extensions"))
+for folder in ("extensions", "pictures"):
+    sys.path.append(str(Path(__file__).parent / folder))
 
 project = "robustreg"
 author = "the robustreg developers"
@@ -13,6 +14,7 @@ copyright = "2026, the robustreg developers"
 release = __version__
 
 extensions = [
+    "cards",
     "gallery_links",
     "mathml",
     "myst_parser",
@@ -56,9 +58,12 @@ numpydoc_show_class_members = False
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
     "gallery_dirs": "gallery",
+    "image_srcset": ["2x"],
     "abort_on_example_error": True,
+    "capture_repr": (),
     "download_all_examples": False,
     "min_reported_time": 1e6,
+    "reset_modules": ("matplotlib", "gallery_style.reset"),
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,

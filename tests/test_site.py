@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 import robustreg
 
@@ -24,6 +25,7 @@ WRITTEN = [README, ROOT / "CHANGELOG.md", *sorted(GITHUB.glob("*.md")), *PAGES]
 FENCE = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 PICTURE = re.compile(r'(?:src|srcset)="([^"]*)"|^```\{image\} (\S+)', re.MULTILINE)
+SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 # What a page is made of besides its own text.
 INCLUDE = re.compile(r"^```\{include\} (\S+)", re.MULTILINE)
 
@@ -54,6 +56,19 @@ def test_links_and_pictures_lead_somewhere(page):
         assert (page.parent / "".join(names)).exists(), names
     for name in INCLUDE.findall(text):
         assert (page.parent / name).exists(), name
+
+
+@every_page
+def test_pictures_are_told_in_words_and_read_on_any_ground(page):
+    text = FENCE.sub("", text_of(page))
+    for words, name in SHOWN.findall(text):
+        assert len(words.split()) > 2, name
+        file = page.parent / name
+        if file.suffix == ".png":
+            assert imread(file)[0, 0, 3] == 0, name
+        else:
+            ground = text_of(file).partition('id="patch_1"')[2].partition("</g>")[0]
+            assert "fill: none" in ground, name
 
 
 def test_every_page_is_in_the_table_of_contents():

@@ -44,7 +44,7 @@ for ax, color, (name, model) in zip(axes, ["C3", "C0"], models.items(), strict=T
     predicted = model.fit(features[:400], labels[:400]).predict(features[400:])
     mean[name] = overlap(predicted, boxes[400:]).mean()
     for true, box in zip(boxes[400:403], predicted[:3], strict=True):
-        frame(ax, true, fc="0.88", ec="0.6")
+        frame(ax, true, fc="0.5", ec="0.5", alpha=0.3)
         frame(ax, box, fill=False, ec=color, lw=2)
     ax.autoscale_view()
     ax.set(title=f"{name}: mean overlap {mean[name]:.2f}", xlabel="x")

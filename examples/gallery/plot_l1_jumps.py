@@ -38,7 +38,8 @@ for style, (name, model) in zip(["-", "--", "-."], models.items(), strict=True):
 ax.set(xlabel="how far the first point has moved", ylabel="slope of the line")
 ax.legend()
 
-print(jumps)
+for name, jump in jumps.items():
+    print(f"{name:>20}: the slope moves by up to {jump:.3f}")
 assert jumps["L1"] > 0.5
 assert max(jumps["L2"], jumps["smooth L1, beta = 1"]) < 0.01
 plt.show()

@@ -40,7 +40,6 @@ for style, (name, model) in zip(
 ax.set(xlabel="x", ylabel="y", title="True slope 2")
 ax.legend()
 
-print(slopes)
 off = {name: abs(slope - 2) for name, slope in slopes.items()}
 assert off["L2"] > 2 * max(off["L1"], off["smooth L1"])
 assert off["MM"] < 0.1

@@ -33,7 +33,8 @@ for style, (name, beta) in {"-": ("smooth_l1", 1.0), "--": ("talwar", 3.0)}.item
 axes[1].set(xlabel="fitted constant", ylabel="objective, largest 1")
 axes[1].legend()
 
-print(answers, valleys)
+for name, answer in answers.items():
+    print(f"{name:>10}: {answer:5.2f}, {valleys[name]} valleys")
 # One valley, pulled towards the outliers; several, and a flat top between them.
 assert valleys["smooth_l1"] == 1 < valleys["talwar"]
 near = np.abs(y - answers["talwar"]) <= 3.0

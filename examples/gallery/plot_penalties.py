@@ -27,7 +27,7 @@ found = {}
 for ax, (name, terms) in zip(axes, settings.items(), strict=True):
     found[name] = SmoothL1Regressor(**terms).fit(X, y).coef_
     ax.bar(np.arange(6), found[name], color=["C0", "C1"] + ["0.6"] * 4)
-    ax.axhline(0, color="0.3", lw=0.8)
+    ax.axhline(0, color="0.5", lw=0.8)
     ax.set(title=name, xlabel="column")
 axes[0].set_ylabel("coefficient")
 

@@ -28,7 +28,7 @@ chosen = RobustRegressorCV(
     alphas=np.geomspace(1e-5, 1e-2, 4),
     cv=KFold(5, shuffle=True, random_state=0),
 ).fit(X, y)
-print(chosen.best_params_)
+print(*chosen.best_params_.items(), sep="\n")
 error = np.abs(np.expm1(chosen.predict(X_test) - y_test))
 print(f"half of the unseen prices are within {np.median(error):.1%}")
 

@@ -30,7 +30,8 @@ chosen = RobustRegressorCV(
     penalty=None,
     cv=KFold(5, shuffle=True, random_state=0),
 ).fit(X, y)
-print(chosen.best_params_, f"score {chosen.best_score_:.2f} minutes")
+print(*chosen.best_params_.items(), sep="\n")
+print(f"score: {chosen.best_score_:.2f} minutes")
 print(coef_table(chosen.best_estimator_, X, y).head(4).round(3))
 
 levels = (0.05, 0.5, 0.95)
