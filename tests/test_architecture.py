@@ -90,8 +90,6 @@ OPTIONAL = {
     },
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400
-# Rooms in which numbers smaller than a hundredth may stand in functions.
-UNNAMED = {"solvers", "fitting"}
 
 
 def room_of(path):
@@ -292,7 +290,7 @@ def test_numbers_have_a_reason():
             last = node.end_lineno
 
 
-@pytest.mark.parametrize("room", sorted({*ROOMS} - UNNAMED))
+@pytest.mark.parametrize("room", ROOMS)
 def test_tolerances_have_a_name(room):
     for path in FILES:
         if room_of(path) != room:

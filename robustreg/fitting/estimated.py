@@ -40,6 +40,10 @@ SPARING = replace(STARTING, worthwhile=10.0)
 # A scale that its fit agrees with to this share, of a loss that is not convex, is worth
 # more than none: the fit through half of the rows, which it has at any scale.
 NEARLY = 0.1
+# Beside a sample's Hessian the scale is looked for to this share of the root of the
+# tolerance, to which coefficients are close; a fit at a scale that is off is made to
+# this share of the square of that.
+CLOSER, ROUGHLY = 1e-3, 1e-3
 
 
 def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
@@ -87,7 +91,7 @@ def _agreed(scaled: AnyScale, name: str, rtol: float, near: FixedPoint) -> Fixed
     if near.converged:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
-        rtol = max(rtol, 1e-3 * float(np.sqrt(problem.tol)))
+        rtol = max(rtol, CLOSER * float(np.sqrt(problem.tol)))
     fits = _Fits(scaled, name)
     # The side that a rough fit is on is known only if the scale is not looked for to
     # more digits than it has.
@@ -278,7 +282,7 @@ class _Fits:
         # Where residuals of the fit before are rounding errors, a fit may be any.
         scale = max(scale, self._scaled.rounding())
         # A gap goes with the square of a distance: the fit is closer than the scale.
-        self.tol = max(self._scaled.problem.tol, 1e-3 * self._away**2)
+        self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
         residual = self._scaled.fit(scale, self.tol, most)

@@ -46,6 +46,8 @@ FIRST_REACH, LONGEST_REACH = 0.02, 0.5
 # Later it is looked for within this multiple of the last change, but within the second
 # figure at least: a longer reach leaves more rows that may come near the median.
 AHEAD, SHORTEST_REACH = 8.0, 1e-3
+# To rounding errors of the scale.
+LOG_XTOL = 1e-15
 
 
 def profiled_newton(
@@ -148,8 +150,7 @@ def root_between(
 ) -> float | None:
     """Return the root between two ends, None if the function is not known there."""
     try:
-        # To rounding errors of the scale.
-        return float(brentq(excess, low, high, xtol=1e-15))
+        return float(brentq(excess, low, high, xtol=LOG_XTOL))
     except ValueError:
         return None
 

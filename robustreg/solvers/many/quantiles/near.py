@@ -19,17 +19,16 @@ from robustreg.solvers.sampling import Sampling
 SAMPLING = Sampling(few=4_000)
 # Entries of rows that are solved as they are, where no sample stands for them.
 MOST_AT_ONCE = 10 * FEW_ENTRIES
-# Steps to nearly the median, and the share of rows nearer than where their parabolas
-# are cut off; the rows that it is of, at least.
-MEDIAN_STEPS, TOUCHED = 3, 0.1
-LEAST_AFAR = 500
+# Steps to nearly the median, of at least so many rows. Parabolas of the nearest share
+# of these are no steeper than that of the last one.
+MEDIAN_STEPS, LEAST_AFAR, TOUCHED = 3, 500, 0.1
 # Errors are measured by shares of the rows: those between the kink and where it is to
-# be. That of nearly the median, moved to a level, is at most about the first at the
-# median; no loss of a step is made for more than the second.
+# be. Where nearly the median was moved to a level the error is taken for the first, at
+# the median, and for less at other levels; and for no more than the second anywhere.
 AFAR, MOST_SHARE = 0.15, 0.25
-# Steps at most, and the share of its length that a step leaves at least. One that goes
-# so many times as far as was thought tells that its loss was too narrow, and one that
-# leaves more than this share of the error that it is the last.
+# Newton steps at most, and the share of its length that a step leaves at least. One
+# longer than the error times the third says that its loss was too narrow; one that
+# leaves more of the error than the last share is the last.
 MOST_NEWTON, LEAST_LEFT, LOST, WORTH = 10, 0.15, 2.0, 0.8
 # Rows this many errors away are taken to keep their side; in another round errors are
 # taken to be larger by the second factor.
