@@ -12,6 +12,7 @@ from sklearn.metrics import make_scorer, mean_pinball_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit
 
 import robustreg.choosing.folds as folds
+import robustreg.choosing.scores as scores
 from robustreg import (
     NoEffectWarning,
     RobustRegressor,
@@ -122,6 +123,21 @@ def test_a_tilted_loss_is_scored_by_the_pinball_loss(loss):
     assert score == pytest.approx(expected, rel=1e-8)
 
 
+def test_predictions_of_all_candidates_are_scored_as_one(monkeypatch):
+    calls, score = [], scores.tau_scale
+
+    def counted(y, predicted, **told):
+        calls.append(predicted.shape)
+        return score(y, predicted, **told)
+
+    monkeypatch.setattr(scores, "tau_scale", counted)
+    X, y, _ = data()
+    terms = {"beta": [0.5, 1.0, 2.0], "alphas": ALPHAS}
+    RobustRegressorCV(["huber", "log_cosh"], **terms).fit(X, np.column_stack([y, y]))
+    # Twelve candidates and two targets, of a fifth of the rows.
+    assert calls == 5 * [(18, 24)]
+
+
 def test_what_was_chosen_is_fitted_to_all_rows():
     X, y, weight = data()
     model = RobustRegressorCV(["l2", "smooth_l1"], alphas=5).fit(X, y, weight)
@@ -229,6 +245,21 @@ def test_smooth_candidates_share_a_gram_matrix(penalty, monkeypatch):
     RobustRegressorCV(losses, **settings).fit(X, y)
     # Of 16 candidates in five folds.
     assert len(calls) <= 4
+
+
+def test_a_kinked_candidate_starts_where_outliers_weigh_as_little(monkeypatch):
+    """Of those that are found at once, whatever their order is."""
+    starts, alike = [], folds.fit_alike
+    monkeypatch.setattr(
+        folds, "fit_alike", lambda *args: starts.append(args[2]) or alike(*args)
+    )
+    X, y, _ = data(600, n_bad=60)
+    losses = ["l2", "l1", "smooth_l1"]
+    RobustRegressorCV(losses, penalty="l2", alphas=[0.02], cv=2).fit(X, y)
+    train, _ = next(KFold(2).split(X))
+    like = RobustRegressor(penalty="l2", alpha=0.02).fit(X[train], y[train])
+    assert len(starts) == 2
+    np.testing.assert_allclose(starts[0].coef, like.coef_, rtol=1e-6)
 
 
 def test_the_sparsest_within_a_standard_error():

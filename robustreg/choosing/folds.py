@@ -123,21 +123,22 @@ def fold_result(
     rows, targets, weight = taken(kept, fold.X[test], fold.targets[test], weight)
     y = targets[:, 0] if options.single else targets
     told = weight if options.weighted else None
-    result = FoldResult([], fit_times, [], [], _failures(fits))
-    for combination, each in zip(combinations, fits, strict=True):
-        began = time.perf_counter()
-        shared, single = options.shared, options.single
-        models = [
-            fitted(combination.estimator(place, shared), of_targets, single)
-            for place, of_targets in enumerate(each)
-        ]
-        scores = options.scores_of(models, rows, y, told)
-        took = (time.perf_counter() - began) / len(each)
-        result.scores.append(scores)
-        result.score_times.append(np.full(len(each), took))
-        result.sizes.append(
-            np.array([sum(np.count_nonzero(f.coef) for f in fits) for fits in each])
-        )
+    began, shared, single = time.perf_counter(), options.shared, options.single
+    models = [
+        fitted(combination.estimator(place, shared), of_targets, single)
+        for combination, each in zip(combinations, fits, strict=True)
+        for place, of_targets in enumerate(each)
+    ]
+    scores = options.scores_of(models, rows, y, told)
+    took = np.full(len(models), (time.perf_counter() - began) / len(models))
+    ends = np.cumsum([len(each) for each in fits])[:-1]
+    result = FoldResult(
+        np.split(scores, ends),
+        fit_times,
+        np.split(took, ends),
+        [np.array([_size(of_targets) for of_targets in each]) for each in fits],
+        _failures(fits),
+    )
     if callbacks is not None:
         callbacks.end()
     return result
@@ -154,6 +155,11 @@ def fitted(model: RobustRegressor, fits: list[Alike], single: bool) -> RobustReg
     model.n_features_in_ = fits[0].coef.size
     set_each(model, fits, ("coef", "intercept", "scale"), single)
     return model
+
+
+def _size(fits: list[Alike]) -> int:
+    """Return how many coefficients of a candidate are not 0."""
+    return int(sum(np.count_nonzero(fit.coef) for fit in fits))
 
 
 def _failures(fits: list[list[list[Alike]]]) -> int:
@@ -229,20 +235,22 @@ class _Sequence:
         own = [index for index, twin in enumerate(twins) if twin == index]
         problems = {index: self._problems(combinations[index]) for index in own}
         at_once = self._at_once(own, problems, times)
-        found: list[list[Alike]] = []
-        for index, twin in enumerate(twins):
-            if twin < index:
-                found.append(found[twin])
-                times[index] += times[twin]
-                continue
-            before = _nearest(combinations[index], combinations[:index])
-            near = None if before is None else found[before]
+        found = {
+            index: [fit for fit in fits if fit is not None]
+            for index, fits in at_once.items()
+            if None not in fits
+        }
+        for index in own:
+            others = [other for other in sorted(found) if other != index]
+            before = _nearest(combinations[index], [combinations[i] for i in others])
+            near = None if before is None else found[others[before]]
             alphas = combinations[index].alphas
-            chain = self._chain(
+            found[index] = self._chain(
                 problems[index], at_once[index], alphas, near, times[index]
             )
-            found.append(chain)
-        return found
+        for index, twin in enumerate(twins):
+            times[index] += times[twin] if twin < index else 0.0
+        return [found[twin] for twin in twins]
 
     def _problems(self, combination: Combination) -> list[Problem]:
         """Return what is asked for with each alpha."""
@@ -302,13 +310,18 @@ def _twin(combinations: list[Combination], index: int) -> int:
     return next(i for i in range(index + 1) if mine.same_as(combinations[i]))
 
 
-def _nearest(combination: Combination, before: list[Combination]) -> int | None:
+def _nearest(combination: Combination, others: list[Combination]) -> int | None:
     """Return which combination has fits that are most like those of another.
 
-    The last one of the same quantile, and of the same penalty if there is one.
+    The last one of the same quantile, of the same penalty if there is one, and then
+    that bounds what an outlier weighs if it does.
     """
-    mine = combination.terms
-    like = [i for i, b in enumerate(before) if b.terms["quantile"] == mine["quantile"]]
-    same = [i for i in like if before[i].terms["penalty"] == mine["penalty"]]
-    convex = [i for i in same or like if before[i].loss.facts.convex]
-    return convex[-1] if convex else None
+    mine, bounded = combination.terms, combination.loss.facts.bounded_slope
+    like = [
+        i
+        for i, other in enumerate(others)
+        if other.terms["quantile"] == mine["quantile"] and other.loss.facts.convex
+    ]
+    same = [i for i in like if others[i].terms["penalty"] == mine["penalty"]] or like
+    close = [i for i in same if others[i].loss.facts.bounded_slope == bounded] or same
+    return close[-1] if close else None

@@ -13,7 +13,10 @@ from robustreg.choosing.folds import Scores
 from robustreg.estimators.robust import RobustRegressor
 from robustreg.metrics import tau_scale
 from robustreg.metrics.scorers import SCORERS
-from robustreg.rows import Array, product
+from robustreg.rows import Array, product, stretches
+
+# Predictions that are made at a time, 32 MiB.
+MOST_PREDICTED = 2**22
 
 
 def default_scores(
@@ -21,25 +24,42 @@ def default_scores(
 ) -> Array:
     """Return minus the tau-scale of residuals, of a tilted loss minus its pinball loss.
 
-    Both are in units of y, whatever the loss of the models is. All predict at once.
+    Both are in units of y, whatever the loss of the models is. All predict at once,
+    and the predictions of many are checked as one.
     """
+    scores, quantiles = np.empty(len(models)), [model.quantile for model in models]
+    for quantile in set(quantiles):
+        same = [i for i, each in enumerate(quantiles) if each == quantile]
+        for place in stretches(len(same), max(MOST_PREDICTED // y.size, 1)):
+            some = same[place]
+            each = _predicted([models[i] for i in some], X)
+            scores[some] = -_errors(quantile, y, each, sample_weight)
+    return scores
+
+
+def _predicted(models: list[RobustRegressor], X: Any) -> Array:
+    """Return predictions of shape (n_rows, n_models * n_targets), model by model."""
     coef = np.array([model.coef_ for model in models])
     intercept = np.array([model.intercept_ for model in models])
     predicted = product(X, coef.reshape(-1, coef.shape[-1])) + intercept.ravel()
-    each = predicted.reshape(-1, *intercept.shape).swapaxes(0, 1)
-    return np.array(
-        [
-            -_default_error(model.quantile)(y, own, sample_weight=sample_weight)
-            for model, own in zip(models, each, strict=True)
-        ]
-    )
+    # What is measured of each are all of its rows.
+    return np.asfortranarray(predicted)
 
 
-def _default_error(quantile: float) -> Callable[..., Any]:
-    """Return the error of predictions that the default score is minus."""
+def _errors(
+    quantile: float, y: Array, predicted: Array, sample_weight: Array | None
+) -> Array:
+    """Return the error of each model that the default score is minus."""
+    targets = y.reshape(len(y), -1)
+    n_models = predicted.shape[1] // targets.shape[1]
+    true = np.tile(targets.T, (n_models, 1)).T
+    error: Callable[..., Any] = tau_scale
     if quantile != 0.5:
-        return partial(mean_pinball_loss, alpha=quantile)
-    return tau_scale
+        error = partial(mean_pinball_loss, alpha=quantile)
+    errors = error(
+        true, predicted, sample_weight=sample_weight, multioutput="raw_values"
+    )
+    return np.asarray(errors).reshape(n_models, -1).mean(axis=1)
 
 
 def scores_by(scoring: str | Callable[..., float] | None) -> Scores:
