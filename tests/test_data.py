@@ -14,6 +14,8 @@ from scipy import sparse
 from sklearn.base import clone
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.estimators import arrays
+from robustreg.partitions import Drawing
 
 NAMES = ["age", "rooms", "flag", "area"]
 MODELS = {
@@ -129,6 +131,26 @@ def test_memory_mapped_files(model, order, tmp_path):
     expected = type(model)(**model.get_params()).fit(X, y, weight)
     assert_same_fit(expected, model.fit(mapped, target, weight))
     assert type(model.coef_) is np.ndarray
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_large_file_is_read_part_by_part(model, tmp_path, monkeypatch):
+    X, y, weight = make_data(3_000)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = clone(model).fit(X, y, weight)
+    monkeypatch.setattr(arrays, "LARGEST_MAPPED", 0)
+    monkeypatch.setattr(arrays, "PART_ENTRIES", 4_000)
+    monkeypatch.setattr(arrays, "DRAWING", Drawing(most_rows=500, worthwhile=1.0))
+    # In memory are the rows of the sample alone.
+    monkeypatch.delattr(arrays, "fits_in_memory")
+    found = clone(model).fit(mapped, y, weight)
+    assert_allclose(found.coef_, expected.coef_, 1e-5, 1e-5)
+    assert_allclose(found.intercept_, expected.intercept_, 1e-5)
+    assert_array_equal(found.outliers_, expected.outliers_)
+    assert ("weights_" in vars(found)) == ("weights_" in vars(expected))
+    if "weights_" in vars(expected):
+        assert_allclose(found.weights_, expected.weights_, 1e-4, 1e-5)
 
 
 @pytest.mark.parametrize("convert", [list, pd.Series, pl.Series, read_only])
