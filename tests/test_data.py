@@ -273,10 +273,10 @@ def test_dask_arrays():
     everything = blocks[1] == blocks[1]
     lazy = [a[everything] for a in blocks]
     assert np.isnan(lazy[0].shape[0])
-    for arrays in (blocks, lazy):
-        model = RobustRegressor().fit(*arrays)
+    for given in (blocks, lazy):
+        model = RobustRegressor().fit(*given)
         assert_array_equal(model.coef_, expected.coef_)
-        assert_array_equal(model.predict(arrays[0]), expected.predict(X))
+        assert_array_equal(model.predict(given[0]), expected.predict(X))
 
 
 @pytest.mark.parametrize("targets", [1, 2])
