@@ -17,7 +17,9 @@ from robustreg.objective import RESIDUAL_ERROR, Model, Objective
 from robustreg.rows import Array, design_rank, typical_terms
 from robustreg.scale import COUNTED, SCALES, scale_floor, spread
 from robustreg.solvers import Result, Start, solve
+from robustreg.solvers.profiled import tangent_at
 from robustreg.solvers.refinement import refine
+from robustreg.solvers.starting import is_seen
 
 # A smooth fit whose scaled Hessian has a reciprocal condition number below this has
 # its last digits refined, unless the data is so large that extended precision, without
@@ -107,6 +109,26 @@ class AnyScale:
         result = solve(objective, start, p.solver, tol, most)
         self.take(scale, objective, result)
         return np.asarray(self.last.point.residual, dtype=np.float64)
+
+    def follow(self, scale: float) -> bool:
+        """Start where the last fit moves as the scale falls far; return if it can.
+
+        With fewer rows in the middle of a loss than params in use those rows keep their
+        share of the scale: where it is much smaller all of them would be far. If they
+        are even so, another start is looked for.
+        """
+        if self._last is None or (tangent := tangent_at(self.last.point)) is None:
+            return False
+        loss, before = self.problem.loss, self.start.params
+        params = before + (scale / self.scale - 1) * tangent
+        # An l1 part holds at 0 what would change its sign.
+        held = (self.last.point.objective.l1 > 0) & (params * before <= 0)
+        params = np.where(held, 0.0, params) * (self.scale / scale)
+        objective = self.objective(scale, loss)
+        near = Start(params, residual=objective.residual(params))
+        is_near = not loss.facts.convex or is_seen(objective, near)
+        self.start_from(scale, replace(near, is_near=is_near))
+        return True
 
     def take(self, scale: float, objective: Objective, result: Result) -> None:
         """Take a result for the last fit, refined where its Hessian asks for that."""

@@ -40,6 +40,8 @@ SPARING = replace(STARTING, worthwhile=10.0)
 # A scale that its fit agrees with to this share, of a loss that is not convex, is worth
 # more than none: the fit through half of the rows, which it has at any scale.
 NEARLY = 0.1
+# A fall of the scale below this share of the last one is likely one to 0.
+FAR_BELOW = 0.1
 # Beside a sample's Hessian the scale is looked for to this share of the root of the
 # tolerance, to which coefficients are close; a fit at a scale that is off is made to
 # this share of the square of that.
@@ -266,6 +268,7 @@ class _Fits:
         self.floor = scaled.floor
         facts = scaled.problem.loss.facts
         self._convex = facts.convex
+        self._smooth = facts.smooth
         # A kinked fit is exact in any case, and one that starts with its scale near is
         # made so. These two may jump as the scale moves.
         self.rough = facts.convex and not facts.piecewise_linear
@@ -281,6 +284,10 @@ class _Fits:
             self._scaled.restore(self._best)
         # Where residuals of the fit before are rounding errors, a fit may be any.
         scale = max(scale, self._scaled.rounding())
+        falls = self._smooth and scale < FAR_BELOW * self._scaled.scale
+        if falls and self._scaled.follow(scale):
+            # Of a rough fit the rows that tell the scale may be off by all of it.
+            self._away = 0.0
         # A gap goes with the square of a distance: the fit is closer than the scale.
         self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.

@@ -23,6 +23,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import brentq
 
+from robustreg.linalg import MOST_DIRECT_PARAMS, least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array
 from robustreg.solvers.results import Result
@@ -130,6 +131,25 @@ def drift_at(objective: Objective, point: Point) -> Array:
     """
     pulled = objective.rows.adjoint(objective.curvature(point) * point.residual)
     return np.asarray(pulled - objective.l2 * point.params)
+
+
+def tangent_at(point: Point) -> Array | None:
+    """Return the derivative of a fit by the logarithm of the scale, None if it is dear.
+
+    In units of the scale, for params in units of y. Params that an l1 part holds at 0
+    stay there.
+    """
+    objective = point.objective
+    held = (objective.l1 > 0) & (point.params == 0)
+    columns = np.flatnonzero(objective.rows.varies & ~held)
+    if not 0 < columns.size <= MOST_DIRECT_PARAMS:
+        return None
+    objective.rows.passes += 0.5
+    hessian = objective.hessian(objective.curvature(point), columns)
+    tangent = np.zeros_like(point.params)
+    drift = drift_at(objective, point)[columns]
+    tangent[columns] = -least_norm_solve(hessian, drift)[0]
+    return tangent
 
 
 def _length(
