@@ -192,7 +192,7 @@ def test_gram_matrices_of_candidates(monkeypatch, most, n_candidates):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(70, 4))
     weight = np.ones(70)
-    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight)
+    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight, 4000)
     pull = rng.random((n_candidates, 70))
     expected = [cloud.design.T @ (w[:, None] * cloud.design) for w in pull]
     for _ in range(2):
@@ -206,7 +206,7 @@ def test_coordinates_of_typical_rows_are_alike(far):
     X[:90] += far
     weight = np.ones(200)
     rows = make_rows(X, weight, True)
-    cloud = make_cloud(rows, X[:, 0].copy(), weight)
+    cloud = make_cloud(rows, X[:, 0].copy(), weight, 4000)
     assert cloud.complete and cloud.design.shape == (200, 4)
     good = np.linalg.norm(cloud.design, axis=1) < 20
     assert good.sum() >= 110
@@ -291,7 +291,7 @@ def test_sample_of_many_rows_spans_rare_directions():
     X = np.column_stack([rng.normal(size=(n, 2)), np.zeros((n, 2))])
     X[17, 2], X[100:120, 3] = 1.0, 1.0
     weight = np.ones(n)
-    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight)
+    cloud = make_cloud(make_rows(X, weight, True), X[:, 0].copy(), weight, 4000)
     assert not cloud.complete
     assert cloud.design.shape[1] == 5
     assert cloud.weight.min() > 0 and cloud.weight.sum() == pytest.approx(1)

@@ -1,6 +1,7 @@
 """MMRegressor: equivariance, breakdown, efficiency, and hard but valid data."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, MMRegressor, ScaleCollapseWarning
+from robustreg.breakdown import Search, s_estimate, tukey_for_breakdown
+from robustreg.breakdown.search import PORTION
 from robustreg.losses import Tukey
+from robustreg.rows import make_rows
 
 COEF = np.array([1.0, -2.0, 3.0])
 
@@ -383,11 +387,17 @@ def test_without_intercept():
     assert_allclose(model.coef_, COEF, atol=0.4)
 
 
-def test_many_rows_reach_the_scale_of_the_full_search(monkeypatch):
+def test_many_rows_reach_the_scale_of_the_full_search():
     X, y = make_data(6000, share=0.3)
-    sampled = MMRegressor(n_subsets=20).fit(X, y)
-    monkeypatch.setattr("robustreg.breakdown.cloud.MOST_ROWS", 10_000)
-    assert_same_fit(sampled, MMRegressor(n_subsets=20).fit(X, y), 1e-8)
+    weight = np.ones(6000)
+    rows = make_rows(X, weight, True)
+    search = Search(tukey_for_breakdown(0.5), 0.5, 20, 0)
+    sampled, full = (
+        s_estimate(rows, y, weight, replace(search, most_rows=most), 1e-12)
+        for most in (4000, 10_000)
+    )
+    assert_allclose(sampled.scale, full.scale, rtol=1e-8)
+    assert_allclose(sampled.params, full.params, rtol=1e-8)
 
 
 def test_rare_dummies_among_many_rows():
@@ -470,14 +480,15 @@ def test_a_ridge_that_leaves_no_row_names_a_way_out_that_there_is():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_fit_does_not_depend_on_how_many_processors_make_it(n_jobs, monkeypatch):
-    monkeypatch.setattr("robustreg.breakdown.search.PORTION", 0)
+def test_the_fit_does_not_depend_on_how_many_processors_make_it(n_jobs):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), rng.standard_t(3, 60)
-    alone = MMRegressor(n_subsets=40).fit(X, y)
+    # Portions of candidates are several.
+    n_subsets = 3 * PORTION // 60
+    alone = MMRegressor(n_subsets=n_subsets).fit(X, y)
     with parallel_config("threading", n_jobs=n_jobs):
-        configured = MMRegressor(n_subsets=40).fit(X, y)
-    shared = MMRegressor(n_subsets=40, n_jobs=n_jobs).fit(X, y)
+        configured = MMRegressor(n_subsets=n_subsets).fit(X, y)
+    shared = MMRegressor(n_subsets=n_subsets, n_jobs=n_jobs).fit(X, y)
     for other in (configured, shared):
         assert_array_equal(other.coef_, alone.coef_)
         assert other.scale_ == alone.scale_

@@ -9,7 +9,8 @@ from robustreg.breakdown.constants import (
     tukey_for_efficiency,
 )
 from robustreg.breakdown.mm import fit_mm
-from robustreg.breakdown.s_estimate import Search, collapses, s_estimate
+from robustreg.breakdown.s_estimate import collapses, s_estimate
+from robustreg.breakdown.search import Search
 from robustreg.breakdown.typical import typical_rows
 
 __all__ = [

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.mm import check_penalty, start_of
-from robustreg.breakdown.s_estimate import Search
+from robustreg.breakdown.search import Search
 from robustreg.fitting import Coefficients, Fit
 from robustreg.losses import Tukey
 from robustreg.partitions import Whole

@@ -15,9 +15,8 @@ from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
 from robustreg.rows.base import HELD_ENTRIES
 
-# Rows, and rows a param, of which no sample is taken; of more, half as many stand for
-# all. Each costs a residual of every candidate, and the sample need only find a valley.
-MOST_ROWS, ROWS_A_PARAM = 4000, 20
+# Rows for each param of which no sample is taken, however many they are.
+ROWS_A_PARAM = 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50
 # Products of columns that are kept from one step of the candidates to the next, 32 MiB.
@@ -83,7 +82,7 @@ def _products(design: Array) -> Array:
     return np.concatenate(parts, axis=1)
 
 
-def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
+def make_cloud(rows: Rows, target: Array, weight: Array, most_rows: int) -> Cloud:
     """Return the cloud of the rows that have weight, or of a sample of many.
 
     The rows are put in an order of their own, so that neither their order in the data
@@ -92,7 +91,7 @@ def make_cloud(rows: Rows, target: Array, weight: Array) -> Cloud:
     live = np.flatnonzero(weight)
     probe = np.random.default_rng(0).normal(size=rows.n_params)
     order = live[np.argsort((target + rows.predict(probe))[live], kind="stable")]
-    most = max(MOST_ROWS, ROWS_A_PARAM * rows.n_params)
+    most = max(most_rows, ROWS_A_PARAM * rows.n_params)
     if order.size <= most:
         index, share = order, weight[order]
     else:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.breakdown.columns import TIE
-from robustreg.breakdown.s_estimate import Search, SEstimate, s_estimate
-from robustreg.breakdown.search import Tell
+from robustreg.breakdown.s_estimate import SEstimate, s_estimate
+from robustreg.breakdown.search import Search, Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
 from robustreg.report import Report
 from robustreg.rows import Array

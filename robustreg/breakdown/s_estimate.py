@@ -8,39 +8,11 @@ import numpy as np
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
 from robustreg.breakdown.columns import TIE
-from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import SPoint, polished
-from robustreg.breakdown.search import Tell, best_candidates
+from robustreg.breakdown.search import Search, Tell, best_candidates
 from robustreg.breakdown.ties import different, exchanged, tied
 from robustreg.rows import Array, FormedRows, Rows
-
-
-@dataclass(frozen=True)
-class Search:
-    """Which S-estimate is looked for, and how.
-
-    Parameters
-    ----------
-    constant : float
-        Of Tukey's loss; `tukey_for_breakdown` makes the scale consistent.
-    breakdown : float
-        Share of rows that may be wrong, in (0, 0.5].
-    n_subsets : int
-        How many subsets are drawn. With 0 the search starts from the rows that are
-        central in X, and its answer is a local minimum.
-    seed : int
-        Of the random numbers that draw them, the same for each target.
-    each : callable
-        ``each(function, portions)`` returns what a function makes of each portion of
-        the candidates, in order, perhaps by several processors.
-    """
-
-    constant: float
-    breakdown: float
-    n_subsets: int
-    seed: int
-    each: Each = one_by_one
 
 
 @dataclass(frozen=True)
@@ -106,7 +78,7 @@ def s_estimate(
     .. [2] Salibian-Barrera, M., Yohai, V. J. (2006). A fast algorithm for S-regression
        estimates. Journal of Computational and Graphical Statistics 15, 414-427.
     """
-    cloud = make_cloud(rows, target, weight)
+    cloud = make_cloud(rows, target, weight, search.most_rows)
     total, rank = float(weight.sum()), cloud.design.shape[1]
     share = search.breakdown * (1 - rank / total)
     if rank >= np.count_nonzero(weight) or share <= TIE:
@@ -115,8 +87,7 @@ def s_estimate(
     if not rank:
         scale = criterion.scale(target, weight / total)
         return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
-    rng = np.random.default_rng(search.seed)
-    coords = best_candidates(cloud, criterion, search.n_subsets, rng, tell, search.each)
+    coords = best_candidates(cloud, criterion, search, tell)
     formed = FormedRows(cloud.design, rows.standard)
     local = [
         polished(formed, cloud.target, cloud.weight, criterion, start)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.columns import NOT_ZERO, TIE
-from robustreg.breakdown.each import Each
+from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
@@ -50,6 +50,38 @@ Tell = Callable[[Array], bool]
 
 
 @dataclass(frozen=True)
+class Search:
+    """Which S-estimate is looked for, and how.
+
+    Parameters
+    ----------
+    constant : float
+        Of Tukey's loss; `tukey_for_breakdown` makes the scale consistent.
+    breakdown : float
+        Share of rows that may be wrong, in (0, 0.5].
+    n_subsets : int
+        How many subsets are drawn. With 0 the search starts from the rows that are
+        central in X, and its answer is a local minimum.
+    seed : int
+        Of the random numbers that draw them, the same for each target.
+    each : callable
+        ``each(function, portions)`` returns what a function makes of each portion of
+        the candidates, in order, perhaps by several processors.
+    most_rows : int
+        Of more rows, or of more than `ROWS_A_PARAM` a param, half as many find the
+        candidates: each costs a residual of every candidate, and a sample need only
+        find a valley.
+    """
+
+    constant: float
+    breakdown: float
+    n_subsets: int
+    seed: int
+    each: Each = one_by_one
+    most_rows: int = 4000
+
+
+@dataclass(frozen=True)
 class _Ranked:
     """Candidates and what they are ranked by: scales, then mean losses there."""
 
@@ -59,28 +91,22 @@ class _Ranked:
 
 
 def best_candidates(
-    cloud: Cloud,
-    criterion: SCriterion,
-    n_subsets: int,
-    rng: np.random.Generator,
-    tell: Tell | None,
-    each: Each,
+    cloud: Cloud, criterion: SCriterion, search: Search, tell: Tell | None
 ) -> Array:
     """Return the coordinates of the best few candidates."""
     (steps, kept), *rounds = TOURNAMENT
     best = _Ranked(np.empty((0, cloud.design.shape[1])), np.empty(0), np.empty(0))
-    for coords in _candidates(cloud, n_subsets, rng):
+    for coords in _candidates(cloud, search):
         worst = best.coords[-1:] if len(best.scales) == kept else best.coords[:0]
-        news = _refined_each(cloud, criterion, coords, steps, worst, each)
+        news = _refined_each(cloud, criterion, coords, steps, worst, search.each)
         best = _winners([best, *news], kept)
         if tell is None or not len(best.coords):
             continue
         if tell(cloud.matrix @ best.coords[0]):
             break
     for steps, kept in rounds:
-        news = _refined_each(
-            cloud, criterion, best.coords, steps, best.coords[:0], each
-        )
+        none = best.coords[:0]
+        news = _refined_each(cloud, criterion, best.coords, steps, none, search.each)
         best = _winners(news, kept)
     return best.coords
 
@@ -141,20 +167,19 @@ def _winners(ranked: list[_Ranked], most: int) -> _Ranked:
     return _Ranked(coords[order], scales[order], missed[order])
 
 
-def _candidates(
-    cloud: Cloud, n_subsets: int, rng: np.random.Generator
-) -> Iterator[Array]:
+def _candidates(cloud: Cloud, search: Search) -> Iterator[Array]:
     """Yield the coordinates that the search starts from, no more than memory holds.
 
     Without subsets those of the central rows only: a fit of all rows might lead into
     a valley that far rows have made, and its scale might be smaller.
     """
-    if not n_subsets:
+    if not search.n_subsets:
         yield _by_reweighting(cloud, cloud.central)
         return
     side = max(LEAST_AT_ONCE, HELD_ENTRIES // len(cloud.design))
-    for first in range(0, n_subsets, side):
-        yield _exact_fits(cloud, min(side, n_subsets - first), rng)
+    rng = np.random.default_rng(search.seed)
+    for first in range(0, search.n_subsets, side):
+        yield _exact_fits(cloud, min(side, search.n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)
     nearest = distance <= weighted_median(distance, cloud.weight) * (1 + TIE)
     halves = np.vstack([np.ones_like(nearest), nearest, cloud.central])
