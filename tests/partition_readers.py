@@ -27,6 +27,14 @@ def target(partition, n_rows):
     return features(partition, n_rows) @ [1.0, -0.5, 0.01, 0.2] + 3 + noise
 
 
+def all_but_dependent(partition, n_rows):
+    """Return features of which one is all but the sum of two others."""
+    X = features(partition, n_rows)
+    noise = np.random.default_rng([partition, 2]).normal(size=n_rows)
+    X[:, 3] = X[:, 0] + X[:, 1] + 1e-8 * noise
+    return X
+
+
 def slow(partition, n_rows):
     """Return features after a while."""
     time.sleep(0.3)
@@ -98,9 +106,9 @@ def collection(lengths, reader=features):
     return da.concatenate(X), da.concatenate(y)
 
 
-def in_memory(lengths):
+def in_memory(lengths, reader=features):
     """Return the same rows as arrays."""
-    X = [features(*each) for each in enumerate(lengths)]
+    X = [reader(*each) for each in enumerate(lengths)]
     y = [target(*each) for each in enumerate(lengths)]
     return np.concatenate(X), np.concatenate(y)
 

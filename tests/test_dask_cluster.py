@@ -127,6 +127,19 @@ def test_workers_hold_the_rows_and_each_pass_has_a_name(
     )
 
 
+def test_workers_take_rows_to_a_basis(cluster, client):
+    reader = partition_readers.all_but_dependent
+    with watched(cluster) as seen:
+        model = RobustRegressor("l2", scale=1.0).fit(*collection(LENGTHS, reader))
+    X, y = in_memory(LENGTHS, reader)
+    expected = RobustRegressor("l2", scale=1.0, tol=1e-14).fit(X, y)
+    assert_allclose(model.predict(X), expected.predict(X), rtol=0, atol=1e-6)
+    # Passes in the basis have the names of all others.
+    passes = [name for name in seen.groups if name.startswith("robustreg pass")]
+    verbs = [name.rpartition(" ")[2] for name in passes]
+    assert verbs == ["sample_and_products", "root", "gradient", "gradient"]
+
+
 def test_rows_that_workers_cannot_hold_are_read_in_each_pass(
     cluster, client, monkeypatch, tmp_path
 ):

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from test_partitions import TOL, assert_same, fit_parts, make_data, parts_of
 
 from robustreg import MMRegressor, RobustRegressor
@@ -13,6 +14,8 @@ from robustreg.estimators import arrays
 from robustreg.estimators.arrays import fits_by_passes
 from robustreg.losses import Tukey
 from robustreg.partitions import Drawing, InTurn, draw
+from robustreg.partitions.dependent import dependence
+from robustreg.penalties import ElasticNet
 
 N = 12_000
 
@@ -85,6 +88,46 @@ def test_columns_that_depend_on_others(loss):
     for fit, target in zip(fits, targets.T, strict=True):
         assert_same(fit, RobustRegressor(**options).fit(X, target), 1e-6)
     assert sum(each.verb == "root" for each in passes) == 1
+
+
+def all_but_dependent(X, how):
+    """Return columns whose Gram matrix has no digit left that tells them apart."""
+    if how == "a row far out":
+        X = X.copy()
+        X[1_234] *= 1e10
+        return X
+    noise = np.random.default_rng(5).normal(size=len(X))
+    X = np.column_stack([X, X[:, 0] + 1e-8 * noise])
+    return np.column_stack([X, X[:, 1]]) if how == "also dependent" else X
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l1", "l2", "tukey"])
+@pytest.mark.parametrize("how", ["nearly", "a row far out", "also dependent", "ridged"])
+def test_columns_that_all_but_depend_on_others(loss, how):
+    X, y = make_data(N)
+    X = all_but_dependent(X, how)
+    options = {"loss": loss, "scale": "mad" if loss == "tukey" else 1.0, "tol": 1e-12}
+    if how == "ridged":
+        options |= {"penalty": "l2", "alpha": 1e-14}
+    (fit,), passes = fit_parts(X, y, **options)
+    model = RobustRegressor(**options).fit(X, y)
+    assert fit.success
+    # Which of the fits with these predictions has least norm depends on units.
+    predicted = X @ fit.coef + fit.intercept
+    assert_allclose(predicted, model.predict(X), rtol=1e-6, atol=1e-6)
+    assert_allclose(fit.scale, model.scale_, rtol=1e-7)
+    assert len(passes) <= (20 if loss == "tukey" else 9)
+
+
+def test_sparse_parts_are_not_made_dense_for_a_basis():
+    X, y = make_data(N)
+    X = all_but_dependent(X, "nearly")
+    rows = sparse.csr_array(np.where(np.abs(X) < 1, 0.0, X))
+    engine = InTurn(parts_of(rows, y, None, [0, N]), *X.shape, 1)
+    some = draw(engine, True, Drawing(most_rows=1_500, worthwhile=1.0))
+    none = np.zeros(X.shape[1])
+    depends = dependence(engine, some, some.rows(True), ElasticNet(none, none))
+    assert depends is None
 
 
 def test_mm_estimates_of_columns_that_depend_on_others():

@@ -101,13 +101,12 @@ class DaskEngine(Engine):
     def _tally(self, verb: Verb, args: tuple[Any, ...]) -> Tally | None:
         """Return the tally, merged by a tree of tasks."""
         name = new_name(f"robustreg {self._next_name(verb)}")
-        asked, names = self._shared(args), self._shared(self.names)
+        asked, names = self._shared((args, verb)), self._shared(self.names)
         check = not self.passes
         leaves = [
             dask.delayed(of)(
                 *part,
                 (names, i) if check else None,
-                verb,
                 asked,
                 dask_key_name=(name, i),
             )
@@ -155,21 +154,20 @@ def _of_blocks(
     names: tuple[str, ...],
     partition: int,
     check: tuple[tuple[str, ...], int] | None,
-    verb: Verb,
-    args: tuple[Any, ...],
+    asked: tuple[tuple[Any, ...], Verb],
 ) -> Tally | None:
     """Return what a verb makes of a partition."""
     part = part_of(values, first, names, partition)
-    return _of_held(part, check, verb, args)
+    return _of_held(part, check, asked)
 
 
 def _of_held(
     part: Part,
     check: tuple[tuple[str, ...], int] | None,
-    verb: Verb,
-    args: tuple[Any, ...],
+    asked: tuple[tuple[Any, ...], Verb],
 ) -> Tally | None:
     """Return what a verb makes of a part, which is checked first if that is asked."""
+    args, verb = asked
     return of_part(part if check is None else checked(part, *check), verb, args)
 
 

@@ -2,7 +2,7 @@
 
 Some of them are left out of a fit that nothing penalises, which is then an optimum of
 all. In the end all have their share: of the fits with the same predictions that of
-least norm.
+least norm. Columns that all but depend have a basis of their own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.fitting import Coefficients, Fit
-from robustreg.linalg import NO_DIRECTION
+from robustreg.linalg import NO_DIRECTION, SMALLEST_RCOND, factorise
+from robustreg.partitions.basis import Basis, basis_of
 from robustreg.partitions.engine import Engine
 from robustreg.partitions.part import Part, Root, Tally
-from robustreg.rows import Array, Rows, Standard, design_rank, prepared, rows_in
+from robustreg.partitions.sampling import Drawn
+from robustreg.penalties import ElasticNet
+from robustreg.rows import Array, Index, Rows, Standard, prepared, rows_in
 
 
 @final
@@ -33,16 +36,22 @@ class Dependence:
         Columns of which none depends on the others.
     directions : ndarray of shape (n_features, k)
         Orthonormal coefficients that predict 0, in these coordinates.
+    basis : Basis or None
+        The coordinates of a fit in which no columns all but depend on each other, if
+        those that are kept do.
     """
 
     standard: Standard
     kept: Array
     directions: Array
+    basis: Basis | None
 
-    @property
-    def reduced(self) -> Standard:
-        """The coordinates with the other columns left out."""
-        return replace(self.standard, unit=np.where(self.kept, self.standard.unit, 0.0))
+    def rows(self, some: Drawn) -> Rows:
+        """Return the rows of a sample as they are fitted."""
+        if self.basis is not None:
+            return self.basis.rows(some.part)
+        unit = np.where(self.kept, self.standard.unit, 0.0)
+        return some.rows_in(replace(self.standard, unit=unit))
 
     def shared(self, fit: Fit) -> Fit:
         """Return the fit with the same predictions and the least coefficients."""
@@ -54,13 +63,17 @@ class Dependence:
 
     def _least(self, coef: Array, intercept: Any) -> tuple[Array, float]:
         """Return the coefficients and the intercept of least norm."""
+        if self.basis is not None:
+            coef, intercept = self.basis.lifted(coef, intercept)
         params = self.standard.from_original(coef, intercept)
         params[:-1] -= self.directions @ (self.directions.T @ params[:-1])
         coef, intercept = self.standard.to_original(params)
         return coef, float(intercept)
 
 
-def dependence(engine: Engine, rows: Rows, weight: Array) -> Dependence | None:
+def dependence(
+    engine: Engine, some: Drawn, rows: Rows, penalty: ElasticNet
+) -> Dependence | None:
     """Return how columns depend on each other, None if they do not.
 
     Where the sample's do, a pass tells of all rows'.
@@ -69,34 +82,72 @@ def dependence(engine: Engine, rows: Rows, weight: Array) -> Dependence | None:
     ----------
     engine : Engine
         Where the rows are.
+    some : Drawn
+        The sample.
     rows : Rows
-        The sample's.
-    weight : ndarray of shape (n_rows,)
-        Their weights.
+        Its rows.
+    penalty : ElasticNet
+        That of the coefficients in the units of these rows.
     """
-    if design_rank(rows, weight) == np.count_nonzero(rows.varies):
+    columns, standard = np.flatnonzero(rows.varies[:-1]), rows.standard
+    ridge = penalty.l2[columns]
+    if penalty.l1.any() or _keeps_digits(rows, some.part.weight, columns, ridge):
         return None
-    standard, columns = rows.standard, np.flatnonzero(rows.standard.unit)
-    matrix = engine.run(root, standard).sums[0].matrix
+    tally = engine.run(root, standard)
+    by_direction, of_rows = (each.matrix for each in tally.sums)
+    of_rows = of_rows / np.sqrt(some.moments.total)
+    left_in, nothing = np.arange(columns.size), np.zeros((columns.size, 0))
+    if not ridge.any():
+        left_in, nothing = _independent(by_direction)
+    matrix = np.vstack([of_rows, np.diag(np.sqrt(ridge))])[:, left_in]
+    regular = rows.stored is not None or _is_regular(matrix)
+    if regular and left_in.size == columns.size:
+        return None
+    of_columns = np.eye(penalty.l2.size)[:, columns]
+    kept = np.asarray(of_columns[:, left_in].any(axis=1))
+    basis = None
+    if not regular:
+        free = of_columns @ scipy.linalg.qr(nothing)[0][:, nothing.shape[1] :]
+        basis = basis_of(standard, of_rows @ of_columns.T, free, penalty.l2)
+    directions = of_columns @ nothing
+    return Dependence(standard, kept, directions, basis)
+
+
+def _keeps_digits(rows: Rows, weight: Array, columns: Index, ridge: Array) -> bool:
+    """Return whether the Gram matrix of a sample tells its columns from each other."""
+    gram = rows.gram(weight / weight.sum(), columns)
+    gram.flat[:: columns.size + 1] += ridge
+    factor = factorise(gram)
+    return bool(factor.rcond >= SMALLEST_RCOND and factor.scale.all())
+
+
+def _is_regular(matrix: Array) -> bool:
+    """Return the same of a root of it."""
+    size = scipy.linalg.svdvals(matrix / np.linalg.norm(matrix, axis=0))
+    return bool(
+        size.min(initial=1.0) ** 2 >= SMALLEST_RCOND * size.max(initial=1.0) ** 2
+    )
+
+
+def _independent(matrix: Array) -> tuple[Index, Array]:
+    """Return columns of a root that do not depend on others, and what predicts 0."""
     norms = np.linalg.norm(matrix, axis=0)
-    matrix = matrix / norms
-    _, size, vectors = scipy.linalg.svd(matrix)
+    _, size, vectors = scipy.linalg.svd(matrix / norms)
     rank = int(np.count_nonzero(size > NO_DIRECTION * size.max(initial=0.0)))
-    if rank == columns.size:
-        return None
-    order = scipy.linalg.qr(matrix, mode="r", pivoting=True)[1]
-    kept = np.zeros(standard.unit.size, dtype=bool)
-    kept[columns[order[:rank]]] = True
-    directions = np.zeros((kept.size, columns.size - rank))
-    directions[columns], _ = np.linalg.qr(vectors[rank:].T / norms[:, None])
-    return Dependence(standard, kept, directions)
+    order = scipy.linalg.qr(matrix / norms, mode="r", pivoting=True)[1]
+    nothing, _ = np.linalg.qr(vectors[rank:].T / norms[:, None])
+    return np.sort(order[:rank]), nothing
 
 
 def root(part: Part, standard: Standard) -> Tally:
-    """Return a root of the Gram matrix of the columns that vary, whatever the weights.
+    """Return two roots of Gram matrices of the columns that vary.
 
-    Merged by orthogonal steps, so that no digits are squared away.
+    One whatever the weights, of rows over their norms, so that none hides what others
+    tell of the columns; and one of the weighted rows.
     """
-    rows = rows_in(prepared(part.X), standard)
-    there = np.ones(part.weight.size)
-    return Tally((Root(rows.root(there, np.flatnonzero(standard.unit))),))
+    rows, columns = rows_in(prepared(part.X), standard), np.flatnonzero(standard.unit)
+    norms = rows.norms()
+    some = norms > 0
+    there = np.where(some, 1 / np.where(some, norms, 1.0) ** 2, 0.0)
+    both = there, part.weight
+    return Tally(tuple(Root(rows.root(each, columns)) for each in both))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from robustreg.partitions.basis import Basis
 from robustreg.partitions.part import Part, Tally, tallied
 from robustreg.report import Report
 
@@ -31,6 +32,24 @@ class Pass:
     nbytes: int
 
 
+@final
+@dataclass(frozen=True)
+class InBasis:
+    """A verb of rows that are in a basis."""
+
+    verb: Verb
+    basis: Basis
+
+    @property
+    def __name__(self) -> str:
+        """What the verb is called."""
+        return self.verb.__name__
+
+    def __call__(self, part: Part, *args: Any) -> Tally:
+        """Return what the verb makes of a part."""
+        return self.verb(self.basis.of_part(part), *args)
+
+
 class Engine(ABC):
     """Parts of rows, and a way to run a function on each of them.
 
@@ -44,6 +63,8 @@ class Engine(ABC):
         Whom to tell of each.
     stopped : bool
         Whether it asked to stop, for those who make passes as long as they gain.
+    basis : Basis or None
+        The coordinates in which verbs see the rows.
     """
 
     n_rows: int
@@ -54,6 +75,7 @@ class Engine(ABC):
         self.passes: list[Pass] = []
         self.report: Report | None = None
         self.stopped = False
+        self.basis: Basis | None = None
 
     def run(self, verb: Verb, *args: Any) -> Tally:
         """Return the tally of all parts, which takes one pass.
@@ -63,7 +85,9 @@ class Engine(ABC):
         ValueError
             If no row has weight.
         """
-        tally = self._tally(verb, args)
+        tally = self._tally(
+            verb if self.basis is None else InBasis(verb, self.basis), args
+        )
         if tally is None:
             raise ValueError(
                 "Sample weights are all zero: no row is left to fit. "

@@ -51,15 +51,18 @@ def fit_partitions(
         Makes its fit, such as `fit_whole`.
     """
     penalty = ask(rows, some.part.y[:, 0], some.part.weight).penalty
-    depends = None
-    if not (penalty.l1.any() or penalty.l2.any()):
-        depends = dependence(engine, rows, some.part.weight)
+    penalty = penalty.rescaled(rows.standard.unit)
+    depends = dependence(engine, some, rows, penalty)
     if depends is not None:
-        rows = some.rows_in(depends.reduced)
+        rows, engine.basis = depends.rows(some), depends.basis
+    if engine.basis is not None:
+        some = replace(some, products=None)
     fits, shared = [], len(engine.passes)
     for target in range(engine.n_targets):
         before = len(engine.passes)
         problem = ask(rows, some.part.y[:, target], some.part.weight)
+        if engine.basis is not None:
+            problem = replace(problem, penalty=engine.basis.penalty)
         found = fit(Whole(engine, problem, target, some))
         found = found if depends is None else depends.shared(found)
         n_iter = shared + len(engine.passes) - before
