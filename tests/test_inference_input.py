@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
@@ -81,6 +82,8 @@ def test_estimators_that_have_no_table():
     refused("has no coef_", neighbours, error=TypeError, cov_type="bootstrap")
     search = GridSearchCV(RobustRegressor(), {"loss": ["l2"]}).fit(X, Y)
     refused("search its best_estimator_", search, error=TypeError)
+    around = TransformedTargetRegressor(RobustRegressor()).fit(X, Y)
+    refused("TransformedTargetRegressor its regressor_", around, error=TypeError)
     piped = make_pipeline(KNeighborsRegressor()).fit(X, Y)
     refused("KNeighborsRegressor has no coef_", piped, error=TypeError)
     several = RobustRegressor().fit(X, np.column_stack([Y, Y]))

@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import ShuffleSplit
@@ -450,6 +451,12 @@ def test_other_estimators_are_refused(display, match):
         display.from_estimator(LinearRegression().fit(X, Y), X, Y)
     with pytest.raises(NotFittedError):
         display.from_estimator(make_pipeline(RobustRegressorCV()), X, Y)
+
+
+def test_the_regressor_inside_a_transformed_target_is_named():
+    around = TransformedTargetRegressor(RobustRegressor()).fit(X, Y)
+    with pytest.raises(TypeError, match="TransformedTargetRegressor its regressor_"):
+        ResidualsDisplay.from_estimator(around, X, Y)
 
 
 def test_parameters_out_of_range_are_refused():

@@ -59,7 +59,8 @@ def check_model(estimator: Any) -> None:
         raise TypeError(
             f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
             "standard errors. Pass a fitted linear model, such as RobustRegressor, "
-            "or a pipeline that ends in one: of a search its best_estimator_."
+            "or a pipeline that ends in one: of a search its best_estimator_, of a "
+            "TransformedTargetRegressor its regressor_, with y as that one saw it."
         )
 
 

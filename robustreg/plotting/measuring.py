@@ -62,7 +62,8 @@ def regressor_of(estimator: Any) -> LinearPredictor:
         raise TypeError(
             "estimator must be a fitted regressor of robustreg, or a pipeline that "
             f"ends in one. Got {type(model).__name__}. Of a search pass its "
-            "best_estimator_; QuantilesDisplay draws a QuantilesRegressor."
+            "best_estimator_, of a TransformedTargetRegressor its regressor_, with y "
+            "as that one saw it; QuantilesDisplay draws a QuantilesRegressor."
         )
     return model
 
