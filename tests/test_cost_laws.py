@@ -14,12 +14,12 @@ from robustreg.penalties import make_penalty
 from robustreg.rows import (
     DenseRows,
     FormedRows,
-    dense_standard,
     make_rows,
     representatives,
     strata,
     weighted_gram,
 )
+from robustreg.rows.dense import dense_standard
 from robustreg.solvers import solve
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.results import Start
