@@ -75,8 +75,9 @@ class AnyScale:
         """The spread of y, at least the floor."""
         return max(spread(self.problem.y, self.problem.weight), self.floor)
 
-    def measure(self, name: str, residual: Array) -> float:
-        """Return a scale estimate of residuals."""
+    def measure(self, residual: Array) -> float:
+        """Return the problem's scale estimate of residuals."""
+        name = str(self.problem.estimate)
         n_params = self.rank if name in COUNTED else 0
         return SCALES[name](residual, self.problem.weight, n_params)
 

@@ -55,13 +55,13 @@ def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
     """
     problem = scaled.problem
     if problem.estimate is not None:
-        return estimated_scale(scaled, problem.estimate, near=near)
+        return estimated_scale(scaled, near=near)
     scaled.fit(float(problem.scale), problem.tol)
     return FixedPoint(float(problem.scale), collapsed=False, converged=True)
 
 
 def estimated_scale(
-    scaled: AnyScale, name: str, rtol: float = SCALE_RTOL, near: float | None = None
+    scaled: AnyScale, rtol: float = SCALE_RTOL, near: float | None = None
 ) -> FixedPoint:
     """Return the fixed point of a scale estimate, from a sample's or the L1 fit's MAD.
 
@@ -69,32 +69,32 @@ def estimated_scale(
     scale settle together. Fits far from the fixed point are made roughly. ``near`` is
     the scale of a like fit from which that of a convex loss starts.
     """
-    start = _start(scaled, name) if near is None else FixedPoint(near, False, False)
-    return _agreed(scaled, name, rtol, start)
+    start = _start(scaled) if near is None else FixedPoint(near, False, False)
+    return _agreed(scaled, rtol, start)
 
 
-def _start(scaled: AnyScale, name: str) -> FixedPoint:
+def _start(scaled: AnyScale) -> FixedPoint:
     """Start from another fit; return its scale."""
-    near = _near_sample(scaled, name)
+    near = _near_sample(scaled)
     if not scaled.problem.loss.facts.convex:
-        near = _near_convex(scaled, name)
-        return near if near.collapsed else _settle(scaled, near, name)
+        near = _near_convex(scaled)
+        return near if near.collapsed else _settle(scaled, near)
     if near is None:
         start = mad(_near_l1(scaled, scaled.unit), scaled.problem.weight, 0)
         near = FixedPoint(start if start > scaled.floor else scaled.unit, False, False)
     return near
 
 
-def _agreed(scaled: AnyScale, name: str, rtol: float, near: FixedPoint) -> FixedPoint:
+def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
     """Return the scale that agrees with its own fit, from one near it."""
     problem, convex = scaled.problem, scaled.problem.loss.facts.convex
-    if near.converged and (together := _fit_with_scale(scaled, near, name)) is not None:
+    if near.converged and (together := _fit_with_scale(scaled, near)) is not None:
         return together
     if near.converged:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, CLOSER * float(np.sqrt(problem.tol)))
-    fits = _Fits(scaled, name)
+    fits = _Fits(scaled)
     # The side that a rough fit is on is known only if the scale is not looked for to
     # more digits than it has.
     sides = not fits.rough or rtol >= ROUGH_RTOL
@@ -114,7 +114,7 @@ def _agreed(scaled: AnyScale, name: str, rtol: float, near: FixedPoint) -> Fixed
     if fits.tol > problem.tol or not scaled.last.success:
         residual = scaled.fit(found.scale, problem.tol)
         if not convex:
-            found = _measured(found, scaled.measure(name, residual), agrees)
+            found = _measured(found, scaled.measure(residual), agrees)
     return found
 
 
@@ -136,7 +136,7 @@ def _near_l1(scaled: AnyScale, scale: float) -> Array:
     return np.asarray(objective.residual(params) * scale)
 
 
-def _near_convex(scaled: AnyScale, name: str) -> FixedPoint:
+def _near_convex(scaled: AnyScale) -> FixedPoint:
     """Start from the L1 fit and return its MAD, or from that of a convex loss.
 
     Where the L1 fit passes through half of the rows, which says nothing of their
@@ -148,7 +148,7 @@ def _near_convex(scaled: AnyScale, name: str) -> FixedPoint:
     many = STARTING.draw(whole) is not None
     if many or not facts_of(whole).few_params:
         other = scaled.with_loss(convex)
-        found = estimated_scale(other, name, ROUGH_RTOL)
+        found = estimated_scale(other, ROUGH_RTOL)
         scaled.start_at(other)
         return replace(found, converged=False)
     for loss in (L1(), convex):
@@ -161,21 +161,22 @@ def _near_convex(scaled: AnyScale, name: str) -> FixedPoint:
     return FixedPoint(scaled.floor, True, False)
 
 
-def _settle(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint:
+def _settle(scaled: AnyScale, near: FixedPoint) -> FixedPoint:
     """Move to where fit and scale settle together, from the start; return it.
 
     Where they do not, to the nearest; nowhere if the scale vanishes.
     """
     weight, loss = scaled.problem.weight, scaled.problem.loss
+    name = str(scaled.problem.estimate)
 
     def line(residual: Array, change: Array, reach: float) -> Callable[..., float]:
         if name in LINES and weight.size > MOST_SORTED:
             return LINES[name](weight, residual, change, reach)
-        return lambda t: scaled.measure(name, residual + t * change)
+        return lambda t: scaled.measure(residual + t * change)
 
     reweighting = Reweighting(
         lambda scale: scaled.objective(scale, loss),
-        partial(scaled.measure, name),
+        scaled.measure,
         line,
         step_rule_for(scaled.objective(1.0, loss)),
         scaled.floor,
@@ -189,7 +190,7 @@ def _settle(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint:
     return replace(near, scale=settled.scale)
 
 
-def _near_sample(scaled: AnyScale, name: str) -> FixedPoint | None:
+def _near_sample(scaled: AnyScale) -> FixedPoint | None:
     """Start from the fit of a sample of rows; return its scale.
 
     None if rows are few or if the sample's scale is no guide: one outlier more or
@@ -205,7 +206,7 @@ def _near_sample(scaled: AnyScale, name: str) -> FixedPoint | None:
     if drawn is None:
         return None
     few = AnyScale(scaled.problem.of_sample(drawn, ROUGH_TOL), scaled.params())
-    found = estimated_scale(few, name, ROUGH_RTOL)
+    found = estimated_scale(few, ROUGH_RTOL)
     if not (found.converged and few.last.success):
         return None
     scaled.start_at(few)
@@ -223,12 +224,13 @@ def _near_sample(scaled: AnyScale, name: str) -> FixedPoint | None:
     return found
 
 
-def _fit_with_scale(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint | None:
+def _fit_with_scale(scaled: AnyScale, near: FixedPoint) -> FixedPoint | None:
     """Fit at the scale of the fit's own residuals, by a sample's Hessian.
 
     None if there is none, if it will not do, or if another solver is asked for.
     """
     preconditioner, loss = scaled.start.preconditioner, scaled.problem.loss
+    name = str(scaled.problem.estimate)
     if preconditioner is None or name not in LINES:
         return None
     objective = scaled.objective(near.scale, loss)
@@ -247,7 +249,7 @@ def _fit_with_scale(scaled: AnyScale, near: FixedPoint, name: str) -> FixedPoint
         return None
     result, scale = found
     # Rows far from the median may have come near unseen.
-    measured = scaled.measure(name, result.point.residual)
+    measured = scaled.measure(result.point.residual)
     if not abs(measured - 1) <= SCALE_RTOL:
         return None
     scaled.take(scale, result.point.objective, result)
@@ -264,7 +266,7 @@ class _Fits:
     fit have no scale, and raise the floor to these.
     """
 
-    def __init__(self, scaled: AnyScale, name: str) -> None:
+    def __init__(self, scaled: AnyScale) -> None:
         self.floor = scaled.floor
         facts = scaled.problem.loss.facts
         self._convex = facts.convex
@@ -273,7 +275,7 @@ class _Fits:
         # made so. These two may jump as the scale moves.
         self.rough = facts.convex and not facts.piecewise_linear
         self._away = 1.0 if self.rough else 0.0
-        self._scaled, self._name = scaled, name
+        self._scaled = scaled
         self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
         # Where the scale all but agreed with its fit, if anywhere.
         self.nearest: FixedPoint | None = None
@@ -293,7 +295,7 @@ class _Fits:
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
         residual = self._scaled.fit(scale, self.tol, most)
-        ratio = self._scaled.measure(self._name, residual)
+        ratio = self._scaled.measure(residual)
         away = abs(float(np.log(ratio))) if ratio > 0 else np.inf
         self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
         if ratio * scale <= self._scaled.rounding():

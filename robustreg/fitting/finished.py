@@ -104,6 +104,6 @@ def _residual_scale(
     problem = scaled.problem
     if estimated and not found.collapsed:
         if problem.eps > EPS and problem.estimate is not None:
-            return found.scale * scaled.measure(problem.estimate, residual)
+            return found.scale * scaled.measure(residual)
         return found.scale
     return measured_scale(residual, found.scale, problem.y, problem.weight)

@@ -38,7 +38,7 @@ def _end_at(scaled: AnyScale, params: Array, n_iter: int) -> FixedPoint:
     else:
         in_units_of_y = scaled.objective(1.0, problem.loss)
         residual = in_units_of_y.residual(scaled.in_units_of(1.0, params))
-        measured = scaled.measure(problem.estimate, residual)
+        measured = scaled.measure(residual)
         scale, collapsed = max(measured, scaled.floor), measured <= scaled.floor
     objective = scaled.objective(scale, problem.loss)
     point = objective.evaluate(scaled.in_units_of(scale, params))

@@ -95,7 +95,7 @@ class _Fitting:
             start = FixedPoint(float(self._problem.scale), False, True)
             self._few.fit(start.scale, self._few.problem.tol)
         else:
-            start = estimated_scale(self._few, self._name, ROUGH_RTOL)
+            start = estimated_scale(self._few, ROUGH_RTOL)
         if loss.facts.piecewise_linear:
             return self._kinked(start)
         return self._smooth(start)
