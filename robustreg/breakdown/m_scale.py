@@ -9,13 +9,12 @@ import numpy as np
 from robustreg.breakdown.columns import NOT_ZERO
 from robustreg.rows import TIE, Array
 from robustreg.rows.base import STRETCH
+from robustreg.scale import LOG_TOL
 
 # A search for log scale goes no further than this in one step.
 REACH = 3.0
 # Steps that cover more than all floating point numbers: 500 steps of 3 in logarithms.
 MOST_STEPS = 500
-# How closely the logarithm of a scale is found that is not on the way.
-LAST_DIGITS = 1e-14
 
 
 def tukey_weight(residual: Array, width: Array | float) -> Array:
@@ -73,7 +72,7 @@ class SCriterion:
 
     def scale(self, residual: Array, weight: Array) -> float:
         """Return the scale of residuals to the last digits, no less than the floor."""
-        return float(self.scales(residual[None], weight, LAST_DIGITS)[0])
+        return float(self.scales(residual[None], weight, LOG_TOL)[0])
 
     def missed(self, residual: Array, weight: Array, scales: Array) -> Array:
         """Return the mean loss of each row of residuals at given scales.

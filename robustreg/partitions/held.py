@@ -13,7 +13,7 @@ from robustreg.partitions.part import Part, together
 from robustreg.partitions.scales import Excess
 from robustreg.partitions.sums import Asked, held
 from robustreg.partitions.whole import Whole
-from robustreg.scale import AGREES, FixedPoint, find_fixed_point
+from robustreg.scale import AGREES, LOG_TOL, FixedPoint, find_fixed_point
 from robustreg.solvers import Result, Start, canonical_fit
 from robustreg.solvers.facts import facts_of
 
@@ -23,8 +23,6 @@ MORE = 4.0
 MOST_ROUNDS = 20
 # A scale agrees with its fit to this before a pass tells whether it does.
 SETTLES = 1e-2 * AGREES
-# Two scales are one but for the rounding of a logarithm if they differ by this share.
-ROUNDED = 1e-14
 
 # ``exact(objective, start)`` minimises an objective of rows that are at hand.
 Exact = Callable[[Objective, Start], Result]
@@ -115,6 +113,7 @@ class Exactly:
         floor = self.held.whole.sample.floor
         at = find_fixed_point(measure_at, scale, floor, rtol=SETTLES, jumps=True)
         found = min(fits, key=lambda scale: abs(scale - at.scale))
-        if not np.isclose(found, at.scale, rtol=ROUNDED, atol=0):
+        # The same but for the rounding of a logarithm.
+        if not np.isclose(found, at.scale, rtol=LOG_TOL, atol=0):
             return self.fit_at(at.scale), at
         return fits[found], replace(at, scale=found)

@@ -3,6 +3,7 @@
 from robustreg.scale.estimates import (
     COUNTED,
     LINES,
+    LOG_TOL,
     MAD_FACTOR,
     MOST_SORTED,
     OF_EACH,
@@ -38,6 +39,7 @@ __all__ = [
     "AGREES",
     "COUNTED",
     "LINES",
+    "LOG_TOL",
     "MAD_FACTOR",
     "MOST_SORTED",
     "OF_EACH",
