@@ -1,6 +1,7 @@
 """Partitions that workers make where they are, some of them not as they should."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -92,6 +93,13 @@ def deadly(partition, n_rows):
     return features(partition, n_rows)
 
 
+def without_memory(partition, n_rows):
+    """Return features, unless it is the fourth partition, of which none are left."""
+    if partition == 3:
+        raise MemoryError("none is left")
+    return features(partition, n_rows)
+
+
 def collection(lengths, reader=features):
     """Return X and y, each partition by a reader."""
     read = dask.delayed(reader, name="reader", traverse=False)
@@ -111,6 +119,11 @@ def in_memory(lengths, reader=features):
     X = [reader(*each) for each in enumerate(lengths)]
     y = [target(*each) for each in enumerate(lengths)]
     return np.concatenate(X), np.concatenate(y)
+
+
+def largest_size():
+    """Return how much memory this process has taken at most, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def fit_in_a_task(lengths):

@@ -197,6 +197,51 @@ def test_a_worker_that_is_killed_with_the_rows_it_holds(cluster, client):
     assert pid not in client.run(os.getpid).values()
 
 
+def test_a_worker_that_is_killed_in_the_pass_of_the_sample(
+    cluster, client, monkeypatch
+):
+    # Not held, so that it is the pass that reads.
+    monkeypatch.setattr(dask_engine, "MOST_HELD", 0.0)
+    client.wait_for_workers(2)
+    pid = next(iter(client.run(os.getpid).values()))
+    killer = when(
+        lambda: is_running(cluster, "robustreg pass 1"),
+        lambda: os.kill(pid, signal.SIGKILL),
+    )
+    with watched(cluster) as seen:
+        model = RobustRegressor(tol=1e-16).fit(
+            *collection(LENGTHS, partition_readers.slow)
+        )
+    killer.join()
+    assert_same(model)
+    assert "robustreg pass 1: sample" in seen.groups
+    client.wait_for_workers(2)
+    assert pid not in client.run(os.getpid).values()
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_partition_for_which_no_memory_is_left(client, held, monkeypatch):
+    if not held:
+        monkeypatch.setattr(dask_engine, "MOST_HELD", 0.0)
+    with pytest.raises(MemoryError, match="none is left") as caught:
+        RobustRegressor().fit(*collection(LENGTHS, partition_readers.without_memory))
+    assert caught.value.__notes__ == ["Partition 3 of 6 cannot be read."]
+
+
+def test_partitions_a_hundred_times_as_large_as_others(cluster, client):
+    # The largest takes 48 MB with its target.
+    lengths = (12_000, 1_200_000, 12_000, 12_000)
+    before = client.run(partition_readers.largest_size)
+    model = RobustRegressor().fit(*collection(lengths))
+    more = [
+        now - before[each]
+        for each, now in client.run(partition_readers.largest_size).items()
+    ]
+    expected = RobustRegressor().fit(*in_memory(lengths))
+    assert_allclose(model.coef_, expected.coef_, rtol=0, atol=1e-5)
+    assert max(more) < 4 * 48
+
+
 @pytest.mark.parametrize("held", [True, False])
 def test_a_partition_that_vanished(client, held, monkeypatch):
     if not held:
