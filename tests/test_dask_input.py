@@ -126,7 +126,7 @@ def test_weights(of):
 
 def test_words():
     frame = dd.from_pandas(ROWS.assign(sex="f", site=pd.Categorical(["a"] * N)), 3)
-    message = r"All columns of X must be numbers. \['sex', 'site'\] are not"
+    message = r"X must be numbers. \['sex', 'site'\] are not.* by .*get_dummies"
     refused(message, frame[NAMES], frame["y"])
     refused(r"All columns of y must be numbers. \['sex'\]", FEATURES, frame["sex"])
     words = X.astype(object)
@@ -194,6 +194,20 @@ def test_types_of_pandas(kind):
         message = "partition 5 holds NaN or infinity in column 'age'"
         refused(message, frame[names], frame["y"])
     refused("y must be finite, but partition 5", FRAME[NAMES], frame["age"])
+
+
+def test_levels_that_are_named_are_the_columns_of_any_rows():
+    kinds = {"site": pd.CategoricalDtype(["b", "a", "c"])}
+    rows = ROWS.assign(site=np.array(["a", "b", "c"])[np.arange(N) % 3])
+    frame = dd.get_dummies(dd.from_pandas(rows, 7).astype(kinds), drop_first=True)
+    model = RobustRegressor(tol=1e-16).fit(frame.drop(columns="y"), frame["y"])
+    given = pd.get_dummies(rows.astype(kinds), drop_first=True).drop(columns="y")
+    expected = RobustRegressor(tol=1e-16).fit(given, Y)
+    np.testing.assert_array_equal(model.feature_names_in_, expected.feature_names_in_)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-7)
+    few = rows[:1].astype(kinds).drop(columns="y")
+    one = model.predict(pd.get_dummies(few, drop_first=True))
+    np.testing.assert_allclose(one, expected.predict(given[:1]), rtol=1e-7)
 
 
 def test_partitions_that_do_not_match():

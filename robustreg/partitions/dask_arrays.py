@@ -207,7 +207,7 @@ def _refuse_columns(name: str, frame: Any) -> None:
     if words:
         raise ValueError(
             f"All columns of {name} must be numbers. {words[:10]} are not. Encode them "
-            "first, or drop them."
+            "first, such as categories by dask.dataframe.get_dummies, or drop them."
         )
 
 
