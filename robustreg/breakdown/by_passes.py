@@ -52,7 +52,7 @@ def fit_mm_whole(whole: Whole, search: Search) -> Fit:
     check_penalty(problem, collapsed)
     found = Descent(whole, problem.loss, None, problem.tol).run(params / scale, scale)
     agrees = collapsed or abs(settled) <= AGREES
-    at = FixedPoint(scale, collapsed, agrees, disagreement=settled)
+    at = FixedPoint(scale, collapsed=collapsed, converged=agrees, disagreement=settled)
     coef, intercept = problem.rows.standard.to_original(params)
     s_fit = Coefficients(coef, float(intercept) + whole.center)
     return replace(fitted(whole, ended(whole, found), at, True), s_estimate=s_fit)

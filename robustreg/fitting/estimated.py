@@ -57,7 +57,7 @@ def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
     if problem.estimate is not None:
         return estimated_scale(scaled, near=near)
     scaled.fit(float(problem.scale), problem.tol)
-    return FixedPoint(float(problem.scale), collapsed=False, converged=True)
+    return FixedPoint(float(problem.scale), converged=True)
 
 
 def estimated_scale(
@@ -69,7 +69,7 @@ def estimated_scale(
     scale settle together. Fits far from the fixed point are made roughly. ``near`` is
     the scale of a like fit from which that of a convex loss starts.
     """
-    start = _start(scaled) if near is None else FixedPoint(near, False, False)
+    start = _start(scaled) if near is None else FixedPoint(near)
     return _agreed(scaled, rtol, start)
 
 
@@ -81,7 +81,7 @@ def _start(scaled: AnyScale) -> FixedPoint:
         return near if near.collapsed else _settle(scaled, near)
     if near is None:
         start = mad(_near_l1(scaled, scaled.unit), scaled.problem.weight, 0)
-        near = FixedPoint(start if start > scaled.floor else scaled.unit, False, False)
+        near = FixedPoint(start if start > scaled.floor else scaled.unit)
     return near
 
 
@@ -157,8 +157,8 @@ def _near_convex(scaled: AnyScale) -> FixedPoint:
         scaled.start_at(other)
         start = mad(residual, scaled.problem.weight, 0)
         if start > scaled.floor:
-            return FixedPoint(start, False, False)
-    return FixedPoint(scaled.floor, True, False)
+            return FixedPoint(start)
+    return FixedPoint(scaled.floor, collapsed=True)
 
 
 def _settle(scaled: AnyScale, near: FixedPoint) -> FixedPoint:
@@ -212,7 +212,7 @@ def _near_sample(scaled: AnyScale) -> FixedPoint | None:
     scaled.start_at(few)
     if found.collapsed:
         # Most rows are likely to be fitted exactly, too: that takes one fit to see.
-        return FixedPoint(scaled.floor, False, False)
+        return FixedPoint(scaled.floor)
     # Around the centre of all rows, as are the params.
     target = drawn.objective.target / found.scale
     at_scale = drawn.objective.with_loss(scaled.problem.loss, target)
@@ -306,7 +306,7 @@ class _Fits:
             self._least, self._best = away, self._scaled.kept()
             if away <= NEARLY:
                 log_ratio = float(np.log(ratio))
-                self.nearest = FixedPoint(scale, False, False, disagreement=log_ratio)
+                self.nearest = FixedPoint(scale, disagreement=log_ratio)
         return ratio * scale
 
     def back_to_best(self) -> None:

@@ -44,4 +44,4 @@ def _end_at(scaled: AnyScale, params: Array, n_iter: int) -> FixedPoint:
     point = objective.evaluate(scaled.in_units_of(scale, params))
     result = stopped_at(objective, point, problem.tol, n_iter)
     scaled.take(scale, objective, result)
-    return FixedPoint(scale, collapsed, converged=True)
+    return FixedPoint(scale, collapsed=collapsed, converged=True)

@@ -92,7 +92,7 @@ class _Fitting:
         if not loss.facts.convex:
             self._few = self._few.with_loss(convex_start(loss))
         if self._name is None:
-            start = FixedPoint(float(self._problem.scale), False, True)
+            start = FixedPoint(float(self._problem.scale), converged=True)
             self._few.fit(start.scale, self._few.problem.tol)
         else:
             start = estimated_scale(self._few, ROUGH_RTOL)
@@ -118,7 +118,9 @@ class _Fitting:
             found = Descent(self._whole, loss, None, tol).run(params / scale, scale)
         agrees = abs(found.off) <= AGREES
         scale = found.reading.asked.scale
-        at = FixedPoint(scale, collapsed, agrees, disagreement=found.off)
+        at = FixedPoint(
+            scale, collapsed=collapsed, converged=agrees, disagreement=found.off
+        )
         return self._answer(ended(self._whole, found), at)
 
     def _kinked(self, start: FixedPoint) -> Fit:
@@ -141,15 +143,15 @@ class _Fitting:
         for _ in range(MOST_PASSES):
             scale, off = reading.asked.scale, self._excess(reading)
             if off == -np.inf:
-                return FixedPoint(floor, True, True)
+                return FixedPoint(floor, collapsed=True, converged=True)
             if abs(off) <= AGREES or self._whole.engine.stopped:
                 break
             scale = self._rescaled(reading, params)
             if name in SEEN_AT_ONCE:
-                return FixedPoint(scale, False, True)
+                return FixedPoint(scale, converged=True)
             there = replace(reading.asked, params=params / scale, scale=scale)
             reading = self._whole.read(there)
-        return FixedPoint(scale, False, abs(off) <= AGREES, disagreement=off)
+        return FixedPoint(scale, converged=abs(off) <= AGREES, disagreement=off)
 
     def _rescaled(self, reading: Reading, params: Array) -> float:
         """Return the scale that residuals have where a fit stays as it is."""

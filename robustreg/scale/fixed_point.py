@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import final
 
 import numpy as np
@@ -31,6 +31,8 @@ LONGEST = 2.0
 class FixedPoint:
     """Where the scale of a fit's residuals is the scale of the fit.
 
+    One that is neither collapsed nor converged is near, to start from.
+
     Parameters
     ----------
     scale : float
@@ -47,8 +49,9 @@ class FixedPoint:
     """
 
     scale: float
-    collapsed: bool
-    converged: bool
+    _: KW_ONLY
+    collapsed: bool = False
+    converged: bool = False
     slope: float = -1.0
     disagreement: float = 0.0
 
@@ -79,9 +82,9 @@ def find_fixed_point(
         if stalled > MOST_STALLED or search.torn:
             break
         if abs(f) <= rtol:
-            return FixedPoint(float(np.exp(x)), False, True, slope)
+            return FixedPoint(float(np.exp(x)), converged=True, slope=slope)
         if f == -np.inf:
-            return FixedPoint(floor, True, True)
+            return FixedPoint(floor, collapsed=True, converged=True)
         step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
         # Below the floor nothing is measured: residuals are rounding errors there.
         new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
@@ -93,7 +96,9 @@ def find_fixed_point(
         x, f = new_x, new_f
         search.add(x, f)
     x, f = search.best
-    return FixedPoint(float(np.exp(x)), False, bool(abs(f) <= agrees), slope, f)
+    done = bool(abs(f) <= agrees)
+    scale = float(np.exp(x))
+    return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
 
 
 @final
