@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.columns import DEPENDENT, TIE, medians, spreads
+from robustreg.breakdown.columns import DEPENDENT, EQUAL, medians, spreads
 from robustreg.linalg import SQUARABLE
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
@@ -68,13 +68,13 @@ def _axes(columns: Array, weight: Array) -> Array:
     deviation = np.sqrt(covariance.diagonal())
     correlation = covariance / np.outer(deviation, deviation)
     # Those that are equal but for rounding have the same axes.
-    return np.asarray(np.linalg.eigh(np.round(correlation / TIE) * TIE)[1])
+    return np.asarray(np.linalg.eigh(np.round(correlation / EQUAL) * EQUAL)[1])
 
 
 def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:
     """Return the rows whose norm is at most the median one."""
     distance = np.linalg.norm(measured, axis=1)
-    return np.asarray(distance <= weighted_median(distance, weight) * (1 + TIE))
+    return np.asarray(distance <= weighted_median(distance, weight) * (1 + EQUAL))
 
 
 def spanning(part: NDArray[np.bool_], design: Array) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from robustreg.scale import weighted_median
 
 # Scales, distances and mean losses that differ by less, relatively, are equal: they are
 # sums of many rows, whose rounding errors are smaller.
-TIE = 1e-9
+EQUAL = 1e-9
 # A row of norm 1 adds nothing to the span of others that it is closer to: the direction
 # that it adds would have lost half of its digits.
 DEPENDENT = 1e-7

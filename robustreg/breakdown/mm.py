@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.columns import EQUAL
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.breakdown.search import Search, Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
@@ -41,7 +41,7 @@ def fit_mm(problem: Problem, search: Search) -> Fit:
     ]
     best = fits[0]
     for fit in fits[1:]:
-        if fit.objective < best.objective - TIE * abs(best.objective):
+        if fit.objective < best.objective - EQUAL * abs(best.objective):
             best = fit
     return best
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robustreg.breakdown.cloud import Cloud, make_cloud
-from robustreg.breakdown.columns import TIE
+from robustreg.breakdown.columns import EQUAL
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import SPoint, polished
 from robustreg.breakdown.search import Search, Tell, best_candidates
@@ -81,7 +81,7 @@ def s_estimate(
     cloud = make_cloud(rows, target, weight, search.most_rows)
     total, rank = float(weight.sum()), cloud.design.shape[1]
     share = search.breakdown * (1 - rank / total)
-    if rank >= np.count_nonzero(weight) or share <= TIE:
+    if rank >= np.count_nonzero(weight) or share <= EQUAL:
         return SEstimate(_interpolation(cloud), floor, 1, True)
     criterion = SCriterion(search.constant, share, floor)
     if not rank:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import NOT_ZERO, TIE
+from robustreg.breakdown.columns import EQUAL, NOT_ZERO
 from robustreg.breakdown.each import Each, one_by_one
 from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
@@ -157,10 +157,10 @@ def _winners(ranked: list[_Ranked], most: int) -> _Ranked:
     coords = np.vstack([part.coords for part in ranked])
     scales = np.concatenate([part.scales for part in ranked])
     missed = np.concatenate([part.missed for part in ranked])
-    order = np.lexsort((np.round(missed / TIE), scales))
+    order = np.lexsort((np.round(missed / EQUAL), scales))
     order = order[np.isfinite(coords[order]).all(axis=1)]
     values, best = scales[order], coords[order]
-    near = np.abs(np.diff(values)) <= TIE * values[1:]
+    near = np.abs(np.diff(values)) <= EQUAL * values[1:]
     close = np.abs(np.diff(best, axis=0)).max(axis=1)
     near &= close <= SAME * np.abs(best[1:]).max(axis=1)
     order = order[np.append(True, ~near)][:most]
@@ -181,7 +181,7 @@ def _candidates(cloud: Cloud, search: Search) -> Iterator[Array]:
     for first in range(0, search.n_subsets, side):
         yield _exact_fits(cloud, min(side, search.n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)
-    nearest = distance <= weighted_median(distance, cloud.weight) * (1 + TIE)
+    nearest = distance <= weighted_median(distance, cloud.weight) * (1 + EQUAL)
     halves = np.vstack([np.ones_like(nearest), nearest, cloud.central])
     yield _by_reweighting(cloud, halves)
 

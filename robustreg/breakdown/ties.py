@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import TIE, norms
+from robustreg.breakdown.columns import EQUAL, norms
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import SPoint, polished
 from robustreg.rows import Array, Rows
@@ -33,7 +33,7 @@ def different(ends: list[SPoint], weight: Array, criterion: SCriterion) -> list[
     least = min(end.scale for end in ends)
 
     def order(end: SPoint) -> tuple[float, float, float]:
-        steps = np.round(np.log(end.scale / least) / TIE)
+        steps = np.round(np.log(end.scale / least) / EQUAL)
         return (
             float(steps),
             _missed(end, weight, criterion),
@@ -53,7 +53,8 @@ def tied(ends: list[SPoint], weight: Array, criterion: SCriterion) -> list[SPoin
     return [
         end
         for end in ends
-        if end.scale <= scale * (1 + TIE) and _missed(end, weight, criterion) == missed
+        if end.scale <= scale * (1 + EQUAL)
+        and _missed(end, weight, criterion) == missed
     ]
 
 
@@ -81,7 +82,7 @@ def exchanged(
             if len(found) >= MOST_MINIMA:
                 break
             new = polished(rows, cloud.target, cloud.weight, criterion, params)
-            as_good = new.scale <= found[0].scale * (1 + TIE)
+            as_good = new.scale <= found[0].scale * (1 + EQUAL)
             if as_good and not any(_same(new, other) for other in found):
                 found.append(new)
                 queue.append(new)
@@ -105,7 +106,7 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
     if not np.diagonal(root).all():
         return
     # A row of leverage 1 holds a direction alone.
-    for row in np.flatnonzero((basis**2).sum(axis=1) > 1 - TIE):
+    for row in np.flatnonzero((basis**2).sum(axis=1) > 1 - EQUAL):
         direction = scipy.linalg.solve_triangular(root, basis[row])
         reach = rejected @ direction
         # Of rows that do not extend in the direction, a rounding error is all there is.
@@ -117,7 +118,7 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
 def _missed(end: SPoint, weight: Array, criterion: SCriterion) -> float:
     """Return the mean loss at a point's scale, without its rounding errors."""
     missed = criterion.missed(end.residual[None], weight, np.array([end.scale]))[0]
-    return float(np.round(missed / TIE))
+    return float(np.round(missed / EQUAL))
 
 
 def _same(one: SPoint, other: SPoint) -> bool:

@@ -15,7 +15,7 @@ from robustreg.linalg import SMALLEST_RCOND, TINY, factorise
 from robustreg.rows import Array, Index, Standard
 
 # Singular values this small beside the largest are rounding errors.
-DEPENDENT = 1e-12
+LEAST_SINGULAR = 1e-12
 # A variance this small beside its largest possible one has lost half of its digits.
 LOST = 1e-8
 # A row decides its own prediction if 1 less its leverage is below this.
@@ -163,7 +163,7 @@ class AtFit(ABC, Generic[Value]):
     def _half_by_root(self, value: Value) -> Array:
         """Return the half from orthogonal steps, which keep twice the digits."""
         scale, size, basis = decomposed(self.root(value))
-        null = basis[size <= DEPENDENT * size[0]] * scale
+        null = basis[size <= LEAST_SINGULAR * size[0]] * scale
         if null.size:
             held = self.rank == self.columns.size
             raise ValueError(dependent(self.standard, self.names, null, held))

@@ -13,7 +13,7 @@ from robustreg.rows import TIE, Array
 # The level of the interval that the bandwidths of Hall, Sheather and Chamberlain serve.
 SIZE = 0.05
 # Widths from their centre at which kernels are 0, the Gaussian one in floating point.
-FAR = 1e3
+WIDTHS = 1e3
 
 
 def hall_sheather(n: float, quantile: float) -> float:
@@ -115,7 +115,7 @@ def deviation(values: Array, weight: Array, divisor: float) -> float:
 
 def at_width(kernel: str, values: Array, width: float) -> Array:
     """Return a kernel's density at values; far out, where it is 0, none overflows."""
-    return KERNELS[kernel](np.clip(values / width, -FAR, FAR)) / width
+    return KERNELS[kernel](np.clip(values / width, -WIDTHS, WIDTHS)) / width
 
 
 def spread(values: Array, weight: Array, deviation: float) -> float:

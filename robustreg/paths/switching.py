@@ -29,7 +29,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.kinked.interior_point.working import LIKELY
-from robustreg.solvers.many.switching import pieces_of
+from robustreg.solvers.many.switching import MOST_STEPS, pieces_of
 from robustreg.solvers.quadratics.quadratic import block_pivoting
 
 # Of no more params than this the gradient is kept up to date, at p k for each row that
@@ -41,8 +41,8 @@ MOST_WATCHED = 1000
 SHORT, STEPS_AHEAD = 0.2, 1.5
 # Of fewer rows, or if more than this share is near, to look at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
-# Steps to the next penalty; a few without a switch may reduce what rounding left.
-MOST_STEPS, PATIENCE = 15, 5
+# So many steps without a switch may reduce what rounding left.
+PATIENCE = 5
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 FAR_BELOW = 1e-3
 
