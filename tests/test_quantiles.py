@@ -130,6 +130,8 @@ def test_generic_fits_need_no_fit_of_their_own(monkeypatch):
     monkeypatch.setattr("robustreg.fitting.quantiles.fit_targets", refuse)
     for name in ("diabetes", "many rows", "far from 0", "another unit"):
         QuantilesRegressor(LEVELS).fit(*PROBLEMS[name])
+    rng = np.random.default_rng(0)
+    QuantilesRegressor(LEVELS).fit(rng.normal(size=(2000, 100)), rng.normal(size=2000))
 
 
 @pytest.mark.parametrize("X_new", [X, X_NEW], ids=["of the fit", "new"])

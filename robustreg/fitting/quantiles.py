@@ -24,7 +24,7 @@ from robustreg.scale import spread
 from robustreg.solvers.many.quantiles import many_quantiles, mean_losses
 
 # Of more params the arithmetic outweighs what fits share.
-MOST_PARAMS = 60
+MOST_PARAMS = 150
 
 
 @dataclass(frozen=True)
