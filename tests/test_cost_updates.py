@@ -14,7 +14,7 @@ from robustreg.losses import Pinball
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
-from robustreg.scale import mad, mad_along
+from robustreg.scale import MAD_FACTOR, mad, mad_along, mad_beside
 from robustreg.solvers import profiled
 from robustreg.solvers.kinked.interior_point import equations, interior_point
 from robustreg.solvers.results import Start
@@ -200,6 +200,22 @@ def test_the_mad_along_a_line_is_that_of_its_points(weighted):
         assert along(t) == mad(residual + t * change, weight, 0)
     # Rows outside, which are not looked at, could be the median.
     assert np.isnan(along(100.0))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_mad_beside_others_is_that_of_all(weighted):
+    rng = np.random.default_rng(0)
+    residual = rng.standard_cauchy(5000)
+    weight = uneven(5000) if weighted else np.ones(5000)
+    middle = mad(residual, weight, 0) / MAD_FACTOR
+    some = np.flatnonzero(np.abs(np.abs(residual) - middle) < 0.1)
+    of = mad_beside(weight, residual, some)
+    for size in (0.0, 1e-6, 0.01):
+        moved = residual.copy()
+        moved[some] += size * rng.normal(size=some.size)
+        assert of(moved[some]) == mad(moved, weight, 0)
+    # One of those that are not looked at is the median.
+    assert np.isnan(mad_beside(weight, residual, some[:0])(residual[:0]))
 
 
 def test_the_mad_between_two_distant_rows_is_not_known_along_a_line():

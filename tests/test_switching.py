@@ -64,25 +64,47 @@ def test_fits_are_those_one_by_one(
         np.testing.assert_array_equal(fit.coef == 0, model.coef_ == 0)
 
 
-def test_a_walk_costs_two_or_three_steps_a_strength(monkeypatch):
+def test_a_walk_costs_a_pass_a_strength_and_the_rows_that_cross(monkeypatch):
     """Costs are products with the design, and the rows that cross, never the clock."""
-    steps, crossed = [], []
-    move, cross = switching._Walk._move, switching._Walk._cross
+    steps, passes, crossed = [], [], []
+    for name, calls in (("_move", steps), ("_look_at_all", passes)):
+        method = getattr(switching._Walk, name)
+        monkeypatch.setattr(
+            switching._Walk,
+            name,
+            lambda *args, calls=calls, method=method: calls.append(1) or method(*args),
+        )
+    cross = switching._Walk._cross
     monkeypatch.setattr(
-        switching._Walk, "_move", lambda *args: steps.append(1) or move(*args)
+        switching._Walk,
+        "_cross",
+        lambda walk, rows, residual: (
+            crossed.append(rows.size) or cross(walk, rows, residual)
+        ),
     )
-
-    def counted(walk):
-        crossed.append(cross(walk))
-        return crossed[-1]
-
-    monkeypatch.setattr(switching._Walk, "_cross", counted)
-    X, y, _ = data(4001)
+    X, y, _ = data(8000)
     models = models_of(alphas=np.geomspace(2.0, 2e-3, 60))
-    assert None not in fit_at_once(problems_of(X, y, np.ones(4001), models))
+    assert None not in fit_at_once(problems_of(X, y, np.ones(8000), models))
     assert len(steps) <= 3 * len(models)
+    # Later steps for a strength look at the rows that may cross.
+    assert len(passes) <= 1.2 * len(models)
     # Over the whole path a row crosses about once.
-    assert sum(crossed) <= 4001
+    assert sum(crossed) <= 8000
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [2.0, "mad"])
+def test_rows_that_may_cross_stand_for_all(walked, scale, weighted):
+    X, y, weight = data(8000)
+    weight = weight if weighted else np.ones(8000)
+    alphas = np.geomspace(2.0, 2e-3, 30)
+    models = models_of(alphas=alphas, scale=scale, tol=1e-14)
+    found = fit_at_once(problems_of(X, y, weight, models))
+    assert walked == [len(models)]
+    for model, fit in list(zip(models, found, strict=True))[::4]:
+        model.fit(X, y, weight)
+        np.testing.assert_allclose(fit.coef, model.coef_, rtol=1e-9, atol=1e-10)
+        assert fit.scale == pytest.approx(model.scale_, rel=1e-9)
 
 
 def test_the_scale_may_fall_far_on_the_way(walked):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -15,7 +16,7 @@ from robustreg.fitting.problem import Problem
 from robustreg.linalg import factorise
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
-from robustreg.scale import COUNTED, LINES, SCALES
+from robustreg.scale import BESIDE, COUNTED, LINES, SCALES
 from robustreg.solvers.many.mean_curvature import Nearby, fit_by_mean_curvature
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.scale_moves import Measure
@@ -269,4 +270,7 @@ def _measure(problem: Problem, name: str) -> Measure:
             return LINES[name](weight, residual, change, reach, measured)
         return lambda t: of(residual + t * change)
 
-    return Measure(of, along)
+    if name not in BESIDE:
+        return Measure(of, along)
+    beside, end = BESIDE[name]
+    return Measure(of, along, (-end, end), partial(beside, weight))

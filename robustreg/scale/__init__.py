@@ -1,6 +1,7 @@
 """The scale of residuals, and the fixed points that define it."""
 
 from robustreg.scale.estimates import (
+    BESIDE,
     COUNTED,
     LINES,
     LOG_TOL,
@@ -13,6 +14,7 @@ from robustreg.scale.estimates import (
     least_distance,
     mad,
     mad_along,
+    mad_beside,
     median_beside,
     median_of_each,
     proposal2,
@@ -37,6 +39,7 @@ from robustreg.scale.of_predictions import (
 
 __all__ = [
     "AGREES",
+    "BESIDE",
     "COUNTED",
     "LINES",
     "LOG_TOL",
@@ -53,6 +56,7 @@ __all__ = [
     "least_distance",
     "mad",
     "mad_along",
+    "mad_beside",
     "median_beside",
     "median_of_each",
     "proposal2",

@@ -185,6 +185,23 @@ def mad_along(
     return along
 
 
+def mad_beside(weight: Array, residual: Array, some: Index) -> Callable[[Array], float]:
+    """Return the MAD of all residuals as a function of some, the others as they are.
+
+    nan where one of the others is the median.
+    """
+    middle, total = weighted_median(residual, weight, np.abs), float(weight.sum())
+    is_below = np.abs(residual) < middle
+    is_below[some] = False
+    below, few = float(weight @ is_below), weight[some]
+
+    def of(values: Array) -> float:
+        median = median_beside(np.abs(values), few, below, total)
+        return float("nan") if median is None else MAD_FACTOR * median
+
+    return of
+
+
 def mad_of_each(residual: Array, weights: Array, n_params: int) -> tuple[Array, Array]:
     """Return the MAD of each row of residuals, and its gradient by these.
 
@@ -306,6 +323,8 @@ SCALES: dict[str, Callable[[Array, Array, int], float]] = {
 COUNTED = frozenset({"proposal2"})
 # Those that few rows determine, for residuals that move along a line.
 LINES = {"mad": mad_along}
+# And by which residuals over the scale, with the others on their side.
+BESIDE = {"mad": (mad_beside, 1 / MAD_FACTOR)}
 # Those that are measured of many fits at once, with their gradients.
 OF_EACH = {"mad": mad_of_each, "proposal2": proposal2_of_each}
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.rows import Array
+from robustreg.rows import Array, Index
 
 # How far scales are looked for, in the first move of their logarithms, but not further
 # than the second; and the most secants that find them, to a share of that move.
-REACH, MOST_REACH, MOST_SECANTS, ROOT_SHARE = 10.0, 0.5, 6, 1e-2
+REACH, MOST_REACH, MOST_SECANTS, ROOT_SHARE = 10.0, 0.5, 7, 1e-2
 # Such moves one after the other, until the root is found to this.
 WIDER, EXACT = (3.0, 30.0, 300.0), 1e-13
 # Of an even number of rows two hold the median, by about one part in as many from each
@@ -31,10 +31,34 @@ class Measure:
         Takes residuals, their change, a reach and the scale of residuals; returns a
         function of t, the scale of ``residual + t change`` as long as that is within
         ``exp(-reach)`` and ``exp(reach)`` times the first, else nan.
+    ends : tuple of float
+        Where residuals over their scale are that hold it, and that others cross when
+        it changes its holders; none if all hold it.
+    holders : callable or None
+        Takes residuals and which of them may cross an end; returns a function of
+        residuals of these, the scale of all, nan if others hold it.
     """
 
     of: Callable[[Array], float]
     along: Callable[[Array, Array, float, float], Callable[[float], float]]
+    ends: tuple[float, ...] = ()
+    holders: Callable[[Array, Index], Callable[[Array], float]] | None = None
+
+    def beside(self, residual: Array, some: Index) -> Measure | None:
+        """Return what measures the scale of all by some, the others on their side.
+
+        None where all hold it.
+        """
+        if self.holders is None:
+            return None
+        of = self.holders(residual, some)
+
+        def along(
+            few: Array, change: Array, reach: float, measured: float
+        ) -> Callable[[float], float]:
+            return lambda t: of(few + t * change)
+
+        return Measure(of, along)
 
 
 def move_of(
@@ -52,7 +76,8 @@ def move_of(
         return move
     reach = _reach(REACH * abs(move), residual.size)
     along = measure.along(residual, -change, reach, measured)
-    return _root(lambda t: _log(along(t) / scale) - t, move, move, ROOT_SHARE)
+    exact = ROOT_SHARE * abs(move)
+    return _root(lambda t: _log(along(t) / scale) - t, move, move, exact)[0]
 
 
 def share_of(
@@ -74,11 +99,10 @@ def share_of(
         def excess(t: float, along: Callable[[float], float] = along) -> float:
             return _log(along(t) / (scale * (1 + t)))
 
-        t = _root(excess, first, move, 0.0)
-        left = abs(excess(t))
+        t, left = _root(excess, first, move, EXACT)
         if left <= EXACT or reach == MOST_REACH:
             break
-    return t, left if np.isfinite(left) else np.inf
+    return t, left
 
 
 def _log(ratio: float) -> float:
@@ -92,19 +116,20 @@ def _reach(wanted: float, n_rows: int) -> float:
 
 
 def _root(
-    excess: Callable[[float], float], first: float, at_zero: float, share: float
-) -> float:
-    """Return where an excess is 0 but for a share of the first move, by secants.
+    excess: Callable[[float], float], first: float, at_zero: float, exact: float
+) -> tuple[float, float]:
+    """Return where the size of an excess is no more than is exact, and it, by secants.
 
-    The first move itself where the excess is not known.
+    The first move itself where the excess is not known, which is infinite then.
     """
     low, at_low, high = 0.0, at_zero, first
-    for _ in range(MOST_SECANTS):
+    for number in range(MOST_SECANTS):
         at_high = excess(high)
         if not np.isfinite(at_high):
-            return first
-        if abs(at_high) <= share * abs(first) or at_high == at_low:
+            return first, np.inf
+        flat = at_high == at_low or number == MOST_SECANTS - 1
+        if abs(at_high) <= exact or flat:
             break
         slope = (at_high - at_low) / (high - low)
         low, at_low, high = high, at_high, high - at_high / slope
-    return high
+    return high, abs(at_high)

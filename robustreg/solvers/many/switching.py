@@ -11,8 +11,9 @@ that move so have it, which few rows near their median tell [1]_. Gram matrix an
 pass from one strength to the next, brought up to date by the rows that crossed. A step
 on which none crosses is exact.
 
-Cost of a step: two products of the design with a vector, a factor, and p^2 for each row
-that crosses, with p params; two or three steps a strength.
+Cost of a step: a factor, p^2 for each row that crosses, with p params, and two products
+of the design with a vector; after the first one for a strength, those of the few rows
+that may cross. Two or three steps a strength.
 
 References
 ----------
@@ -28,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.losses import Loss
-from robustreg.rows import Array
+from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
 from robustreg.solvers.many.mean_curvature import EVEN, Nearby
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.newton import SCALE_RTOL
-from robustreg.solvers.many.scale_moves import Measure, share_of
+from robustreg.solvers.many.scale_moves import BOTH_HOLDERS, Measure, share_of
 from robustreg.solvers.quadratics.quadratic import Pivoted, pivoted
 
 # Steps after which a fit, and all after it, are left to others.
@@ -41,6 +42,10 @@ MOST_STEPS = 15
 LEFT_OF_SLOPES = 1e-12
 # Rounding errors are those of the largest scale so far; beyond such a fall they go.
 LARGEST_FALL = 0.5
+# After the first step of a fit the rows near an end will do, those that steps of half
+# as much again can make cross; of fewer rows, or if more than this share is near, to
+# look at all is as cheap.
+STEPS_AHEAD, FEWEST_ROWS, LARGEST_BAND = 1.5, 4_000, 0.125
 
 
 @final
@@ -106,12 +111,60 @@ def fit_by_switching(
 
 
 @final
+@dataclass(frozen=True)
+class Band:
+    """The rows that a few short steps may take across an end, others keep their side.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_near,)
+        Which rows.
+    design, residual : ndarray
+        Theirs, where the band was made.
+    measure : Measure or None
+        Tells of their residuals the scale of all.
+    scale : float
+        The scale there.
+    reach, rise : float
+        How far params may be from there, in Euclidean norm, and the scale.
+    """
+
+    index: Index
+    design: Array
+    residual: Array
+    measure: Measure | None
+    scale: float
+    reach: float
+    rise: float
+
+
+@final
+@dataclass(frozen=True)
+class _Look:
+    """What a step leads to.
+
+    Parameters
+    ----------
+    growth, left : float
+        By how much the scale grows there, and by how much its logarithm is still off.
+    rows, residual : ndarray of shape (n_crossing,)
+        The rows that cross a breakpoint, and their residuals.
+    """
+
+    growth: float
+    left: float
+    rows: Index
+    residual: Array
+
+
+@final
 class _Walk:
     """A fit that goes from strength to strength.
 
     ``params`` and ``scale`` are where it is, in units of y.
     """
 
+    _pending: Array
     _offset: Array
     _force: Array
     _fresh: float
@@ -128,18 +181,23 @@ class _Walk:
         self._gram = (shared.design.T * self._curvature) @ shared.design
         # Of what does not vary the params are 0.
         self._gram[np.diag_indices(self.params.size)] += ~shared.design.any(axis=0)
+        self._band: Band | None = None
+        self._norms = np.sqrt(np.einsum("ij,ij->i", shared.design, shared.design))
         self._refresh()
 
     def fit(self, l1: Array, l2: Array) -> bool:
         """Move to the fit of a penalty of the params over the scale, if that leads."""
+        self._band = None
         if self.scale < LARGEST_FALL * self._fresh:
             self._refresh()
-        for _ in range(MOST_STEPS):
+        for number in range(MOST_STEPS):
             model = self._model(l1, l2)
             if model is None:
                 return False
             turn = model.solve(self._offset - l1 * model.sign)
-            is_exact = self._move(model.solution - self.params, turn)
+            step = model.solution - self.params
+            look = self._look_near(step, turn) if number else None
+            is_exact = self._move(step, turn, look or self._look_at_all(step, turn))
             if is_exact and self._is_optimal(l1, l2):
                 return True
         return False
@@ -159,7 +217,7 @@ class _Walk:
         self._offset = (weight * self._pieces.offsets[self._piece]) @ design
         inner = (self._curvature * self._residual) @ design
         self._force = inner + self.scale * self._offset
-        self._fresh = self.scale
+        self._fresh, self._pending = self.scale, np.zeros_like(self.params)
 
     def _model(self, l1: Array, l2: Array) -> Pivoted | None:
         """Return the fit of a penalty at this scale if no row crosses a breakpoint."""
@@ -168,44 +226,112 @@ class _Walk:
         linear = -self._force - self._gram @ self.params
         return pivoted(hessian, linear, self.scale * l1, self.params)
 
-    def _move(self, step: Array, turn: Array) -> bool:
-        """Make a step; return whether it is exact, but for signs.
-
-        ``turn`` is by how much it is longer for each unit that the scale grows.
-        """
-        design, growth, left = self._shared.design, 0.0, 0.0
-        self._residual -= design @ step
+    def _look_at_all(self, step: Array, turn: Array) -> _Look:
+        """Return what a step leads to, by all rows; bring their residuals there."""
+        residual, share, left = self._residual, 0.0, 0.0
+        change = self._moved(self._pending + step, turn)
+        self._pending, self._band = np.zeros_like(step), None
         if self._measure is not None:
-            change = design @ turn
-            change *= self.scale
-            share, left = share_of(self._measure, self.scale, self._residual, change)
+            share, left = share_of(self._measure, self.scale, residual, change)
             change *= share
-            self._residual -= change
-            growth = share * self.scale
-        step = step + growth * turn
-        self.params, self.scale = self.params + step, self.scale + growth
-        self._force += growth * self._offset - self._gram @ step
-        crossed = self._cross()
-        is_still = np.linalg.norm(step) <= SCALE_RTOL * self.scale
-        return left <= SCALE_RTOL and bool(crossed == 0 or is_still)
-
-    def _cross(self) -> int:
-        """Take the rows that crossed a breakpoint to their pieces, return how many."""
-        pieces, piece = self._pieces, self._pieces.of(self._residual, self.scale)
+            residual -= change
+        growth = share * self.scale
+        piece = self._pieces.of(residual, self.scale + growth)
         rows = np.flatnonzero(piece != self._piece)
+        return _Look(growth, left, rows, residual[rows])
+
+    def _moved(self, step: Array, turn: Array) -> Array:
+        """Move all residuals; return by how much they fall while the scale doubles."""
+        design, residual = self._shared.design, self._residual
+        change = np.empty_like(residual)
+        turn = self.scale * turn
+        # Both products of a block of rows are made while it is in cache.
+        for place in stretches(residual.size, BLOCK_ENTRIES // step.size + 1):
+            residual[place] -= design[place] @ step
+            if self._measure is not None:
+                np.matmul(design[place], turn, out=change[place])
+        return change
+
+    def _look_near(self, step: Array, turn: Array) -> _Look | None:
+        """Return what a short step leads to, by the rows that may cross.
+
+        None if they are many, or if it leads farther than was thought.
+        """
+        if self._band is None:
+            self._band = self._near(float(np.linalg.norm(step)), turn)
+        band, share, left = self._band, 0.0, 0.0
+        if band is None:
+            return None
+        residual = band.residual - band.design @ (self._pending + step)
+        if band.measure is not None:
+            change = band.design @ turn
+            change *= self.scale
+            share, left = share_of(band.measure, self.scale, residual, change)
+            residual -= share * change
+        growth = share * self.scale
+        pending, scale = self._pending + step + growth * turn, self.scale + growth
+        far = np.linalg.norm(pending) > band.reach
+        if far or abs(scale - band.scale) > band.rise or left == np.inf:
+            return None
+        self._pending = pending
+        inside = np.flatnonzero(
+            self._pieces.of(residual, scale) != self._piece[band.index]
+        )
+        return _Look(growth, left, band.index[inside], residual[inside])
+
+    def _near(self, length: float, turn: Array) -> Band | None:
+        """Return the rows that a few steps of a length may take across an end.
+
+        None if they are many, or all are few. No residual changes by more than its
+        row's norm times the change of the params.
+        """
+        residual, scale = self._residual, self.scale
+        if residual.size < FEWEST_ROWS or self._pending.any():
+            return None
+        rise = STEPS_AHEAD * length
+        reach = rise * (1 + float(np.linalg.norm(turn)))
+        ends = self._pieces.ends + (self._measure.ends if self._measure else ())
+        width = reach * self._norms + rise * float(np.abs(ends).max())
+        # The holders of a median are there, too.
+        width += BOTH_HOLDERS / residual.size * scale
+        near = np.zeros(residual.size, dtype=bool)
+        for end in ends:
+            near |= np.abs(residual - end * scale) <= width
+        index = np.flatnonzero(near)
+        if index.size > LARGEST_BAND * residual.size:
+            return None
+        few = None
+        if self._measure is not None:
+            few = self._measure.beside(residual, index)
+            if few is None:
+                return None
+        design = self._shared.design[index]
+        return Band(index, design, residual[index], few, scale, reach, rise)
+
+    def _move(self, step: Array, turn: Array, look: _Look) -> bool:
+        """Make a step; return whether it is exact, but for signs."""
+        step = step + look.growth * turn
+        self.params, self.scale = self.params + step, self.scale + look.growth
+        self._force += look.growth * self._offset - self._gram @ step
+        self._cross(look.rows, look.residual)
+        is_still = np.linalg.norm(step) <= SCALE_RTOL * self.scale
+        return look.left <= SCALE_RTOL and bool(look.rows.size == 0 or is_still)
+
+    def _cross(self, rows: Index, residual: Array) -> None:
+        """Take rows that crossed a breakpoint to the pieces of their residuals."""
         if not rows.size:
-            return 0
-        before, after, few = self._piece[rows], piece[rows], self._shared.design[rows]
+            return
+        pieces, piece = self._pieces, self._pieces.of(residual, self.scale)
+        before, few = self._piece[rows], self._shared.design[rows]
         weight = self._shared.weight[rows]
-        level = weight * (pieces.levels[after] - pieces.levels[before])
-        offset = weight * (pieces.offsets[after] - pieces.offsets[before])
+        level = weight * (pieces.levels[piece] - pieces.levels[before])
+        offset = weight * (pieces.offsets[piece] - pieces.offsets[before])
         self._gram += (few.T * level) @ few
         turned = offset @ few
         self._offset += turned
-        self._force += (level * self._residual[rows]) @ few + self.scale * turned
+        self._force += (level * residual) @ few + self.scale * turned
         self._curvature[rows] += level
-        self._piece = piece
-        return rows.size
+        self._piece[rows] = piece
 
     def _is_optimal(self, l1: Array, l2: Array) -> bool:
         """Return whether slopes are what the penalty has them, but for rounding."""
