@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 # Letters of a short cell.
-SHORT = 14
+SHORT = 12
 
 
 def head_of(entry: nodes.entry) -> str:
@@ -31,8 +31,9 @@ def head_of(entry: nodes.entry) -> str:
 
 def visit(self: HTML5Translator, node: nodes.entry) -> None:
     """Start a cell, with its head as an attribute."""
-    if len(node.astext()) <= SHORT:
-        node["classes"].append("short" if node.astext() else "blank")
+    text = node.astext()
+    if len(text) <= SHORT:
+        node["classes"].append("short" if text else "blank")
     HTML5Translator.visit_entry(self, node)
     if head := head_of(node):
         start = self.body[-1].replace("<td", f'<td data-head="{escape(head)}"', 1)

@@ -62,9 +62,9 @@ def predict_table(
 
     .. math::
 
-        \text{prediction} = x^\top c, \quad
-        \text{std_err} = \sqrt{x^\top C x}, \quad
-        \text{prediction} \pm t_\text{level} \, \text{std_err}.
+        \text{prediction} &= x^\top c, \\
+        \text{std_err} &= \sqrt{x^\top C x}, \\
+        \text{lower}, \text{upper} &= x^\top c \mp t_\text{level} \, \text{std_err}.
 
     Parameters
     ----------

@@ -47,9 +47,9 @@ def coef_table(
 
     .. math::
 
-        \text{std_err} = \sqrt{\text{diag}\, C}, \quad
-        \text{statistic} = c / \text{std_err}, \quad
-        c \pm t_\text{level} \, \text{std_err}.
+        \text{std_err} &= \sqrt{\text{diag}\, C}, \\
+        \text{statistic} &= c / \text{std_err}, \\
+        \text{lower}, \text{upper} &= c \mp t_\text{level} \, \text{std_err}.
 
     Parameters
     ----------

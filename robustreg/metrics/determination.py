@@ -45,9 +45,8 @@ def robust_r2_score(
 
     .. math::
 
-        A = \sum_i w_i (y_i - m)^2, \quad B = \sum_i w_i r_i^2, \quad
-        R^2 = \frac{A - B}{A - B + a B}, \quad
-        a = \frac{E[w]}{E[w r^2 / s^2]}
+        A &= \sum_i w_i (y_i - m)^2, \quad B = \sum_i w_i r_i^2, \\
+        R^2 &= \frac{A - B}{A - B + a B}, \quad a = \frac{E[w]}{E[w r^2 / s^2]}
 
     The factor a, of expectations at the Gaussian, makes up for the residuals that w
     makes smaller [1]_. It is what ``summary`` of R's ``lmrob`` calls R-squared, and for
