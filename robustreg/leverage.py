@@ -51,12 +51,12 @@ class RobustDistance:
 
 
 def robust_distance(X: ArrayLike, *, random_state: int = 0) -> RobustDistance:
-    """Return how far each row of X is from the centre of most rows.
+    r"""Return how far each row of X is from the centre of most rows.
 
-    ``sqrt((x - m)' C^-1 (x - m))`` with location m and scatter C of the minimum
-    covariance determinant [1]_, which up to half of the rows cannot move. A
-    Mahalanobis distance uses the mean and the covariance of all rows instead, and
-    many outliers hide themselves in these.
+    :math:`\sqrt{(x - m)^\top C^{-1} (x - m)}` with location m and scatter C of the
+    minimum covariance determinant [1]_, which up to half of the rows cannot move. A
+    Mahalanobis distance uses the mean and the covariance of all rows instead, and many
+    outliers hide themselves in these.
 
     The distance is taken in directions in which most rows vary. Left out are
 

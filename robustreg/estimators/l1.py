@@ -19,9 +19,10 @@ class L1Regressor(ScaledLossModel):
         \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
         + \alpha \, \text{penalty}(c / s)
 
-    where l1 is ``abs(r)``; with ``quantile=q`` it is ``2 q abs(r)`` above the fit and
-    ``2 (1 - q) abs(r)`` below, twice the loss of quantile regression [1]_. The answer
-    is optimal for the kinked loss itself: no smoothing is left in it.
+    where l1 is :math:`\lvert r \rvert`; with ``quantile=q`` it is
+    :math:`2 q \lvert r \rvert` above the fit and :math:`2 (1 - q) \lvert r \rvert`
+    below, twice the loss of quantile regression [1]_. The answer is optimal for the
+    kinked loss itself: no smoothing is left in it.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ class L1Regressor(ScaledLossModel):
         In (0, 1): the level of ``loss="quantile"``; any other symmetric loss counts
         ``2 quantile`` times above the fit and ``2 (1 - quantile)`` times below.
     penalty : {"l1", "l2", "elasticnet"} or None, default=None
-        ``sum abs(c)``, ``sum c^2 / 2``, their mixture by ``l1_ratio``, or nothing.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, their mixture by
+        ``l1_ratio``, or nothing.
     alpha : float, default=0.0
         Strength of the penalty, at least 0. It means the same for any number of
         rows, because the loss is a mean. A penalty without alpha and alpha without a

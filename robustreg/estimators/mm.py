@@ -63,9 +63,10 @@ class MMRegressor(RobustLinearModel):
         How many random subsets of rows start the search, from 0 to ten million. Time
         grows in proportion, a minute or two for a million subsets of 300 rows, and
         memory does not. One of them at least must have about no wrong row: with a share
-        e of wrong rows and p coefficients, intercept included, one in ``(1 - e)^-p``
-        has none. With 0 the search starts from rows that are central in X, and chance
-        has no part in it; the notes say what is gained and what is lost.
+        e of wrong rows and p coefficients, intercept included, one in
+        :math:`(1 - e)^{-p}` has none. With 0 the search starts from rows that are
+        central in X, and chance has no part in it; the notes say what is gained and
+        what is lost.
     n_jobs : int or None, default=None
         How many threads refine what the subsets lead to, or whatever a
         `joblib.parallel_config` says; None is 1 and -1 all processors. The fit does not
@@ -75,9 +76,9 @@ class MMRegressor(RobustLinearModel):
         Where the subsets come from. Other than in scikit-learn's estimators the
         default is a number, so that a fit can be repeated; None draws new ones.
     penalty : {"l1", "l2", "elasticnet"} or None, default=None
-        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``, in the
-        M-step [3]_. The S-estimate is not penalised, and thus needs more rows than
-        coefficients.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, or their mixture by
+        ``l1_ratio``, in the M-step [3]_. The S-estimate is not penalised, and thus
+        needs more rows than coefficients.
     alpha : float, default=0.0
         Strength of the penalty, at least 0. A penalty without alpha and alpha without
         a penalty have no effect, of which a `NoEffectWarning` tells.

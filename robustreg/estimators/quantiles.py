@@ -64,12 +64,12 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         \frac{\sum_i w_i \, \text{loss}_q(r_i)}{\sum_i w_i}
         + \alpha \, \text{penalty}(c)
 
-    where the loss is ``2 q abs(r)`` above the fit and ``2 (1 - q) abs(r)`` below, twice
-    that of quantile regression [1]_: the fits of `L1Regressor` with these quantiles,
-    the same answers at a fraction of the price. Fitted one by one they may cross, as a
-    95 % quantile that is below the median for some rows; ``predict`` sorts the
-    predictions of each row (rearrangement [2]_), which brings them, on average over the
-    quantiles, no farther from the true ones.
+    where the loss is :math:`2 q \lvert r \rvert` above the fit and
+    :math:`2 (1 - q) \lvert r \rvert` below, twice that of quantile regression [1]_: the
+    fits of `L1Regressor` with these quantiles, the same answers at a fraction of the
+    price. Fitted one by one they may cross, as a 95 % quantile that is below the median
+    for some rows; ``predict`` sorts the predictions of each row (rearrangement [2]_),
+    which brings them, on average over the quantiles, no farther from the true ones.
 
     Parameters
     ----------
@@ -77,8 +77,9 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         Levels in (0, 1), all different, in any order: that of the columns of
         ``predict``.
     penalty : {"l1", "l2", "elasticnet"} or None, default=None
-        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``; the same for
-        all quantiles. With a penalty fits are made one by one.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, or their mixture by
+        ``l1_ratio``; the same for all quantiles. With a penalty fits are made one by
+        one.
     alpha : float, default=0.0
         Strength of the penalty, at least 0, as for `L1Regressor`. Without a penalty
         alpha, and at 0 a penalty, have no effect, of which a `NoEffectWarning` tells.

@@ -40,7 +40,8 @@ class RobustRegressor(ScaledLossModel):
         In (0, 1): the level of ``loss="quantile"``; any other symmetric loss counts
         ``2 quantile`` times above the fit and ``2 (1 - quantile)`` times below.
     penalty : {"l1", "l2", "elasticnet"} or None, default=None
-        ``sum abs(c)``, ``sum c^2 / 2``, their mixture by ``l1_ratio``, or nothing.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, their mixture by
+        ``l1_ratio``, or nothing.
     alpha : float, default=0.0
         Strength of the penalty, at least 0. It means the same for any number of
         rows, because the loss is a mean. A penalty without alpha and alpha without a

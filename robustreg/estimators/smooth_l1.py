@@ -19,9 +19,9 @@ class SmoothL1Regressor(ScaledLossModel):
         \frac{\sum_i w_i \, \text{loss}(r_i / s)}{\sum_i w_i}
         + \alpha \, \text{penalty}(c / s)
 
-    where smooth_l1 is ``r^2 / (2 beta)`` if ``abs(r) < beta`` and
-    ``abs(r) - beta / 2`` otherwise [1]_. With the default scale of 1, beta is in the
-    units of y. The other losses are there to be searched over.
+    where smooth_l1 is :math:`r^2 / (2 \beta)` if :math:`\lvert r \rvert < \beta` and
+    :math:`\lvert r \rvert - \beta / 2` otherwise [1]_. With the default scale of 1,
+    beta is in the units of y. The other losses are there to be searched over.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ class SmoothL1Regressor(ScaledLossModel):
         In (0, 1): the level of ``loss="quantile"``; any other symmetric loss counts
         ``2 quantile`` times above the fit and ``2 (1 - quantile)`` times below.
     penalty : {"l1", "l2", "elasticnet"} or None, default=None
-        ``sum abs(c)``, ``sum c^2 / 2``, their mixture by ``l1_ratio``, or nothing.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, their mixture by
+        ``l1_ratio``, or nothing.
     alpha : float, default=0.0
         Strength of the penalty, at least 0. It means the same for any number of
         rows, because the loss is a mean. A penalty without alpha and alpha without a

@@ -152,27 +152,30 @@ def coef_table(
 
     Notes
     -----
-    With residuals in units of the scale s, ``psi`` and ``psi'`` the loss's two
-    derivatives there, n the sum of the weights, p the number of coefficients,
-    ``W = X' diag(psi') X``, ``m = mean psi'``, ``v = sum psi^2 / (n - p)`` and
-    ``k = 1 + p var(psi') / (n m^2)``,
+    With residuals in units of the scale s, :math:`\psi` and :math:`\psi'` the loss's
+    two derivatives there, n the sum of the weights and p the number of coefficients,
 
     .. math::
 
+        W &= X^\top \text{diag}(\psi') X, \quad m = \text{mean}\, \psi', \\
+        v &= \textstyle\sum \psi^2 / (n - p), \quad
+        k = 1 + p \, \text{var}(\psi') / (n m^2), \\
         H1 &= s^2 k^2 v \, (X^\top X)^{-1} / m^2, \\
         H2 &= s^2 k v \, W^{-1} / m, \\
         H3 &= s^2 v \, W^{-1} X^\top X W^{-1} / k, \\
         HC0 &= s^2 \, W^{-1} X^\top \text{diag}(\psi^2) X W^{-1}.
 
-    HC1 is HC0 times n / (n - p); HC2 and HC3 divide ``psi^2`` by ``1 - h`` and
-    ``(1 - h)^2``, h being the leverage ``psi' x' W^-1 x``. But for ``"avar1"`` the
-    scale counts as known. For a symmetric loss and errors that are symmetric around the
-    fit this costs nothing; otherwise the intercept's error is not quite right, and the
-    bootstrap's is. The slope of `talwar` jumps; its ``psi'`` has the jump's height
-    times a kernel there, and only HC0, HC1 and clusters are made of it.
+    HC1 is HC0 times n / (n - p); HC2 and HC3 divide :math:`\psi^2` by :math:`1 - h` and
+    :math:`(1 - h)^2`, h being the leverage :math:`\psi' x^\top W^{-1} x`. But for
+    ``"avar1"`` the scale counts as known. For a symmetric loss and errors that are
+    symmetric around the fit this costs nothing; otherwise the intercept's error is not
+    quite right, and the bootstrap's is. The slope of `talwar` jumps; its :math:`\psi'`
+    has the jump's height times a kernel there, and only HC0, HC1 and clusters are made
+    of it.
 
-    For quantile q and densities f of the errors at the fit, ``D = X' diag(f) X``,
-    ``"powell"``, ``"ker"`` and ``"nid"`` are ``q (1 - q) D^-1 X'X D^-1``.
+    For quantile q and densities f of the errors at the fit,
+    :math:`D = X^\top \text{diag}(f) X`, ``"powell"``, ``"ker"`` and ``"nid"`` are
+    :math:`q (1 - q) D^{-1} X^\top X D^{-1}`.
 
     References
     ----------

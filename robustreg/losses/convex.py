@@ -14,7 +14,7 @@ from robustreg.losses.base import Array, BreakpointLoss, Loss, LossFacts
 @final
 @dataclass(frozen=True)
 class L2(Loss):
-    """Least squares: ``r^2 / 2``."""
+    r"""Least squares: :math:`r^2 / 2`."""
 
     @property
     def facts(self) -> LossFacts:
@@ -74,7 +74,7 @@ class _Kinked(Loss):
 @final
 @dataclass(frozen=True)
 class L1(_Kinked):
-    """Least absolute deviations: ``abs(r)``."""
+    r"""Least absolute deviations: :math:`\lvert r \rvert`."""
 
     @property
     def _slopes(self) -> tuple[float, float]:
@@ -191,7 +191,13 @@ class Envelope(_Clipped):
 @final
 @dataclass(frozen=True)
 class SmoothL1(BreakpointLoss, _Clipped):
-    """``r^2 / (2 beta)`` if ``abs(r) < beta`` else ``abs(r) - beta / 2``; beta > 0."""
+    r"""Squares up to beta > 0, beyond it absolute values.
+
+    .. math::
+
+        \frac{r^2}{2 \beta} \text{ if } \lvert r \rvert < \beta
+        \text{ else } \lvert r \rvert - \beta / 2
+    """
 
     @property
     def _line(self) -> tuple[float, float, float]:
@@ -202,7 +208,13 @@ class SmoothL1(BreakpointLoss, _Clipped):
 @final
 @dataclass(frozen=True)
 class Huber(BreakpointLoss, _Clipped):
-    """``r^2 / 2`` if ``abs(r) <= beta`` else ``beta (abs(r) - beta / 2)``; beta > 0."""
+    r"""Squares up to beta > 0, beyond it lines with slope beta.
+
+    .. math::
+
+        \frac{r^2}{2} \text{ if } \lvert r \rvert \le \beta
+        \text{ else } \beta (\lvert r \rvert - \beta / 2)
+    """
 
     @property
     def _line(self) -> tuple[float, float, float]:
@@ -213,7 +225,7 @@ class Huber(BreakpointLoss, _Clipped):
 @final
 @dataclass(frozen=True)
 class PseudoHuber(BreakpointLoss):
-    """``beta^2 (sqrt(1 + (r / beta)^2) - 1)``, with beta > 0; slope beta in tails."""
+    r""":math:`\beta^2 (\sqrt{1 + (r / \beta)^2} - 1)`, beta > 0; slopes up to beta."""
 
     @property
     def facts(self) -> LossFacts:
@@ -244,7 +256,7 @@ class PseudoHuber(BreakpointLoss):
 @final
 @dataclass(frozen=True)
 class LogCosh(BreakpointLoss):
-    """``beta * log(cosh(r / beta))``, with beta > 0; slope 1 in the tails."""
+    r""":math:`\beta \log \cosh(r / \beta)`, with beta > 0; slope 1 in the tails."""
 
     @property
     def facts(self) -> LossFacts:

@@ -27,7 +27,7 @@ class _Sublinear(Loss):
 @final
 @dataclass(frozen=True)
 class Cauchy(BreakpointLoss, _Sublinear):
-    """``beta^2 / 2 log(1 + (r / beta)^2)``, with beta > 0 [1]_.
+    r""":math:`\frac{\beta^2}{2} \log(1 + (r / \beta)^2)`, with beta > 0 [1]_.
 
     The likelihood of Cauchy's distribution. Its slope falls to 0 as ``1 / r``.
 
@@ -63,7 +63,7 @@ class Cauchy(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Welsch(BreakpointLoss, _Sublinear):
-    """``beta^2 / 2 (1 - exp(-(r / beta)^2))``, with beta > 0 [1]_.
+    r""":math:`\frac{\beta^2}{2} (1 - e^{-(r / \beta)^2})`, with beta > 0 [1]_.
 
     References
     ----------
@@ -100,9 +100,13 @@ class Welsch(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Tukey(BreakpointLoss, _Sublinear):
-    """Tukey's biweight: ``beta^2 / 6 (1 - (1 - (r / beta)^2)^3)``, flat beyond [1]_.
+    r"""Tukey's biweight, flat beyond beta > 0 [1]_.
 
-    Rows with ``abs(r) >= beta`` have no pull at all.
+    .. math::
+
+        \frac{\beta^2}{6} \left( 1 - (1 - (r / \beta)^2)^3 \right)
+
+    Rows beyond beta have no pull at all.
 
     References
     ----------
@@ -141,7 +145,7 @@ class Tukey(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Talwar(BreakpointLoss, _Sublinear):
-    """``min(r^2, beta^2) / 2``, with beta > 0: least squares without some rows [1]_.
+    r""":math:`\min(r^2, \beta^2) / 2`, beta > 0: least squares without some rows [1]_.
 
     References
     ----------
@@ -227,9 +231,13 @@ class Hampel(_Sublinear):
 @final
 @dataclass(frozen=True)
 class Andrews(BreakpointLoss, _Sublinear):
-    """Andrews' sine wave: ``beta^2 (1 - cos(r / beta))``, flat beyond ``pi beta`` [1]_.
+    r"""Andrews' sine wave, flat beyond pi times beta > 0 [1]_.
 
-    Rows with ``abs(r) >= pi beta`` have no pull at all.
+    .. math::
+
+        \beta^2 (1 - \cos(r / \beta))
+
+    Rows beyond have no pull at all.
 
     References
     ----------

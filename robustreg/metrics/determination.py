@@ -41,7 +41,8 @@ def robust_r2_score(
     r"""Share of the spread of y that predictions explain, among rows that count.
 
     With residuals ``r = y_true - y_pred``, robustness weights
-    ``w = loss'(r / s) / (r / s)`` and m the mean of y with these weights,
+    :math:`w = \ell'(r / s) / (r / s)` of the loss, and m the mean of y with these
+    weights,
 
     .. math::
 

@@ -20,12 +20,12 @@ def trimmed_mean_absolute_error(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Mean of the smallest ``1 - trim`` of the absolute residuals.
+    r"""Mean of the smallest ``1 - trim`` of the absolute residuals.
 
-    ``sum_i u_i abs(r_i) / sum(u)``, where u are the weights of the smallest absolute
-    residuals that make up the share ``1 - trim`` of all weight; the last of them counts
-    in part. It is in units of y, and has no factor that makes it estimate anything else
-    than itself.
+    :math:`\sum_i u_i \lvert r_i \rvert / \sum_i u_i`, where u are the weights of the
+    smallest absolute residuals that make up the share ``1 - trim`` of all weight; the
+    last of them counts in part. It is in units of y, and has no factor that makes it
+    estimate anything else than itself.
 
     Outliers of any size are survived as long as they are no more than ``trim``, which
     is the breakdown point [1]_. ``trim=0`` is scikit-learn's `mean_absolute_error`.
@@ -82,13 +82,16 @@ def tau_scale(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Robust root mean squared error: the tau-scale of residuals about 0.
+    r"""Robust root mean squared error: the tau-scale of residuals about 0.
 
-    ``m sqrt(mean(min((r / m)^2, 9)) / c)`` with m the weighted median of ``abs(r)``
-    [1]_. With c = 0.9247 it estimates the standard deviation of Gaussian residuals with
-    mean 0, for which it has an efficiency of 82 %. It is robustbase's ``scaleTau2``
-    with ``mu0 = 0``, ``c1 = 0`` and ``consistency = TRUE``: an offset of all
-    predictions counts, as it should.
+    .. math::
+
+        m \sqrt{\frac{\text{mean} \min((r / m)^2, 9)}{c}}
+
+    with m the weighted median of the absolute residuals [1]_. With c = 0.9247 it
+    estimates the standard deviation of Gaussian residuals with mean 0, for which it has
+    an efficiency of 82 %. It is robustbase's ``scaleTau2`` with ``mu0 = 0``, ``c1 = 0``
+    and ``consistency = TRUE``: an offset of all predictions counts, as it should.
 
     Nearly half of the rows may be outliers of any size: the breakdown point is 50 %, as
     that of `median_absolute_error`, which has an efficiency of 37 %. It is 0 if more

@@ -19,7 +19,12 @@ def smooth_l1_loss(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Mean of ``r^2 / (2 beta)`` if ``abs(r) < beta`` else ``abs(r) - beta / 2``.
+    r"""Mean of squares up to beta, and of absolute values beyond.
+
+    .. math::
+
+        \frac{r^2}{2 \beta} \text{ if } \lvert r \rvert < \beta
+        \text{ else } \lvert r \rvert - \beta / 2
 
     PyTorch's ``SmoothL1Loss`` [1]_, of residuals ``r = y_true - y_pred``.
 
@@ -72,7 +77,12 @@ def huber_loss(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Mean of ``r^2 / 2`` if ``abs(r) <= beta`` else ``beta (abs(r) - beta / 2)``.
+    r"""Mean of squares up to beta, and of lines with slope beta beyond.
+
+    .. math::
+
+        \frac{r^2}{2} \text{ if } \lvert r \rvert \le \beta
+        \text{ else } \beta (\lvert r \rvert - \beta / 2)
 
     PyTorch's ``HuberLoss`` with ``delta=beta`` [1]_, of residuals
     ``r = y_true - y_pred``.
@@ -126,7 +136,7 @@ def pseudo_huber_loss(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Mean of ``beta^2 (sqrt(1 + (r / beta)^2) - 1)``.
+    r"""Mean of :math:`\beta^2 (\sqrt{1 + (r / \beta)^2} - 1)`.
 
     A smooth Huber loss [1]_, of residuals ``r = y_true - y_pred``.
 
@@ -180,10 +190,11 @@ def log_cosh_loss(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    """Mean of ``beta log(cosh(r / beta))``.
+    r"""Mean of :math:`\beta \log \cosh(r / \beta)`.
 
-    Near ``r^2 / (2 beta)`` for small residuals and ``abs(r) - beta log(2)`` for large
-    ones [1]_, of residuals ``r = y_true - y_pred``.
+    Near :math:`r^2 / (2 \beta)` for small residuals and
+    :math:`\lvert r \rvert - \beta \log 2` for large ones [1]_, of residuals
+    ``r = y_true - y_pred``.
 
     One outlier counts in proportion to its size and moves the mean without a bound: as
     that of the mean absolute error, the breakdown point is 0.

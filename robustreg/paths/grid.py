@@ -93,9 +93,9 @@ def robust_path(
     loss, beta, quantile
         As for `SmoothL1Regressor`.
     penalty : {"l1", "l2", "elasticnet"}, default="l1"
-        ``sum abs(c)``, ``sum c^2 / 2``, or their mixture by ``l1_ratio``. With
-        ``"l2"``, or an ``l1_ratio`` of 0, ``alphas`` must be given: no alpha is large
-        enough to make all coefficients 0.
+        :math:`\sum_j \lvert c_j \rvert`, :math:`\sum_j c_j^2 / 2`, or their mixture by
+        ``l1_ratio``. With ``"l2"``, or an ``l1_ratio`` of 0, ``alphas`` must be given:
+        no alpha is large enough to make all coefficients 0.
     l1_ratio : float, default=0.5
         Share of l1 in the elastic net, in [0, 1].
     alphas : array-like of shape (n_alphas,), default=None
