@@ -226,3 +226,26 @@ def test_params_that_fit_half_of_the_rows_leave_a_start(loss, p, options, monkey
     # The L1 fit and the convex one.
     assert sum(starts) == 2
     assert mad_of(model, X, y) > 1e-3
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("p", [600, 2100])
+def test_an_l1_part_settles_with_its_scale(loss, p, monkeypatch):
+    """Newton's method on both keeps its signs: a whole fit is left to do, and a start.
+
+    Once fits at seven scales were made, and for many columns five convex ones before.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, p))
+    y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=300)
+    starts, fit = [], AnyScale.fit
+
+    def count(self, *args):
+        starts.append(self.problem.loss.facts.convex)
+        return fit(self, *args)
+
+    monkeypatch.setattr(AnyScale, "fit", count)
+    model = RobustRegressor(loss, penalty="l1", alpha=0.12).fit(X, y)
+    assert starts == [True, False] and model.n_iter_ == 1
+    assert mad_of(model, X, y) == pytest.approx(model.scale_, rel=1e-9)
+    assert model.stationarity_ <= 1e-10

@@ -146,7 +146,7 @@ def _near_convex(scaled: AnyScale) -> FixedPoint:
     convex = convex_start(scaled.problem.loss)
     whole = scaled.objective(1.0, scaled.problem.loss)
     many = STARTING.draw(whole) is not None
-    if many or not facts_of(whole).few_params:
+    if many or not facts_of(whole).few_at_a_time:
         other = scaled.with_loss(convex)
         found = estimated_scale(other, ROUGH_RTOL)
         scaled.start_at(other)

@@ -170,7 +170,9 @@ class Pace:
             self.level = max(self.level - 1, 0) if self._majorise else 0
         elif length < 0.3:
             self.level = min(self.level + 1, len(SHARES) - 1)
-        return circles or (length == 0.0 and most)
+        # A model with all of the majoriser that is least where it is made has no more
+        # to say.
+        return circles or (most and (length == 0.0 or step.decrease <= 0))
 
     def _is_idle(self, value: float, decrease: float) -> bool:
         """Return whether neither fell in `MOST_IDLE` steps, the last one included."""

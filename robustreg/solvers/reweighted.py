@@ -24,9 +24,9 @@ from typing import final
 
 import numpy as np
 
-from robustreg.linalg import least_norm_solve
+from robustreg.linalg import MOST_DIRECT_PARAMS, least_norm_solve
 from robustreg.objective import Objective, Point
-from robustreg.rows import Array
+from robustreg.rows import Array, Index
 from robustreg.solvers.descent import StepRule
 from robustreg.solvers.majorised import ALL, SHARES, step_down
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
@@ -118,8 +118,8 @@ class Reweighting:
     def settle(self, start: Array, tol: float) -> Settled | None:
         """Return where steps from a start end; None if the scale vanishes.
 
-        Before the violation is below ``tol`` if they do not settle, or if the rule's
-        steps have no Hessian for Newton's method on both: whole fits go on from there.
+        Before the violation is below ``tol`` if they do not settle, or if there are too
+        many params for Newton's method on both: whole fits go on from there.
         """
         residual = self._objective_at(1.0).residual(start)
         now = best = self._state(start, residual)
@@ -129,9 +129,10 @@ class Reweighting:
                 break
             trial = None
             if now.violation <= goal:
-                if not self._step_rule.forms_hessian:
+                columns = self._free(now)
+                if columns.size > MOST_DIRECT_PARAMS:
                     break
-                trial, goal = self._newton(now), LATER * now.violation
+                trial, goal = self._newton(now, columns), LATER * now.violation
             if trial is not None and trial.violation <= PROGRESS * now.violation:
                 now, goal = trial, NEAR
             else:
@@ -169,16 +170,23 @@ class Reweighting:
         self._level = ALL if far else max(level - 1, FIRST_LEVEL)
         return self._state(now.scale * point.params, now.scale * point.residual)
 
-    def _newton(self, now: _State) -> _State | None:
+    def _free(self, now: _State) -> Index:
+        """Return the params that an l1 part does not hold at 0."""
+        held = (now.point.objective.l1 > 0) & (now.params == 0)
+        return np.flatnonzero(self._rows.varies & ~held)
+
+    def _newton(self, now: _State, columns: Index) -> _State | None:
         """Return where Newton's step for fit and scale leads to; None if it has none.
 
         The Hessian at a fixed scale need not be positive definite where the two settle.
+        An l1 part keeps its signs.
         """
-        objective, columns = now.point.objective, np.flatnonzero(self._rows.varies)
+        objective = now.point.objective
         self._rows.passes += 0.5
         drift = drift_at(objective, now.point)
         hessian = objective.hessian(objective.curvature(now.point), columns)
-        right = np.column_stack([now.point.gradient, drift])[columns]
+        slope = now.point.gradient + objective.l1 * np.sign(now.params)
+        right = np.column_stack([slope, drift])[columns]
         step = np.zeros((now.params.size, 2))
         step[columns] = -now.scale * least_norm_solve(hessian, right)[0]
         direction, tangent = step.T

@@ -85,8 +85,10 @@ def is_seen(objective: Objective, start: Start) -> bool:
     """Return whether enough rows are in a loss's quadratic middle for its own steps.
 
     As many as params in use; of those that an l1 part holds half, which its steps take
-    out of use again.
+    out of use again. With an l2 part beside that, whose kinked fits are dear, any.
     """
+    if objective.l1.any() and objective.l2.any():
+        return True
     used = np.count_nonzero((objective.l1 == 0) | (start.params != 0))
     least = SEEN_BY_L1 * used if objective.l1.any() else used
     enough = min(least / max(objective.rows.n_rows, 1), 1.0)
