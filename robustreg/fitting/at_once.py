@@ -99,10 +99,15 @@ class _Run:
 
     def follow(self, sequence: list[int]) -> None:
         """Fit a loss of parabolas and lines for one strength after the other."""
-        # From far one step may not lead to the next.
-        self.fit_also(sequence[:1])
+        self._walk(sequence)
         if self.fits[sequence[0]] is None:
-            return
+            # From far one step may not lead to the next.
+            self.fit_also(sequence[:1])
+            if self.fits[sequence[0]] is not None:
+                self._walk(sequence)
+
+    def _walk(self, sequence: list[int]) -> None:
+        """Go from strength to strength, from where the first one may be near."""
         some = np.array(sequence, dtype=np.intp)
         terms = [_terms(self._problems[i]) for i in sequence]
         start = self._at.taken(some[:1])

@@ -178,12 +178,18 @@ class _Walk:
         self._residual = shared.target - shared.design @ self.params
         self._piece = self._pieces.of(self._residual, self.scale)
         self._curvature = shared.weight * self._pieces.levels[self._piece]
-        self._gram = (shared.design.T * self._curvature) @ shared.design
-        # Of what does not vary the params are 0.
-        self._gram[np.diag_indices(self.params.size)] += ~shared.design.any(axis=0)
+        self._gram = self._first_gram()
         self._band: Band | None = None
         self._norms = np.sqrt(np.einsum("ij,ij->i", shared.design, shared.design))
         self._refresh()
+
+    def _first_gram(self) -> Array:
+        """Return the Gram matrix of all rows but for what some lack of curvature."""
+        shared, most = self._shared, float(self._pieces.levels.max())
+        lack = most * shared.weight - self._curvature
+        rows = np.flatnonzero(self._pieces.levels[self._piece] < most)
+        few = shared.design[rows]
+        return np.asarray(most * shared.gram - (few.T * lack[rows]) @ few)
 
     def fit(self, l1: Array, l2: Array) -> bool:
         """Move to the fit of a penalty of the params over the scale, if that leads."""
