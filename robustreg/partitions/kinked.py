@@ -178,7 +178,7 @@ def _near_all(
 ) -> tuple[Asked, float, Window]:
     """Return where the optimum is near, how far it is off, and where the MAD is."""
     few = near.point.objective
-    params, width, unit = near_sample(few, near.point, few.noise)
+    params, width, sparsity = near_sample(few, near.point, few.noise)
     narrow, shift = narrow_loss(few.loss, max(width, FAINTEST))
     center = whole.center - shift * scale
     # What a window shows of the exact fit it shows at any scale.
@@ -187,8 +187,8 @@ def _near_all(
     found = descent.run(params, scale, SMOOTH_PASSES)
     params, scale = descent.moved(found)
     low, high = few.loss.facts.slopes
-    error = narrow_error(whole.engine.n_rows, few.n_params, width, unit)
-    error += float(np.sqrt(2 * found.left * unit / (high - low)))
+    error = narrow_error(whole.engine.n_rows, few.n_params, width, sparsity)
+    error += float(np.sqrt(2 * found.left * sparsity / (high - low)))
     error = max(error, few.noise)
     there = whole.asked(few.loss, params, scale)
     return there, error, first_window(whole, there)

@@ -16,6 +16,9 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
 from robustreg.certificate import duality_gap
@@ -65,10 +68,9 @@ def augmented_lagrangian(
     width, last = near.error, near.model
     point = objective.evaluate(near.params)
     narrowest = max(NOISE_LEVELS * objective.noise, TINY)
-    slopes = np.zeros_like(objective.target)
     # Where every row is fitted exactly, slopes of 0 certify it.
-    best, best_slopes, gap = point, slopes, duality_gap(objective, point, slopes)
-    success = gap <= allowed_gap(objective, point, tol, slopes)
+    best = now = Certified.by(np.zeros_like(objective.target), point)
+    success = best.is_done(tol)
     iteration, last_gap, gtol, stalled = 0, np.inf, np.inf, 0
     far = _too_far(objective, point)
     spare = EXTRA_ITERATIONS if not success else 0
@@ -76,7 +78,7 @@ def augmented_lagrangian(
         iteration += 1
         spare -= success
         beta = max(width, narrowest) / objective.loss.facts.steepest
-        inner = augmented(objective, slopes, beta)
+        inner = augmented(objective, now.slopes, beta)
         relative = min(last_gap / max(typical_value(objective, point), TINY), 1.0)
         gtol = min(INNER_SHARE * relative, 0.1 * gtol)
         gtol = min(max(gtol, TIGHTEST), LOOSEST)
@@ -91,21 +93,55 @@ def augmented_lagrangian(
         point = objective.evaluate(result.point.params)
         if not np.abs(point.params).max() <= far:
             break
-        slopes = inner.loss.gradient(result.point.residual)
-        new_gap = duality_gap(objective, point, slopes)
-        stalled = 0 if new_gap < 0.5 * gap else stalled + 1
-        if new_gap < gap:
-            best, best_slopes, gap = point, slopes, new_gap
+        now = Certified.by(inner.loss.gradient(result.point.residual), point)
+        stalled = 0 if now.gap < 0.5 * best.gap else stalled + 1
+        best = now if now.gap < best.gap else best
         if stalled > MOST_MISSES:
             break
-        success = gap <= allowed_gap(objective, best, tol, best_slopes)
-        if success and gap <= allowed_gap(objective, best, EXACT * tol, best_slopes):
+        success = best.is_done(tol)
+        if success and best.is_done(EXACT * tol):
             break
-        if new_gap > ENOUGH * last_gap:
+        if now.gap > ENOUGH * last_gap:
             width *= SHRINK
-        last_gap = new_gap
+        last_gap = now.gap
     trouble = "iteration limit" if iteration >= max_iter else NO_DECREASE
-    return Result(best, gap, iteration, success, trouble, slopes=best_slopes)
+    return best.result(iteration, success, trouble)
+
+
+@final
+@dataclass(frozen=True)
+class Certified:
+    """A point with the slopes that bound its gap.
+
+    Parameters
+    ----------
+    point : Point
+        The point.
+    slopes : ndarray of shape (n_rows,)
+        The slopes.
+    gap : float
+        The bound.
+    """
+
+    point: Point
+    slopes: Array
+    gap: float
+
+    @classmethod
+    def by(cls, slopes: Array, point: Point) -> Certified:
+        """Return a point with the gap that slopes certify."""
+        return cls(point, slopes, duality_gap(point.objective, point, slopes))
+
+    def is_done(self, tol: float) -> bool:
+        """Return whether the gap is within a tolerance."""
+        objective = self.point.objective
+        return bool(self.gap <= allowed_gap(objective, self.point, tol, self.slopes))
+
+    def result(self, n_iter: int, success: bool, trouble: str) -> Result:
+        """Return the result that ends there."""
+        return Result(
+            self.point, self.gap, n_iter, success, trouble, slopes=self.slopes
+        )
 
 
 def augmented(objective: Objective, multipliers: Array, beta: float) -> Objective:

@@ -31,18 +31,17 @@ from typing import final
 
 import numpy as np
 
-from robustreg.certificate import duality_gap
 from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.descent import descend
-from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST, augmented
+from robustreg.solvers.kinked.augmented_lagrangian import TIGHTEST, Certified, augmented
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.newton import INNER_ITERATIONS, stationary_to
 from robustreg.solvers.results import Result, Start
-from robustreg.tolerance import allowed_gap, typical_residual, typical_value
+from robustreg.tolerance import typical_residual, typical_value
 
 # The width falls by the first factor with each update of the multipliers. While fits
 # explain more and more it falls with the residuals, but no faster than by the second.
@@ -64,16 +63,6 @@ MOST_FACTORISED = 5000
 GROWS, DEAR = 1.2, 3.0
 # After two interior points that found no optimum, products do the rest.
 MOST_FAILURES = 2
-
-
-@final
-@dataclass(frozen=True)
-class _Certified:
-    """A point with the slopes that bound its gap."""
-
-    point: Point
-    slopes: Array
-    gap: float
 
 
 @final
@@ -112,14 +101,13 @@ def augmented_lagrangian_cg(
     Parameters and result are those of `augmented_lagrangian`.
     """
     point, slopes = objective.evaluate(start.params), np.zeros_like(objective.target)
-    best = _Certified(point, slopes.copy(), duality_gap(objective, point, slopes))
-    allowed = allowed_gap(objective, point, tol, slopes)
+    best = Certified.by(slopes.copy(), point)
     every = np.arange(objective.rows.n_rows)
     near, part = every, objective
     beta = _typical(objective, point) or float(objective.weight @ abs(point.residual))
     gtol, relative, iteration = LOOSEST, 1.0, 0
     costs, factors, failures, last = _Costs(objective.rows), False, 0, np.inf
-    while best.gap > allowed and iteration < max_iter:
+    while not best.is_done(tol) and iteration < max_iter:
         iteration += 1
         if part is objective and iteration > 1:
             beta = max(min(beta, _typical(objective, point)), FASTEST * beta)
@@ -137,26 +125,20 @@ def augmented_lagrangian_cg(
         slopes[near] = update.multipliers
         point = objective.evaluate(update.params)
         wrong = _take_sides(objective, point, slopes, near)
-        gap = duality_gap(objective, point, slopes)
-        relative = min(gap / max(typical_value(objective, point), TINY), 1.0)
-        if gap > best.gap and part is not objective:
+        now = Certified.by(slopes.copy(), point)
+        relative = min(now.gap / max(typical_value(objective, point), TINY), 1.0)
+        if now.gap > best.gap and part is not objective:
             # What was held had to move: once more from the best, with all rows.
             point, slopes, near, part = best.point, best.slopes.copy(), every, objective
             continue
-        if gap < best.gap:
-            best = _Certified(point, slopes.copy(), gap)
-            allowed = allowed_gap(objective, point, tol, slopes)
+        best = now if now.gap < best.gap else best
         n_loose = np.count_nonzero(slopes != objective.loss.gradient(point.residual))
         if part is objective or wrong or near.size > TOO_MANY * n_loose:
             near = _near_rows(objective, point, slopes, wrong)
-            part = (
-                objective.linearise(point, near)
-                if near.size < every.size
-                else objective
-            )
+            whole = near.size == every.size
+            part = objective if whole else objective.linearise(point, near)
         beta *= NARROWER
-    done, trouble = best.gap <= allowed, "iteration limit"
-    return Result(best.point, best.gap, iteration, done, trouble, slopes=best.slopes)
+    return best.result(iteration, best.is_done(tol), "iteration limit")
 
 
 def _narrowest(objective: Objective) -> float:
