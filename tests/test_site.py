@@ -1,6 +1,7 @@
 """Pages lead where they say, name what there is, and take what they advise."""
 
 import importlib
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -80,18 +81,34 @@ def test_every_page_is_in_the_table_of_contents():
     assert set(PAGES) <= listed
 
 
-def test_every_public_name_has_a_page():
+def with_pages():
+    """Return the public objects that the pages of reference are about, by name."""
     reference = text_of(DOCS / "reference" / "index.md")
-    listed = set()
+    listed = {}
     for part in re.split(r"^\.\. module:: ", reference, flags=re.MULTILINE)[1:]:
         name, _, rest = part.partition("\n")
         module = importlib.import_module(name)
         names = re.findall(r"^   (\w+)$", rest, re.MULTILINE)
-        assert [n for n in names if not hasattr(module, n)] == []
-        listed |= {getattr(module, n) for n in names}
+        listed |= {f"{name}.{n}": getattr(module, n) for n in names}
+    return listed
+
+
+PUBLIC = with_pages()
+
+
+def test_every_public_name_has_a_page():
     for name in ("", ".inference", ".plotting"):
         module = importlib.import_module(f"robustreg{name}")
-        assert {getattr(module, n) for n in module.__all__ if n[0] != "_"} <= listed
+        names = [n for n in module.__all__ if n[0] != "_"]
+        assert {getattr(module, n) for n in names} <= {*PUBLIC.values()}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_make_pages_that_read_well(name):
+    text = inspect.getdoc(PUBLIC[name])
+    # A citation has another name on the page that lists all.
+    assert "]_" not in text.splitlines()[0]
+    assert [code for code in text.split("``")[1::2] if "^" in code] == []
 
 
 def advised():

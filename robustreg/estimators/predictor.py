@@ -132,7 +132,7 @@ class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the coefficient of determination of the predictions.
+        r"""Return the coefficient of determination of the predictions.
 
         That of all scikit-learn's regressors, which squares residuals: outliers in y
         count in it in full. `sklearn.metrics.d2_absolute_error_score` gives them less.
@@ -149,8 +149,8 @@ class LinearPredictor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
         Returns
         -------
         float
-            ``1 - sum((y - predict(X))**2) / sum((y - mean(y))**2)``, at most 1; of
-            several targets the mean.
+            :math:`1 - \sum_i (y_i - \hat y_i)^2 / \sum_i (y_i - \bar y)^2`, at most 1;
+            of several targets the mean.
 
         Raises
         ------

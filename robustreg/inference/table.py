@@ -158,8 +158,8 @@ def coef_table(
     .. math::
 
         W &= X^\top \text{diag}(\psi') X, \quad m = \text{mean}\, \psi', \\
-        v &= \textstyle\sum \psi^2 / (n - p), \quad
-        k = 1 + p \, \text{var}(\psi') / (n m^2), \\
+        v &= \textstyle\sum \psi^2 / (n - p), \\
+        k &= 1 + p \, \text{var}(\psi') / (n m^2), \\
         H1 &= s^2 k^2 v \, (X^\top X)^{-1} / m^2, \\
         H2 &= s^2 k v \, W^{-1} / m, \\
         H3 &= s^2 v \, W^{-1} X^\top X W^{-1} / k, \\

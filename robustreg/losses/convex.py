@@ -256,7 +256,7 @@ class PseudoHuber(BreakpointLoss):
 @final
 @dataclass(frozen=True)
 class LogCosh(BreakpointLoss):
-    r""":math:`\beta \log \cosh(r / \beta)`, with beta > 0; slope 1 in the tails."""
+    r""":math:`\beta \log(\cosh(r / \beta))`, with beta > 0; slope 1 in the tails."""
 
     @property
     def facts(self) -> LossFacts:

@@ -27,9 +27,9 @@ class _Sublinear(Loss):
 @final
 @dataclass(frozen=True)
 class Cauchy(BreakpointLoss, _Sublinear):
-    r""":math:`\frac{\beta^2}{2} \log(1 + (r / \beta)^2)`, with beta > 0 [1]_.
+    r""":math:`\frac{\beta^2}{2} \log(1 + (r / \beta)^2)`, with beta > 0.
 
-    The likelihood of Cauchy's distribution. Its slope falls to 0 as ``1 / r``.
+    The likelihood of Cauchy's distribution [1]_. Its slope falls to 0 as ``1 / r``.
 
     References
     ----------
@@ -63,7 +63,9 @@ class Cauchy(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Welsch(BreakpointLoss, _Sublinear):
-    r""":math:`\frac{\beta^2}{2} (1 - e^{-(r / \beta)^2})`, with beta > 0 [1]_.
+    r""":math:`\frac{\beta^2}{2} (1 - e^{-(r / \beta)^2})`, with beta > 0.
+
+    Rows beyond a few beta have hardly any pull [1]_.
 
     References
     ----------
@@ -100,13 +102,13 @@ class Welsch(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Tukey(BreakpointLoss, _Sublinear):
-    r"""Tukey's biweight, flat beyond beta > 0 [1]_.
+    r"""Tukey's biweight, flat beyond beta > 0.
 
     .. math::
 
         \frac{\beta^2}{6} \left( 1 - (1 - (r / \beta)^2)^3 \right)
 
-    Rows beyond beta have no pull at all.
+    Rows beyond beta have no pull at all [1]_.
 
     References
     ----------
@@ -145,7 +147,9 @@ class Tukey(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Talwar(BreakpointLoss, _Sublinear):
-    r""":math:`\min(r^2, \beta^2) / 2`, beta > 0: least squares without some rows [1]_.
+    r""":math:`\min(r^2, \beta^2) / 2`, beta > 0: least squares without some rows.
+
+    Rows beyond beta have no pull at all [1]_.
 
     References
     ----------
@@ -175,10 +179,10 @@ class Talwar(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Hampel(_Sublinear):
-    """Hampel's three-part loss, with ``0 < a <= b < c`` [1]_.
+    """Hampel's three-part loss, with ``0 < a <= b < c``.
 
     Huber's with the breakpoint a up to b; from there its slope falls along a line from
-    a to 0 at c. Rows with ``abs(r) >= c`` have no pull at all.
+    a to 0 at c. Rows with ``abs(r) >= c`` have no pull at all [1]_.
 
     References
     ----------
@@ -231,13 +235,13 @@ class Hampel(_Sublinear):
 @final
 @dataclass(frozen=True)
 class Andrews(BreakpointLoss, _Sublinear):
-    r"""Andrews' sine wave, flat beyond pi times beta > 0 [1]_.
+    r"""Andrews' sine wave, flat beyond pi times beta > 0.
 
     .. math::
 
         \beta^2 (1 - \cos(r / \beta))
 
-    Rows beyond have no pull at all.
+    Rows beyond have no pull at all [1]_.
 
     References
     ----------

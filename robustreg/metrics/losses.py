@@ -190,7 +190,7 @@ def log_cosh_loss(
     sample_weight: ArrayLike | None = None,
     multioutput: str | ArrayLike = "uniform_average",
 ) -> float | NDArray[Any]:
-    r"""Mean of :math:`\beta \log \cosh(r / \beta)`.
+    r"""Mean of :math:`\beta \log(\cosh(r / \beta))`.
 
     Near :math:`r^2 / (2 \beta)` for small residuals and
     :math:`\lvert r \rvert - \beta \log 2` for large ones [1]_, of residuals

@@ -36,9 +36,9 @@ CATEGORIES = np.array(list(STYLES))
 
 @final
 class OutlierMapDisplay:
-    """Outlier map: standardised residuals against robust distances [1]_.
+    """Outlier map: standardised residuals against robust distances.
 
-    Two cut-offs make four kinds of rows: "regular"; "vertical outlier", whose y is
+    Two cut-offs make four kinds of rows [1]_: "regular"; "vertical outlier", whose y is
     far from the fit; "good leverage", far out in X but on the fit; and "bad leverage",
     far out in X and far from the fit. A fit that a bad leverage point has pulled to
     itself shows it as a good one: only as far as the fit itself resists leverage can
