@@ -39,7 +39,7 @@ from robustreg.tolerance import AT_END, residual_error, typical_residual
 # Slopes whose adjoint misses its constraint by no more than this many rounding errors
 # of its terms are feasible in floating point.
 FEASIBLE = 64.0
-# Slopes are projected at most so often: a projection takes two passes.
+# Projections of slopes at most: each takes two passes.
 PROJECTIONS = 6
 # A bound of this share of the value says next to nothing.
 FAR = 0.5

@@ -19,7 +19,7 @@ from robustreg.scale import (
 
 Array = NDArray[Any]
 
-# A median is at most so many times the root mean square: the root of 2, and as much
+# A median is at most this many times the root mean square: the root of 2, and as much
 # again for moments of a sample.
 MOST_TYPICAL = 2.0
 

@@ -28,10 +28,10 @@ from robustreg.solvers.many.vertices import REGULAR
 FEWEST_ROWS, MOST_FORMED = 10, 2**24
 # Steps end three digits beyond what is asked for, and each gains about two.
 AT_ONCE = 1e-3
-# Of penalties that differ in strength every so many comes first, others between them:
+# One in this many penalties that differ in strength comes first, others between,
 # on the line through two of them but for rounding errors.
 SPARSELY, ON_THE_WAY = 8, 1e-9
-# So many strengths are so near to each other that each leads to the next.
+# Strengths that are near enough to each other for each to lead to the next, at least.
 MANY = 8
 
 
@@ -219,7 +219,7 @@ def _mixtures(strengths: Array) -> Array:
 def _sparsely(penalties: list[ElasticNet]) -> list[int]:
     """Return the places of a few penalties between which the others lie.
 
-    Of each mixture of l1 and l2, in the order of their strengths, every so many.
+    Of each mixture of l1 and l2, in the order of their strengths, one in `SPARSELY`.
     """
     strengths = np.array([strength_of(penalty) for penalty in penalties])
     total = strengths.sum(axis=1)

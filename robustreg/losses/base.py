@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# Arrays of so many elements stay in cache.
+# Elements of an array that stays in cache with others made of it.
 STRETCH = 2**15
 # So near to a breakpoint, as a share of the range that is looked at, a slope is that of
 # its side.
 BESIDE = 1e-9
-# So many doublings go beyond any breakpoint, so many halvings leave rounding errors.
+# Doublings that go beyond any breakpoint, and halvings that leave rounding errors.
 STEPS = 60
 
 

@@ -20,7 +20,7 @@ from robustreg.validation import (
     check_metric_scale,
 )
 
-# Beyond so many standard deviations there are no Gaussian residuals.
+# Standard deviations beyond which there are no Gaussian residuals.
 TAIL = 12.0
 # Panels and nodes of each of the quadrature from 0 on.
 PANELS, NODES = 480, 8

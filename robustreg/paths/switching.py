@@ -41,7 +41,7 @@ MOST_WATCHED = 1000
 SHORT, STEPS_AHEAD = 0.2, 1.5
 # Of fewer rows, or if more than this share is near, to look at all is as cheap.
 FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
-# So many steps without a switch may reduce what rounding left.
+# Steps without a switch that may reduce what rounding left.
 PATIENCE = 5
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 FAR_BELOW = 1e-3

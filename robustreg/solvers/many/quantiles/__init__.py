@@ -45,7 +45,7 @@ from robustreg.tolerance import AT_END, CLIPPED_AT
 # The share of the objective that interior points are from the optimum: from there few
 # edges are left.
 NEARLY = 1e-3
-# So often rows near the kinks are looked for.
+# Times that rows near the kinks are looked for.
 ROUNDS = 3
 
 

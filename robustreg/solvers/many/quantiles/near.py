@@ -19,8 +19,8 @@ from robustreg.solvers.sampling import Sampling
 SAMPLING = Sampling(few=4_000)
 # Entries of rows that are solved as they are, where no sample stands for them.
 MOST_AT_ONCE = 10 * FEW_ENTRIES
-# Steps to nearly the median, of at least so many rows. Parabolas of the nearest share
-# of these are no steeper than that of the last one.
+# Steps to nearly the median, and the rows that it is of, at least. Parabolas of the
+# nearest share of these are no steeper than that of the last one.
 MEDIAN_STEPS, LEAST_AFAR, TOUCHED = 3, 500, 0.1
 # Errors are measured by shares of the rows: those between the kink and where it is to
 # be. Where nearly the median was moved to a level the error is taken for the first, at
