@@ -30,6 +30,9 @@ def _faults(X: Any) -> str:
     missing = {name: _count_missing(X[[name]]) for name in getattr(X, "columns", ())}
     words = [str(name) for name, count in missing.items() if count is None]
     gaps = [f"{str(name)!r} ({count})" for name, count in missing.items() if count]
+    if not gaps and len(words) == sum(map(_is_of_days, map(X.__getitem__, missing))):
+        # Of dates alone the error itself says how to convert them.
+        return ""
     said = []
     if words:
         said.append(
@@ -44,6 +47,11 @@ def _faults(X: Any) -> str:
             "these rows, of y as well."
         )
     return " ".join(said)
+
+
+def _is_of_days(column: Any) -> bool:
+    """Return whether a column says of itself that it holds dates or times."""
+    return getattr(getattr(column, "dtype", None), "kind", "") in ("m", "M")
 
 
 def _count_missing(column: Any) -> int | None:

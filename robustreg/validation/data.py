@@ -47,8 +47,8 @@ def check_fit_data(
     X keeps its layout and float32; a sparse X stays sparse. One column of targets is
     y of shape (n,), as for scikit-learn's other linear models.
     """
-    _refuse_at_sight(type(estimator).__name__, y, X=X, sample_weight=sample_weight)
     with names_columns(X):
+        _refuse_at_sight(type(estimator).__name__, y, X=X, sample_weight=sample_weight)
         X, y = validate_data(estimator, _as_numpy(X), y, **READ_BOTH)
     return X, checked_targets(y), checked_weight(sample_weight, X)
 
@@ -70,8 +70,8 @@ def check_quantiles_data(
 def check_path_data(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Array, Array]:
     """Return X as `check_fit_data` does, y of shape (n,) and the weights."""
     refuse_collections("robust_path", X=X, y=y, sample_weight=sample_weight)
-    _refuse_at_sight("robust_path", y, X=X, sample_weight=sample_weight)
     with names_columns(X):
+        _refuse_at_sight("robust_path", y, X=X, sample_weight=sample_weight)
         X, y = check_X_y(_as_numpy(X), y, **READ_BOTH, estimator="robust_path")
     return X, _single_target(y), checked_weight(sample_weight, X)
 
