@@ -106,6 +106,19 @@ def factorise(matrix: Array) -> Factor:
     )
 
 
+def factor_of_root(root: Array) -> Factor:
+    """Return the factor of ``root.T @ root``, whose digits it keeps.
+
+    Its ``rcond`` is what that of the product would be, and no measure of these digits.
+    """
+    norms = np.linalg.norm(root, axis=0)
+    scale = jacobi(norms**2)
+    upper = scipy.linalg.qr(root * scale, mode="r")[0][: norms.size]
+    upper.flat[:: norms.size + 1] += scale == 0
+    size = scipy.linalg.svdvals(upper)
+    return Factor(scale, upper.T, float(size.min() / size.max()) ** 2)
+
+
 def cholesky_solve(matrix: Array, right: Array) -> tuple[Array, float]:
     """Solve a positive system; return the reciprocal condition of `factorise` too."""
     factor = factorise(matrix)

@@ -68,6 +68,7 @@ def fit_parts(
     drawing=DRAWING,
     fit_intercept=True,
     fit=fit_whole,
+    typical=False,
     **options,
 ):
     """Return the fit of each target and the passes made, two halves unless told."""
@@ -96,7 +97,8 @@ def fit_parts(
     squares = make_loss(loss, None, quantile).facts.breakpoints == ()
     some = draw(engine, fit_intercept, drawing, squares)
     rows = some.rows(fit_intercept)
-    return fit_partitions(engine, some, rows, ask, fit), engine.passes
+    fits = fit_partitions(engine, some, rows, ask, fit, typical=typical)
+    return fits, engine.passes
 
 
 def assert_same(fit, model, rtol=1e-8):

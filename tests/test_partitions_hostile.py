@@ -119,6 +119,49 @@ def test_columns_that_all_but_depend_on_others(loss, how):
     assert len(passes) <= (20 if loss == "tukey" else 9)
 
 
+@pytest.mark.parametrize("how", ["nearly", "a row far out"])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_columns_that_all_but_depend_on_others_under_an_l1_penalty(penalty, how):
+    X, y = make_data(N)
+    X = all_but_dependent(X, how)
+    options = {"loss": "smooth_l1", "scale": 1.0, "penalty": penalty, "alpha": 1e-3}
+    (fit,), passes = fit_parts(X, y, **options, tol=1e-10)
+    model = RobustRegressor(**options, tol=1e-12).fit(X, y)
+    assert fit.success
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=1e-5)
+    assert len(passes) <= 10
+
+
+def test_a_kinked_fit_whose_sample_has_lost_its_digits_ends():
+    X, y = make_data(N)
+    X = all_but_dependent(X, "a row far out")
+    options = {"loss": "l1", "scale": 1.0, "penalty": "l1", "alpha": 1e-3}
+    (fit,), passes = fit_parts(X, y, **options, tol=1e-8)
+    model = RobustRegressor(**options, tol=1e-8).fit(X, y)
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=1e-3)
+    assert len(passes) <= 20
+
+
+@pytest.mark.parametrize("nearly", [False, True])
+def test_mm_estimates_of_columns_that_a_row_makes_look_dependent(nearly, monkeypatch):
+    monkeypatch.setattr(arrays, "DRAWING", Drawing(most_rows=1_500, worthwhile=1.0))
+    X, y = make_data(N)
+    X = all_but_dependent(X, "nearly") if nearly else X
+    X = all_but_dependent(X, "a row far out")
+    engine = InTurn(parts_of(X, y, None, [0, 5_000, N]), *X.shape, 1)
+    model = MMRegressor(n_subsets=50, tol=1e-12)
+    (fit,), _ = fits_by_passes(model, model._checked_loss(), engine)
+    model.fit(X, y)
+    assert fit.success
+    # No fit among nearly dependent columns is known to have the least S-scale.
+    rtol = 1e-3 if nearly else 1e-8
+    assert_allclose(fit.scale, model.scale_, rtol=rtol)
+    predicted = X @ fit.coef + fit.intercept
+    assert_allclose(predicted, model.predict(X), rtol=rtol, atol=0.1 * rtol)
+    # A row that may be rejected does not make a basis.
+    assert any(each.verb == "root" for each in engine.passes) == nearly
+
+
 def test_sparse_parts_are_not_made_dense_for_a_basis():
     X, y = make_data(N)
     X = all_but_dependent(X, "nearly")
@@ -126,7 +169,7 @@ def test_sparse_parts_are_not_made_dense_for_a_basis():
     engine = InTurn(parts_of(rows, y, None, [0, N]), *X.shape, 1)
     some = draw(engine, True, Drawing(most_rows=1_500, worthwhile=1.0))
     none = np.zeros(X.shape[1])
-    depends = dependence(engine, some, some.rows(True), ElasticNet(none, none))
+    depends = dependence(engine, some, some.rows(True), ElasticNet(none, none), False)
     assert depends is None
 
 

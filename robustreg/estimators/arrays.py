@@ -126,7 +126,8 @@ def fits_by_passes(
     def ask(rows: Rows, y: Array, weight: Array) -> Problem:
         return model._problem(rows, y, weight, loss, model._asked_scale, EPS)
 
-    return fit_partitions(engine, some, rows, ask, model._fit_of_whole()), part
+    fit, typical = model._fit_of_whole(), model.starts_from_s
+    return fit_partitions(engine, some, rows, ask, fit, typical=typical), part
 
 
 def _rows(X: Any, targets: Array, weight: Array, place: slice) -> Part:

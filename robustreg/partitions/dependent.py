@@ -72,7 +72,7 @@ class Dependence:
 
 
 def dependence(
-    engine: Engine, some: Drawn, rows: Rows, penalty: ElasticNet
+    engine: Engine, some: Drawn, rows: Rows, penalty: ElasticNet, typical: bool
 ) -> Dependence | None:
     """Return how columns depend on each other, None if they do not.
 
@@ -88,19 +88,25 @@ def dependence(
         Its rows.
     penalty : ElasticNet
         That of the coefficients in the units of these rows.
+    typical : bool
+        Whether a fit may reject rows far out, which then count as others do.
     """
     columns, standard = np.flatnonzero(rows.varies[:-1]), rows.standard
-    ridge = penalty.l2[columns]
-    if penalty.l1.any() or _keeps_digits(rows, some.part.weight, columns, ridge):
+    ridge, is_sparse = penalty.l2[columns], rows.stored is not None
+    # Under an l1 penalty columns are what they are, and sparse ones stay sparse.
+    unserved = penalty.l1.any() or (is_sparse and ridge.any())
+    weight = some.part.weight * (_per_square(rows.norms()) if typical else 1.0)
+    if unserved or _keeps_digits(rows, weight, columns, ridge):
         return None
     tally = engine.run(root, standard)
     by_direction, of_rows = (each.matrix for each in tally.sums)
+    of_rows = by_direction if typical else of_rows
     of_rows = of_rows / np.sqrt(some.moments.total)
     left_in, nothing = np.arange(columns.size), np.zeros((columns.size, 0))
     if not ridge.any():
         left_in, nothing = _independent(by_direction)
     matrix = np.vstack([of_rows, np.diag(np.sqrt(ridge))])[:, left_in]
-    regular = rows.stored is not None or _is_regular(matrix)
+    regular = is_sparse or _is_regular(matrix)
     if regular and left_in.size == columns.size:
         return None
     of_columns = np.eye(penalty.l2.size)[:, columns]
@@ -119,6 +125,12 @@ def _keeps_digits(rows: Rows, weight: Array, columns: Index, ridge: Array) -> bo
     gram.flat[:: columns.size + 1] += ridge
     factor = factorise(gram)
     return bool(factor.rcond >= SMALLEST_RCOND and factor.scale.all())
+
+
+def _per_square(norms: Array) -> Array:
+    """Return what makes rows as long as each other, 0 for those of no length."""
+    some = norms > 0
+    return np.where(some, 1 / np.where(some, norms, 1.0) ** 2, 0.0)
 
 
 def _is_regular(matrix: Array) -> bool:
@@ -146,8 +158,5 @@ def root(part: Part, standard: Standard) -> Tally:
     tell of the columns; and one of the weighted rows.
     """
     rows, columns = rows_in(prepared(part.X), standard), np.flatnonzero(standard.unit)
-    norms = rows.norms()
-    some = norms > 0
-    there = np.where(some, 1 / np.where(some, norms, 1.0) ** 2, 0.0)
-    both = there, part.weight
+    both = _per_square(rows.norms()), part.weight
     return Tally(tuple(Root(rows.root(each, columns)) for each in both))

@@ -33,7 +33,13 @@ FitOne = Callable[[Whole], Fit]
 
 
 def fit_partitions(
-    engine: Engine, some: Drawn, rows: Rows, ask: Ask, fit: FitOne
+    engine: Engine,
+    some: Drawn,
+    rows: Rows,
+    ask: Ask,
+    fit: FitOne,
+    *,
+    typical: bool = False,
 ) -> list[Fit]:
     """Return the fit of each target, without flags and weights of rows.
 
@@ -49,10 +55,12 @@ def fit_partitions(
         Makes the problem of a target.
     fit : callable
         Makes its fit, such as `fit_whole`.
+    typical : bool
+        Whether the fit may reject rows far out.
     """
     penalty = ask(rows, some.part.y[:, 0], some.part.weight).penalty
     penalty = penalty.rescaled(rows.standard.unit)
-    depends = dependence(engine, some, rows, penalty)
+    depends = dependence(engine, some, rows, penalty, typical)
     if depends is not None:
         rows, engine.basis = depends.rows(some), depends.basis
     if engine.basis is not None:

@@ -188,7 +188,9 @@ def _near_all(
     params, scale = descent.moved(found)
     low, high = few.loss.facts.slopes
     error = narrow_error(whole.engine.n_rows, few.n_params, width, sparsity)
-    error += float(np.sqrt(2 * found.left * sparsity / (high - low)))
+    # Unknown where the sample's curvature has lost its digits, and no more than before.
+    left = found.left if found.left >= 0 else np.inf
+    error += min(float(np.sqrt(2 * left * sparsity / (high - low))), width)
     error = max(error, few.noise)
     there = whole.asked(few.loss, params, scale)
     return there, error, first_window(whole, there)

@@ -24,7 +24,7 @@ import numpy as np
 from robustreg.certificate import local_gap
 from robustreg.fitting import Problem, units_of
 from robustreg.fitting.any_scale import AnyScale
-from robustreg.linalg import factorise
+from robustreg.linalg import SMALLEST_RCOND, factor_of_root, factorise
 from robustreg.losses import L2, Loss
 from robustreg.objective import Model, Objective, Point
 from robustreg.partitions.engine import Engine
@@ -254,7 +254,11 @@ def model_at(point: Point) -> Model:
     objective = point.objective
     gram = weighted_gram(objective.rows, objective.curvature(point))
     hessian = objective.full_hessian(gram)
-    return Model(hessian, factorise(hessian), gram)
+    factor = factorise(hessian)
+    if factor.rcond < SMALLEST_RCOND:
+        every = np.arange(objective.n_params)
+        factor = factor_of_root(objective.hessian_root(gram.weight, every))
+    return Model(hessian, factor, gram)
 
 
 def _steepest(reading: Reading, l1: Array) -> Array:
