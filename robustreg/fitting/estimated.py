@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
-from robustreg.losses import L1
+from robustreg.losses import L1, Loss
 from robustreg.rows import Array
 from robustreg.scale import (
     AGREES,
@@ -42,6 +42,8 @@ SPARING = replace(STARTING, worthwhile=10.0)
 NEARLY = 0.1
 # A fall of the scale below this share of the last one is likely one to 0.
 FAR_BELOW = 0.1
+# Where a scale may be 0, one that fell to this share of its start is on its way there.
+VANISHING = 1e-3
 # Beside a sample's Hessian the scale is looked for to this share of the root of the
 # tolerance, to which coefficients are close; a fit at a scale that is off is made to
 # this share of the square of that.
@@ -77,8 +79,7 @@ def _start(scaled: AnyScale) -> FixedPoint:
     """Start from another fit; return its scale."""
     near = _near_sample(scaled)
     if not scaled.problem.loss.facts.convex:
-        near = _near_convex(scaled)
-        return near if near.collapsed else _settle(scaled, near)
+        return _valley(scaled)
     if near is None:
         start = mad(_near_l1(scaled, scaled.unit), scaled.problem.weight, 0)
         near = FixedPoint(start if start > scaled.floor else scaled.unit)
@@ -136,35 +137,55 @@ def _near_l1(scaled: AnyScale, scale: float) -> Array:
     return np.asarray(objective.residual(params) * scale)
 
 
-def _near_convex(scaled: AnyScale) -> FixedPoint:
-    """Start from the L1 fit and return its MAD, or from that of a convex loss.
+def _valley(scaled: AnyScale) -> FixedPoint:
+    """Start where fit and scale settle from the L1 fit, or from that of a convex loss.
 
-    Where the L1 fit passes through half of the rows, which says nothing of their
-    scale, the start is the fit of a convex loss at the spread of y. Of many rows or
-    columns it is that at its own scale: it is nearly L1's and costs less.
+    Of many rows or columns the start is the fit of a convex loss at its own scale: it
+    is nearly L1's and costs less.
     """
-    convex = convex_start(scaled.problem.loss)
     whole = scaled.objective(1.0, scaled.problem.loss)
-    many = STARTING.draw(whole) is not None
-    if many or not facts_of(whole).few_at_a_time:
-        other = scaled.with_loss(convex)
-        found = estimated_scale(other, ROUGH_RTOL)
-        scaled.start_at(other)
-        return replace(found, converged=False)
-    for loss in (L1(), convex):
-        other = scaled.with_loss(loss)
-        residual = other.fit(scaled.unit, ROUGH_TOL) * scaled.unit
-        scaled.start_at(other)
-        start = mad(residual, scaled.problem.weight, 0)
-        if start > scaled.floor:
-            return FixedPoint(start)
-    return FixedPoint(scaled.floor, collapsed=True)
+    if STARTING.draw(whole) is None and facts_of(whole).few_at_a_time:
+        near = _near_loss(scaled, L1())
+        return _beside_exact(scaled) if near.collapsed else _settle(scaled, near)
+    other = scaled.with_loss(convex_start(scaled.problem.loss))
+    found = estimated_scale(other, ROUGH_RTOL)
+    scaled.start_at(other)
+    return (
+        found if found.collapsed else _settle(scaled, replace(found, converged=False))
+    )
 
 
-def _settle(scaled: AnyScale, near: FixedPoint) -> FixedPoint:
+def _beside_exact(scaled: AnyScale) -> FixedPoint:
+    """Start from the fit of a convex loss where the L1 fit's scale is 0.
+
+    That it passes through half of the rows says nothing of their scale. But if this
+    falls on and on from the other start, too, it is 0, and the L1 fit near the end.
+    """
+    exact = scaled.kept()
+    near = _near_loss(scaled, convex_start(scaled.problem.loss))
+    if near.collapsed:
+        return near
+    found = _settle(scaled, near, VANISHING * near.scale)
+    if found.collapsed:
+        scaled.restore(exact)
+    return found
+
+
+def _near_loss(scaled: AnyScale, loss: Loss) -> FixedPoint:
+    """Start from the fit of a convex loss at the spread of y; return its MAD."""
+    other = scaled.with_loss(loss)
+    residual = other.fit(scaled.unit, ROUGH_TOL) * scaled.unit
+    scaled.start_at(other)
+    start = mad(residual, scaled.problem.weight, 0)
+    collapsed = not start > scaled.floor
+    return FixedPoint(scaled.floor if collapsed else start, collapsed=collapsed)
+
+
+def _settle(scaled: AnyScale, near: FixedPoint, least: float = 0.0) -> FixedPoint:
     """Move to where fit and scale settle together, from the start; return it.
 
-    Where they do not, to the nearest; nowhere if the scale vanishes.
+    Where they do not, to the nearest; nowhere if the scale vanishes. Below ``least`` it
+    is 0.
     """
     weight, loss = scaled.problem.weight, scaled.problem.loss
     name = str(scaled.problem.estimate)
@@ -179,9 +200,11 @@ def _settle(scaled: AnyScale, near: FixedPoint) -> FixedPoint:
         scaled.measure,
         line,
         step_rule_for(scaled.objective(1.0, loss)),
-        scaled.floor,
+        max(scaled.floor, least),
     )
     settled = reweighting.settle(scaled.centred_params(), scaled.problem.tol)
+    if settled is None and least > 0:
+        return FixedPoint(scaled.floor, collapsed=True)
     if settled is None:
         return near
     params = settled.params / settled.scale
