@@ -4,8 +4,8 @@ A line, and five outliers among fifty points
 
 The outliers lie where the line has most leverage. Least squares turns towards them. The
 absolute loss and smooth L1 turn less, because each row pulls with at most its ``x``. A
-redescending loss gives them no weight at all if it starts close enough, which an MM-
-estimate sees to.
+redescending loss gives them no weight at all if it starts close enough, which an
+MM-estimate sees to.
 """
 
 import matplotlib.pyplot as plt

@@ -4,8 +4,8 @@ Flights: what is late is very late
 
 Arrival delays of flights that left New York in 2013, from what is known at the gate:
 the delay of the departure, the distance, the hour, the carrier. Most are within a
-quarter of an hour of what is expected, some hours off. The loss is chosen by cross-
-validation with a score that those cannot own, and quantiles say how sure an arrival is.
+quarter of an hour of what is expected, some hours off. Cross-validation chooses the
+loss, with a score that those cannot own, and quantiles say how sure an arrival is.
 """
 
 import matplotlib.pyplot as plt
