@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pytest
 import scipy.linalg
+from fuzz_checks import run
+from fuzz_problems import draw
 
 from robustreg import L1Regressor, RobustRegressor, ScaleCollapseWarning
 from robustreg.fitting.any_scale import AnyScale
@@ -12,6 +14,7 @@ from robustreg.losses import make_loss
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
+from robustreg.scale import proposal2
 from robustreg.solvers import Start, solve
 from robustreg.solvers.profiled import tangent_at
 
@@ -128,3 +131,12 @@ def test_a_fit_moves_with_its_scale_along_the_tangent(loss, penalty):
     before, after = (s * fit_at(s, here.params).params for s in (1 - step, 1 + step))
     slope = (after - before) / (2 * step)
     np.testing.assert_allclose(tangent_at(here), slope, atol=1e-4 * np.abs(slope).max())
+
+
+def test_what_a_rough_fit_says_that_does_not_gain_is_asked_again():
+    """Near a scale of 0 it was off by a factor of 50, and the end by a quarter."""
+    problem = draw(1994)
+    model = run(problem).model
+    residual = problem.y - model.predict(problem.contained())
+    scale = proposal2(residual, np.ones(14), 14)
+    assert scale == pytest.approx(model.scale_, rel=1e-3)

@@ -317,9 +317,11 @@ class _Fits:
         self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
-        residual = self._scaled.fit(scale, self.tol, most)
-        ratio = self._scaled.measure(residual)
-        away = abs(float(np.log(ratio))) if ratio > 0 else np.inf
+        ratio, away = self._measured(scale, most)
+        if self.tol > self._scaled.problem.tol and away > self._least:
+            # What a rough fit says that does not gain may be no more than rough.
+            self.rough, self.tol = False, self._scaled.problem.tol
+            ratio, away = self._measured(scale, most)
         self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
         if ratio * scale <= self._scaled.rounding():
             self.floor = max(self.floor, self._scaled.rounding())
@@ -331,6 +333,15 @@ class _Fits:
                 log_ratio = float(np.log(ratio))
                 self.nearest = FixedPoint(scale, disagreement=log_ratio)
         return ratio * scale
+
+    def _measured(self, scale: float, most: int) -> tuple[float, float]:
+        """Return the scale of a fit's residuals over its own, and how far that is off.
+
+        As a distance of logarithms.
+        """
+        residual = self._scaled.fit(scale, self.tol, most)
+        ratio = self._scaled.measure(residual)
+        return ratio, abs(float(np.log(ratio))) if ratio > 0 else np.inf
 
     def back_to_best(self) -> None:
         """Make the fit that agreed best the last one."""
