@@ -317,11 +317,12 @@ class _Fits:
         self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
-        ratio, away = self._measured(scale, most)
-        if self.tol > self._scaled.problem.tol and away > self._least:
+        ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
+        if self.tol > self._scaled.problem.tol and _distance(ratio) > self._least:
             # What a rough fit says that does not gain may be no more than rough.
             self.rough, self.tol = False, self._scaled.problem.tol
-            ratio, away = self._measured(scale, most)
+            ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
+        away = _distance(ratio)
         self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
         if ratio * scale <= self._scaled.rounding():
             self.floor = max(self.floor, self._scaled.rounding())
@@ -334,15 +335,11 @@ class _Fits:
                 self.nearest = FixedPoint(scale, disagreement=log_ratio)
         return ratio * scale
 
-    def _measured(self, scale: float, most: int) -> tuple[float, float]:
-        """Return the scale of a fit's residuals over its own, and how far that is off.
-
-        As a distance of logarithms.
-        """
-        residual = self._scaled.fit(scale, self.tol, most)
-        ratio = self._scaled.measure(residual)
-        return ratio, abs(float(np.log(ratio))) if ratio > 0 else np.inf
-
     def back_to_best(self) -> None:
         """Make the fit that agreed best the last one."""
         self._scaled.restore(self._best)
+
+
+def _distance(ratio: float) -> float:
+    """Return how far the logarithm of a ratio is from 0."""
+    return abs(float(np.log(ratio))) if ratio > 0 else np.inf
