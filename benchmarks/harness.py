@@ -9,8 +9,9 @@ A benchmark is a program with named cases::
 
 Each case is kept in a file of its own as soon as it is measured, whole or not at all. A
 case is stale if the package has changed since, or its program with what that imports
-from beside it: their text is compared by a hash, whether it is committed or not. It is
-stale, too, if a peer that was missing has been installed.
+from beside it: their lines, but for comments and empty ones, are compared by a hash,
+whether they are committed or not. It is stale, too, if a peer that was missing has been
+installed.
 """
 
 from __future__ import annotations
@@ -229,8 +230,14 @@ def sources(program: Path) -> str:
     ):
         for file in sorted(files):
             name = file.relative_to(folder).as_posix()
-            digest.update(f"{name}\0{file.read_text(encoding='utf-8')}\0".encode())
+            digest.update(f"{name}\0{_that_count(file)}\0".encode())
     return digest.hexdigest()
+
+
+def _that_count(file: Path) -> str:
+    """Return the lines of a program that are no comments."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if line.split("#")[0].strip())
 
 
 def needed(program: Path) -> set[Path]:

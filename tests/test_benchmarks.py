@@ -103,7 +103,7 @@ def test_a_change_of_the_code_makes_cases_stale(toy, changed):
     folder = toy.program.parent
     files = {"package": toy.package, "program": toy.program}
     file = files.get(changed, folder / "beside.py")
-    harness.write(file, file.read_text("utf-8") + "# changed\n")
+    harness.write(file, file.read_text("utf-8") + "changed = True\n")
     toy.run("--tables")
     assert "3 of 3 cases are *stale*" in toy.text
     toy.run("--only", "small")
@@ -112,6 +112,13 @@ def test_a_change_of_the_code_makes_cases_stale(toy, changed):
     assert "| large, sparse, stale |" in toy.text
     assert toy.run("--stale") == (0, ["large", "large, sparse"])
     assert "stale" not in toy.text
+
+
+def test_a_change_of_comments_does_not(toy):
+    toy.run()
+    text = toy.package.read_text("utf-8")
+    harness.write(toy.package, f"# Why.\n\n{text}    # Why not.\n")
+    assert toy.run() == (0, [])
 
 
 def test_a_change_of_what_only_draws_does_not(toy):
