@@ -9,9 +9,9 @@ A benchmark is a program with named cases::
 
 Each case is kept in a file of its own as soon as it is measured, whole or not at all. A
 case is stale if the package has changed since, or its program with what that imports
-from beside it: their lines, but for comments and empty ones, are compared by a hash,
-whether they are committed or not. It is stale, too, if a peer that was missing has been
-installed.
+from beside it: their lines, but for comments, docstrings and empty ones, are compared
+by a hash, whether they are committed or not. It is stale, too, if a peer that was
+missing has been installed.
 """
 
 from __future__ import annotations
@@ -235,9 +235,24 @@ def sources(program: Path) -> str:
 
 
 def _that_count(file: Path) -> str:
-    """Return the lines of a program that are no comments."""
-    lines = file.read_text(encoding="utf-8").splitlines()
+    """Return the lines of a program that are no comments and no docstrings."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for first, last in _docstrings(text) if file.suffix == ".py" else []:
+        lines[first:last] = [""] * (last - first)
     return "\n".join(line for line in lines if line.split("#")[0].strip())
+
+
+def _docstrings(text: str) -> Iterator[tuple[int, int]]:
+    """Give the lines of each docstring of a program."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case (
+                ast.Module(body=[ast.Expr(ast.Constant(str())) as doc, *_])
+                | ast.ClassDef(body=[ast.Expr(ast.Constant(str())) as doc, *_])
+                | ast.FunctionDef(body=[ast.Expr(ast.Constant(str())) as doc, *_])
+            ):
+                yield doc.lineno - 1, doc.end_lineno or doc.lineno
 
 
 def needed(program: Path) -> set[Path]:

@@ -115,10 +115,14 @@ def test_a_change_of_the_code_makes_cases_stale(toy, changed):
 
 
 def test_a_change_of_comments_does_not(toy):
+    code = "def f():\n    {}\n    return 1\n"
+    harness.write(toy.package, code.format('"""Say one."""'))
     toy.run()
-    text = toy.package.read_text("utf-8")
-    harness.write(toy.package, f"# Why.\n\n{text}    # Why not.\n")
+    docs = '"""Return one.\n\n    It says so.\n    """'
+    harness.write(toy.package, "# Why.\n\n" + code.format(docs) + "    # Why not.\n")
     assert toy.run() == (0, [])
+    harness.write(toy.package, "1\n" + code.format(docs))
+    assert toy.run() == (0, ALL)
 
 
 def test_a_change_of_what_only_draws_does_not(toy):
