@@ -92,6 +92,20 @@ def test_scores_and_choice_are_those_of_a_grid_search(loss, penalty, scale, weig
     np.testing.assert_allclose(model.coef_, best.coef_, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1.0, "mad", "proposal2"])
+@pytest.mark.parametrize("loss", ["smooth_l1", "log_cosh", "l1"])
+def test_scores_at_the_default_tolerance_are_those_of_a_grid_search(loss, scale):
+    X, y, _ = data(300)
+    alphas = np.geomspace(0.5, 1e-3, 10)
+    model = RobustRegressorCV(loss, alphas=alphas, scale=scale).fit(X, y)
+    estimator = RobustRegressor(loss, penalty="l1", scale=scale)
+    search = GridSearchCV(estimator, {"alpha": alphas}, scoring=neg_tau_scale).fit(X, y)
+    for fold in range(5):
+        name = f"split{fold}_test_score"
+        expected = search.cv_results_[name]
+        np.testing.assert_allclose(model.cv_results_[name], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("scoring", ["neg_median_absolute_error", "r2", None])
 def test_scores_by_name(scoring):
     X, y, _ = data()

@@ -52,11 +52,12 @@ def test_fits_are_those_one_by_one(
     settings = {"scale": scale, "quantile": quantile, "fit_intercept": fit_intercept}
     models = models_of(loss, penalty, tol=1e-14, **settings)
     found = fit_at_once(problems_of(X, y, weight, models))
-    # Far from 0 the first fit is for others to find.
-    assert walked[-1] == len(models) or not fit_intercept
+    if (loss, scale, fit_intercept) == ("huber", 2.0, False):
+        # Far from 0 the first fit is for others to find, and all are.
+        assert walked == [0] and found == [None] * len(models)
+        return
+    assert walked[-1] == len(models)
     for model, fit in zip(models, found, strict=True):
-        if fit is None:
-            continue
         model.fit(X, y, weight)
         np.testing.assert_allclose(fit.coef, model.coef_, rtol=1e-9, atol=1e-10)
         assert fit.intercept == pytest.approx(model.intercept_, rel=1e-9, abs=1e-10)

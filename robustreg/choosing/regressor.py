@@ -68,7 +68,8 @@ class RobustRegressorCV(LinearPredictor):
     and is scored on the other rows. The one with the highest mean score is fitted to
     all rows. `sklearn.linear_model.LassoCV` with losses to choose from, and a score
     that outliers cannot own. Scores are those of a `GridSearchCV` over the same
-    candidates; folds share what their fits have in common.
+    candidates, to about 1e-6 of themselves at the default ``tol``; folds share what
+    their fits have in common.
 
     Parameters
     ----------

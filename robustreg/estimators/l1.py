@@ -104,7 +104,8 @@ class L1Regressor(ScaledLossModel):
     outliers_ : ndarray or dask Array of bool, of the shape of y
         Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``;
         of clean rows with Gaussian errors 0.27 % do, at the default of 3. Rows of
-        weight 0 are flagged by the same rule.
+        weight 0 are flagged by the same rule. A lazy array of a dask collection is
+        no part of copies and pickles.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features,)

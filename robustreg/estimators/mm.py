@@ -118,7 +118,8 @@ class MMRegressor(RobustLinearModel):
         `scale_`; positive and as small as rounding errors if that is 0.
     outliers_ : ndarray or dask Array of bool, of the shape of y
         Rows whose absolute residual exceeds ``outlier_threshold * residual_scale_``.
-        Rows of weight 0 are flagged by the same rule.
+        Rows of weight 0 are flagged by the same rule. A lazy array of a dask collection
+        is no part of copies and pickles.
     stationarity_ : float or ndarray of shape (n_targets,)
         By which share of its terms the optimality condition of the M-step is
         violated.

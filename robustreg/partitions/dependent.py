@@ -128,13 +128,13 @@ def _keeps_digits(rows: Rows, weight: Array, columns: Index, ridge: Array) -> bo
 
 
 def _per_square(norms: Array) -> Array:
-    """Return what makes rows as long as each other, 0 for those of no length."""
+    """Return weights by which all rows count alike, 0 for those of no length."""
     some = norms > 0
     return np.where(some, 1 / np.where(some, norms, 1.0) ** 2, 0.0)
 
 
 def _is_regular(matrix: Array) -> bool:
-    """Return the same of a root of it."""
+    """Return whether a Gram matrix keeps digits, given a root of it."""
     size = scipy.linalg.svdvals(matrix / np.linalg.norm(matrix, axis=0))
     return bool(
         size.min(initial=1.0) ** 2 >= SMALLEST_RCOND * size.max(initial=1.0) ** 2

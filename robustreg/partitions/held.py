@@ -17,9 +17,10 @@ from robustreg.scale import AGREES, LOG_TOL, FixedPoint, find_fixed_point
 from robustreg.solvers import Result, Start, canonical_fit
 from robustreg.solvers.facts import facts_of
 
-# Too few rows may leave nothing that bounds the linear term of the others.
+# How many times as far from the kink rows are held where the others have no minimum:
+# too few of them leave nothing that bounds the linear term of those that are held.
 MORE = 4.0
-# Each at least doubles the rows that are not held, or ends.
+# Rounds, of which each at least doubles the rows that are not held, or ends.
 MOST_ROUNDS = 20
 # A scale agrees with its fit to this before a pass tells whether it does.
 SETTLES = 1e-2 * AGREES

@@ -40,7 +40,8 @@ from robustreg.solvers.quadratics.quadratic import Pivoted, pivoted
 MOST_STEPS = 15
 # What rounding leaves of a slope, as a share of the largest one of the loss.
 LEFT_OF_SLOPES = 1e-12
-# Rounding errors are those of the largest scale so far; beyond such a fall they go.
+# Sums that are brought up to date have the rounding errors of the scale at which they
+# were evaluated; they are evaluated again once it has fallen to this share.
 LARGEST_FALL = 0.5
 # After the first step of a fit the rows near an end will do, those that steps of half
 # as much again can make cross; of fewer rows, or if more than this share is near, to
@@ -113,20 +114,21 @@ def fit_by_switching(
 @final
 @dataclass(frozen=True)
 class Band:
-    """The rows that a few short steps may take across an end, others keep their side.
+    """The rows that a few short steps may take across an end; others keep their side.
 
     Parameters
     ----------
     index : ndarray of shape (n_near,)
         Which rows.
     design, residual : ndarray
-        Theirs, where the band was made.
+        Their design, and their residuals where the band was made.
     measure : Measure or None
         Tells of their residuals the scale of all.
     scale : float
-        The scale there.
+        The scale where the band was made.
     reach, rise : float
-        How far params may be from there, in Euclidean norm, and the scale.
+        How far params, in Euclidean norm, and the scale may go from where they were
+        then.
     """
 
     index: Index
@@ -161,7 +163,9 @@ class _Look:
 class _Walk:
     """A fit that goes from strength to strength.
 
-    ``params`` and ``scale`` are where it is, in units of y.
+    ``params`` and ``scale`` are where it is, in units of y. ``_force`` is the sum over
+    rows in the optimality condition there, and ``_offset`` that of its terms in the
+    scale. ``_residual`` lacks the steps in ``_pending``.
     """
 
     _pending: Array
