@@ -205,8 +205,8 @@ def test_the_mad_along_a_line_is_that_of_its_points(weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_mad_beside_others_is_that_of_all(weighted):
     rng = np.random.default_rng(0)
-    residual = rng.standard_cauchy(5000)
-    weight = uneven(5000) if weighted else np.ones(5000)
+    residual = rng.standard_cauchy(5001)
+    weight = uneven(5001) if weighted else np.ones(5001)
     middle = mad(residual, weight, 0) / MAD_FACTOR
     some = np.flatnonzero(np.abs(np.abs(residual) - middle) < 0.1)
     of = mad_beside(weight, residual, some)
@@ -215,7 +215,11 @@ def test_the_mad_beside_others_is_that_of_all(weighted):
         moved[some] += size * rng.normal(size=some.size)
         assert of(moved[some]) == mad(moved, weight, 0)
     # One of those that are not looked at is the median.
-    assert np.isnan(mad_beside(weight, residual, some[:0])(residual[:0]))
+    size = np.abs(residual)
+    above = np.flatnonzero((size > middle + 0.05) & (size < middle + 0.2))
+    below = np.flatnonzero((size < middle - 0.05) & (size > middle - 0.2))
+    for others in (some[:0], above, below):
+        assert np.isnan(mad_beside(weight, residual, others)(residual[others]))
 
 
 def test_the_mad_between_two_distant_rows_is_not_known_along_a_line():

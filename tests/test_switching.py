@@ -7,6 +7,7 @@ from test_mean_curvature import data, problems_of
 
 from robustreg import RobustRegressor
 from robustreg.fitting import at_once, fit_at_once
+from robustreg.scale import mad
 from robustreg.solvers.many import switching
 
 ALPHAS = np.geomspace(0.5, 5e-4, 12)
@@ -154,3 +155,17 @@ def test_a_column_where_the_loss_has_no_curvature_is_left_alone():
     X = np.column_stack([X, rare])
     models = models_of(penalty="l2", alphas=np.geomspace(1e-12, 1e-14, 9), scale=1.0)
     assert fit_at_once(problems_of(X, y, np.ones(len(y)), models)) == [None] * 9
+
+
+def test_rows_that_come_near_the_median_unseen_are_seen_in_the_end():
+    """The scale of a fit was off by a hundredth on these rows."""
+    rng = np.random.default_rng(2868)
+    n = int(rng.integers(40, 400)) | 1
+    X = rng.standard_t(3, size=(n, int(rng.integers(1, 4))))
+    y = X @ rng.normal(size=X.shape[1]) * 3 + rng.standard_t(2, size=n)
+    weight = rng.integers(1, 4, size=n).astype(float)
+    count, first = int(rng.integers(8, 20)), rng.uniform(0.5, 5)
+    models = models_of("huber", alphas=np.geomspace(first, 1e-3, count))
+    for fit in fit_at_once(problems_of(X, y, weight, models)):
+        residual = y - X @ fit.coef - fit.intercept
+        assert mad(residual, weight, 0) == pytest.approx(fit.scale, rel=1e-9)

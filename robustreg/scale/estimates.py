@@ -193,10 +193,13 @@ def mad_beside(weight: Array, residual: Array, some: Index) -> Callable[[Array],
     middle, total = weighted_median(residual, weight, np.abs), float(weight.sum())
     is_below = np.abs(residual) < middle
     is_below[some] = False
-    below, few = float(weight @ is_below), weight[some]
+    below, few, near = float(weight @ is_below), weight[some], np.abs(residual[some])
+    low = near[near <= middle].max(initial=0.0)
+    high = near[near >= middle].min(initial=np.inf)
+    holds = low + (high - low) / 2 == middle
 
     def of(values: Array) -> float:
-        median = median_beside(np.abs(values), few, below, total)
+        median = median_beside(np.abs(values), few, below, total) if holds else None
         return float("nan") if median is None else MAD_FACTOR * median
 
     return of

@@ -248,6 +248,10 @@ class _Walk:
         growth = share * self.scale
         piece = self._pieces.of(residual, self.scale + growth)
         rows = np.flatnonzero(piece != self._piece)
+        if self._measure is not None and not rows.size:
+            # Rows far from the median may have come near unseen.
+            measured = self._measure.of(residual)
+            left = abs(float(np.log(measured / (self.scale + growth))))
         return _Look(growth, left, rows, residual[rows])
 
     def _moved(self, step: Array, turn: Array) -> Array:
