@@ -149,7 +149,8 @@ def test_dates_and_times(zone, collected):
     rows = ROWS.assign(date=days, time=days - days[0])
     frame = dd.from_pandas(rows, 7) if collected else rows
     ways_out = {
-        "date": r"with \({0} - {0}.min\(\)\) / np.timedelta64\(1, 'D'\), which",
+        "date": r"with \({0} - {0}.min\(\)\) / np.timedelta64\(1, 'D'\), which are "
+        "days; from those of new rows take the same first one",
         "time": r"with {0} / np.timedelta64\(1, 'D'\), which",
     }
     for kind, way_out in ways_out.items():

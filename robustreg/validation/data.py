@@ -22,7 +22,8 @@ from robustreg.validation.columns import names_columns
 # Dates and times have no unit until one is chosen. What subtracts from itself may be an
 # array, a frame's column or one of dask, with a time zone or without.
 DAYS = {
-    "M": "({0} - {0}.min()) / np.timedelta64(1, 'D'), which are days",
+    "M": "({0} - {0}.min()) / np.timedelta64(1, 'D'), which are days; from those of "
+    "new rows take the same first one",
     "m": "{0} / np.timedelta64(1, 'D'), which are days",
 }
 # Sums of weights above this or below one over it are brought inside, by a power of 2.
