@@ -250,8 +250,8 @@ class _Walk:
         rows = np.flatnonzero(piece != self._piece)
         if self._measure is not None and not rows.size:
             # Rows far from the median may have come near unseen.
-            measured = self._measure.of(residual)
-            left = abs(float(np.log(measured / (self.scale + growth))))
+            ratio = self._measure.of(residual) / (self.scale + growth)
+            left = abs(float(np.log(ratio))) if ratio > 0 else np.inf
         return _Look(growth, left, rows, residual[rows])
 
     def _moved(self, step: Array, turn: Array) -> Array:
