@@ -78,17 +78,17 @@ class Files:
         """Return features and targets in memory."""
         return np.load(self.X), np.load(self.y)
 
-    def collections(self) -> tuple[Any, Any]:
+    def collections(self, entries: int | None = None) -> tuple[Any, Any]:
         """Return features and targets as dask arrays, whose tasks read the files."""
         X, _ = self.mapped()
-        edges = places(*X.shape)
+        edges = places(*X.shape, entries)
         return tuple(
             da.concatenate([_lazy(file, place) for place in edges])
             for file in (self.X, self.y)
         )
 
 
-@lru_cache(2)
+@lru_cache(4)
 def files(rows: int, columns: int) -> Files:
     """Write files of rows, and return them."""
     made = Files(tempfile.TemporaryDirectory(prefix="robustreg-"))
@@ -100,9 +100,9 @@ def files(rows: int, columns: int) -> Files:
     return made
 
 
-def places(rows: int, columns: int) -> list[slice]:
-    """Return the parts that the package makes of a mapped file."""
-    size = arrays.PART_ENTRIES // columns
+def places(rows: int, columns: int, entries: int | None = None) -> list[slice]:
+    """Return parts of so many entries, or those that the package makes of a file."""
+    size = (entries or arrays.PART_ENTRIES) // columns
     return [slice(low, min(low + size, rows)) for low in range(0, rows, size)]
 
 
@@ -185,9 +185,16 @@ def data_for(name: str, rows: Files) -> tuple[Any, Any]:
 
 
 def engine_for(name: str, rows: Files) -> Engine:
-    """Return the engine of a contender."""
+    """Return the engine of a contender, as a fit makes it."""
     X, y = data_for(name, rows)
-    return in_turn(X, y) if name == IN_TURN else DaskEngine(X, y, None)
+    return in_turn(X, y) if name == IN_TURN else holding(X, y)
+
+
+def holding(X: Any, y: Any) -> DaskEngine:
+    """Return the engine of collections, whose workers keep what they have room for."""
+    engine = DaskEngine(X, y, None)
+    engine.hold()
+    return engine
 
 
 @dataclass(frozen=True)

@@ -234,15 +234,16 @@ def costs(name: str) -> list[Row]:
 
 def without_work(name: str, parts: int) -> float:
     """Return the seconds of a pass over parts of a few rows."""
-    X, y = elsewhere.block(0, parts * TINY, COLUMNS)
+    data = elsewhere.files(parts * TINY, COLUMNS)
     if name == IN_TURN:
-        edges = range(0, parts * TINY, TINY)
+        X, y = data.mapped()
         readers = [
-            partial(elsewhere.part_at, X, y, slice(low, low + TINY)) for low in edges
+            partial(elsewhere.part_at, X, y, place)
+            for place in elsewhere.places(*X.shape, TINY * COLUMNS)
         ]
         engine: Engine = InTurn(readers, *X.shape, 1)
     else:
-        engine = elsewhere.DaskEngine(*elsewhere.in_chunks(X, y, TINY), None)
+        engine = elsewhere.holding(*data.collections(TINY * COLUMNS))
     asked = start(draw_sample(engine))
     return typical(partial(engine.run, gradient, asked))
 
