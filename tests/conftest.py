@@ -1,9 +1,11 @@
-"""Settings that libraries read when they are first imported, and ``--few``."""
+"""Settings that libraries read when they are first imported, and what tests share."""
 
 import os
 from collections import defaultdict
 from importlib.util import find_spec
 from random import Random
+
+import pytest
 
 # scikit-learn skips its array API checks without the first; forked and threaded
 # tests share the cores without the second.
@@ -31,3 +33,19 @@ def pytest_collection_modifyitems(config, items):
         kept.update(Random(test).sample(every, min(most, len(every))))
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
+
+
+@pytest.fixture
+def factors(monkeypatch):
+    """Return a list to which each Cholesky factor adds its size."""
+    # Imported here, where the settings above have been made.
+    import scipy.linalg
+
+    sizes, factor = [], scipy.linalg.lapack.dpotrf
+
+    def count(matrix, **options):
+        sizes.append(len(matrix))
+        return factor(matrix, **options)
+
+    monkeypatch.setattr(scipy.linalg.lapack, "dpotrf", count)
+    return sizes

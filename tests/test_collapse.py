@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-import scipy.linalg
 from fuzz_checks import run
 from fuzz_problems import draw
 
@@ -20,19 +19,6 @@ from robustreg.solvers.profiled import tangent_at
 
 SMOOTH = "smooth_l1", "huber", "pseudo_huber", "log_cosh"
 REDESCENDING = "tukey", "welsch", "cauchy", "hampel", "andrews", "talwar"
-
-
-@pytest.fixture
-def factors(monkeypatch):
-    """Return a list to which each Cholesky factor adds its size."""
-    sizes, factor = [], scipy.linalg.lapack.dpotrf
-
-    def count(matrix, **options):
-        sizes.append(len(matrix))
-        return factor(matrix, **options)
-
-    monkeypatch.setattr(scipy.linalg.lapack, "dpotrf", count)
-    return sizes
 
 
 @pytest.fixture

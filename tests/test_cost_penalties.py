@@ -15,19 +15,6 @@ from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 path_room = importlib.import_module("robustreg.paths.grid")
 
 
-@pytest.fixture
-def factors(monkeypatch):
-    """Return a list to which each Cholesky factor adds its size."""
-    sizes, factor = [], scipy.linalg.lapack.dpotrf
-
-    def count(matrix, **options):
-        sizes.append(len(matrix))
-        return factor(matrix, **options)
-
-    monkeypatch.setattr(scipy.linalg.lapack, "dpotrf", count)
-    return sizes
-
-
 def wide_data(n, p):
     """Return more columns than rows, ten of which count, and heavy tails."""
     rng = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pairwise import pairwise
-from test_mean_curvature import data, problems_of
+from test_mean_curvature import data, problems_of, with_rare_column
 
 from robustreg import RobustRegressor
 from robustreg.fitting import at_once, fit_at_once
@@ -146,13 +146,7 @@ def test_where_it_does_not_lead_others_do(walked, monkeypatch):
 
 
 def test_a_column_where_the_loss_has_no_curvature_is_left_alone():
-    """The two rows that have it are far out, on either side: any value fits them."""
-    X, y, _ = data()
-    rare = np.zeros(len(y))
-    rare[:2] = 1.0
-    y = y.copy()
-    y[:2] = 1e3, -1e3
-    X = np.column_stack([X, rare])
+    X, y = with_rare_column()
     models = models_of(penalty="l2", alphas=np.geomspace(1e-12, 1e-14, 9), scale=1.0)
     assert fit_at_once(problems_of(X, y, np.ones(len(y)), models)) == [None] * 9
 
