@@ -25,10 +25,10 @@ def features_of(estimator: Any, X: Any) -> Any:
     return X
 
 
-def feature_names_of(estimator: Any) -> list[str] | None:
+def feature_names_of(estimator: Any, count: int) -> list[str]:
     """Return the names of the features that the last step was fitted to.
 
-    None if neither it nor the steps before have any.
+    ``x0, x1, ...`` if neither it nor the steps before have any.
     """
     names = None
     while isinstance(estimator, Pipeline):
@@ -36,7 +36,7 @@ def feature_names_of(estimator: Any) -> list[str] | None:
             names = _names_out(estimator[:-1], names)
         estimator = estimator[-1]
     own = vars(estimator).get("feature_names_in_", names)
-    return None if own is None else [str(name) for name in own]
+    return [f"x{j}" if own is None else str(own[j]) for j in range(count)]
 
 
 def _names_out(steps: Pipeline, names: Any) -> Any:

@@ -111,10 +111,9 @@ def checked_names(estimator: Any) -> list[str]:
 
     The intercept's is last, if one is fitted. Refuses what is no linear model.
     """
-    model, names = model_of(estimator), feature_names_of(estimator)
+    model = model_of(estimator)
     check_model(model)
-    if names is None:
-        names = [f"x{j}" for j in range(np.shape(model.coef_)[-1])]
+    names = feature_names_of(estimator, np.shape(model.coef_)[-1])
     return [*names, _free_name("intercept", names)] if has_intercept(model) else names
 
 

@@ -77,12 +77,8 @@ def robust_r2_score(
     centered : bool, default=True
         Whether predictions compete with m, or with 0 as in R for a model without an
         intercept.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    sample_weight, multioutput
+        As for `smooth_l1_loss`.
 
     Returns
     -------

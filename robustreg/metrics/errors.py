@@ -36,12 +36,8 @@ def trimmed_mean_absolute_error(
         True and predicted targets, of one shape.
     trim : float, default=0.25
         Share of rows left out, by weight, in [0, 1).
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    sample_weight, multioutput
+        As for `smooth_l1_loss`.
 
     Returns
     -------
@@ -101,12 +97,8 @@ def tau_scale(
     ----------
     y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
         True and predicted targets, of one shape.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    sample_weight, multioutput
+        As for `smooth_l1_loss`.
 
     Returns
     -------

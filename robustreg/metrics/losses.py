@@ -87,32 +87,22 @@ def huber_loss(
     PyTorch's ``HuberLoss`` with ``delta=beta`` [1]_, of residuals
     ``r = y_true - y_pred``.
 
-    One outlier counts in proportion to its size and moves the mean without a bound: as
-    that of the mean absolute error, the breakdown point is 0.
+    One outlier moves it without a bound, as `smooth_l1_loss`.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        True and predicted targets, of one shape.
-    beta : float, default=1.0
-        Breakpoint in units of y, positive.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    y_true, y_pred, beta, sample_weight, multioutput
+        As for `smooth_l1_loss`, but beta must be positive.
 
     Returns
     -------
     float or ndarray of shape (n_outputs,)
-        At least 0; an array for ``"raw_values"``.
+        As of `smooth_l1_loss`.
 
     Raises
     ------
     ValueError
-        For a beta that is not positive, dask collections, and data that is not finite
-        and real or of shapes that differ.
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------
@@ -140,32 +130,22 @@ def pseudo_huber_loss(
 
     A smooth Huber loss [1]_, of residuals ``r = y_true - y_pred``.
 
-    One outlier counts in proportion to its size and moves the mean without a bound: as
-    that of the mean absolute error, the breakdown point is 0.
+    One outlier moves it without a bound, as `smooth_l1_loss`.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        True and predicted targets, of one shape.
-    beta : float, default=1.0
-        Breakpoint in units of y, positive.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    y_true, y_pred, beta, sample_weight, multioutput
+        As for `smooth_l1_loss`, but beta must be positive.
 
     Returns
     -------
     float or ndarray of shape (n_outputs,)
-        At least 0; an array for ``"raw_values"``.
+        As of `smooth_l1_loss`.
 
     Raises
     ------
     ValueError
-        For a beta that is not positive, dask collections, and data that is not finite
-        and real or of shapes that differ.
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------
@@ -196,32 +176,22 @@ def log_cosh_loss(
     :math:`\lvert r \rvert - \beta \log 2` for large ones [1]_, of residuals
     ``r = y_true - y_pred``.
 
-    One outlier counts in proportion to its size and moves the mean without a bound: as
-    that of the mean absolute error, the breakdown point is 0.
+    One outlier moves it without a bound, as `smooth_l1_loss`.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        True and predicted targets, of one shape.
-    beta : float, default=1.0
-        Breakpoint in units of y, positive.
-    sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all 0. A weight of 2 is the row twice and a weight of
-        0 no row.
-    multioutput : {"uniform_average", "raw_values"} or array-like
-        The average over the outputs, which is the default, each by itself, or the
-        average with weights of shape (n_outputs,).
+    y_true, y_pred, beta, sample_weight, multioutput
+        As for `smooth_l1_loss`, but beta must be positive.
 
     Returns
     -------
     float or ndarray of shape (n_outputs,)
-        At least 0; an array for ``"raw_values"``.
+        As of `smooth_l1_loss`.
 
     Raises
     ------
     ValueError
-        For a beta that is not positive, dask collections, and data that is not finite
-        and real or of shapes that differ.
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------

@@ -59,10 +59,8 @@ class CVDisplay:
         The place of the highest mean score, the first of several.
     mean, error : ndarray of shape (n_candidates,)
         Mean scores, and their standard errors: nan for a single fold.
-    ax_ : matplotlib Axes
-        Axes of the last `plot`.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last `plot` drew.
     lines_ : list of matplotlib Line2D
         A line for each combination, or the dots of the candidates.
     band_ : matplotlib PolyCollection or None
@@ -103,21 +101,8 @@ class CVDisplay:
         self.params = list(params)
         self.index_1se = index_1se
         self.score_name = score_name
-
-    @property
-    def mean(self) -> Array:
-        """The mean score of each candidate."""
-        return np.asarray(self.scores.mean(axis=1))
-
-    @property
-    def error(self) -> Array:
-        """The standard error of each mean; nan for a single fold."""
-        return errors_of(self.scores)
-
-    @property
-    def best_index(self) -> int:
-        """The place of the highest mean score."""
-        return best_of(self.mean)
+        self.mean, self.error = self.scores.mean(axis=1), errors_of(self.scores)
+        self.best_index = best_of(self.mean)
 
     @classmethod
     def from_estimator(
@@ -128,7 +113,7 @@ class CVDisplay:
         n_labels: int = 6,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the scores of a fitted `RobustRegressorCV`.
+        """Draw the scores of a fitted `RobustRegressorCV`; return the display.
 
         Parameters
         ----------
@@ -136,11 +121,6 @@ class CVDisplay:
             A fitted choice, or a pipeline that ends in one.
         ax, n_labels, line_kwargs
             See `plot`.
-
-        Returns
-        -------
-        CVDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -165,7 +145,7 @@ class CVDisplay:
         n_labels: int = 6,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -176,11 +156,6 @@ class CVDisplay:
             lines, and where no penalty was tried they are left out.
         line_kwargs : dict, default=None
             Passed on to ``ax.plot``, or to ``ax.errorbar`` where no penalty was tried.
-
-        Returns
-        -------
-        CVDisplay
-            The display itself.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure
@@ -195,17 +170,14 @@ class CVDisplay:
 
     def _combinations(self) -> list[Array]:
         """Return the candidates that differ in their alpha alone, the best first."""
-        groups: list[list[int]] = []
-        seen: list[dict[str, Any]] = []
-        for i, params in enumerate(self.params):
-            terms = {**params, "alpha": None}
-            if terms in seen:
-                groups[seen.index(terms)].append(i)
-            else:
-                seen.append(terms)
-                groups.append([i])
+        terms = [{**params, "alpha": None} for params in self.params]
+        groups = [
+            np.array([j for j, other in enumerate(terms) if other == one])
+            for i, one in enumerate(terms)
+            if one not in terms[:i]
+        ]
         mean = np.where(np.isnan(self.mean), -np.inf, self.mean)
-        return sorted(map(np.array, groups), key=lambda group: -mean[group].max())
+        return sorted(groups, key=lambda group: -mean[group].max())
 
     def _draw_lines(
         self, groups: list[Array], n_labels: int, kwargs: dict[str, Any]
@@ -248,36 +220,21 @@ class CVDisplay:
         self.ax_.axhline(mean[top] - error[top], label=WITHIN, **cut_style())
         if len(best) > 1:
             order = best[np.argsort(-alphas[best], kind="stable")]
-            low, high = (mean[order] + sign * error[order] for sign in (-1, 1))
-            self.band_ = self.ax_.fill_between(
-                alphas[order],
-                low,
-                high,
-                color=line_style(0)["color"],
-                alpha=0.2,
-                linewidth=0,
-            )
+            ends = (mean[order] + sign * error[order] for sign in (-1, 1))
+            style = {"color": line_style(0)["color"], "alpha": 0.2, "linewidth": 0}
+            self.band_ = self.ax_.fill_between(alphas[order], *ends, **style)
 
     def _draw_marks(self, x: Array, y: Array) -> None:
         """Mark the best candidate and the 1se choice, which may be one."""
-        marks = {
-            "best": (self.best_index, "o", BEST_SIZE),
-            "1se": (self.index_1se, "s", ONE_SE_SIZE),
-        }
+        style = {"facecolors": "none", "edgecolors": ink(), "linewidths": 1.4}
+        on_top = {"zorder": 4, "clip_on": False}
+        marks = [
+            ("best", self.best_index, {"marker": "o", "s": BEST_SIZE}),
+            ("1se", self.index_1se, {"marker": "s", "s": ONE_SE_SIZE}),
+        ]
         self.marks_ = {
-            name: self.ax_.scatter(
-                x[i],
-                y[i],
-                marker=marker,
-                s=size,
-                facecolors="none",
-                edgecolors=ink(),
-                linewidths=1.4,
-                zorder=4,
-                clip_on=False,
-                label=name,
-            )
-            for name, (i, marker, size) in marks.items()
+            name: self.ax_.scatter(x[i], y[i], label=name, **own, **style, **on_top)
+            for name, i, own in marks
         }
 
     def _draw_dots(

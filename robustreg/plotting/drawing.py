@@ -28,6 +28,8 @@ MOST_VECTORS = 10_000
 WIDE_ENOUGH, PANEL_SHAPE = 5.0, 0.95
 # Of a legend, in inches: width of a handle with its gaps and of a letter, and height.
 HANDLE, LETTER, LINE = 0.65, 0.075, 0.17
+# Width and height of a number beside a point, in pixels.
+LABEL_ROOM = np.array([24.0, 13.0])
 # Room at the ends of an axis of alphas, as a share of what it spans.
 BEYOND = 0.03
 
@@ -210,3 +212,29 @@ def strength_axis(ax: Any, alphas: Array) -> None:
 def drawable(values: Array) -> Array:
     """Return values with infinite ones as very large ones."""
     return np.asarray(np.clip(values, -SUMMABLE, SUMMABLE))
+
+
+def label_rows(
+    ax: Any, places: Array, rows: Array, n_labels: int, zorder: float
+) -> list[Any]:
+    """Label the first rows, but none so near to another that neither is legible."""
+    pixels = ax.transData.transform(places)
+    taken: list[int] = []
+    for rank, pixel in enumerate(pixels):
+        if len(taken) >= n_labels:
+            break
+        near = np.abs(pixels[taken] - pixel) < LABEL_ROOM
+        if not near.all(axis=1).any():
+            taken.append(rank)
+    return [
+        ax.annotate(
+            str(rows[rank]),
+            tuple(places[rank]),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize="small",
+            color=ink(),
+            zorder=zorder,
+        )
+        for rank in taken
+    ]

@@ -53,10 +53,8 @@ class LossDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of matplotlib Axes
-        Axes of the last `plot`, one for each quantity.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    axes_, figure_ : ndarray of matplotlib Axes, and Figure
+        Where the last `plot` drew, each quantity in axes of its own.
     lines_ : dict of str to list of matplotlib Line2D
         A line for each loss, of each quantity.
 
@@ -100,7 +98,7 @@ class LossDisplay:
         ax: Any = None,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw some losses.
+        """Draw some losses, and return the display.
 
         Parameters
         ----------
@@ -115,11 +113,6 @@ class LossDisplay:
             The smallest and the largest residual, in units of the scale.
         quantities, ax, line_kwargs
             See `plot`.
-
-        Returns
-        -------
-        LossDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -150,7 +143,7 @@ class LossDisplay:
         quantities: Sequence[str] = tuple(QUANTITIES),
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -161,11 +154,6 @@ class LossDisplay:
             What to draw, each in axes of its own.
         line_kwargs : dict, default=None
             Passed on to ``ax.plot``.
-
-        Returns
-        -------
-        LossDisplay
-            The display itself.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What displays of residuals are made of: one target of a fitted regressor."""
+"""What displays are made of: one target of a fitted regressor, and medians of rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from robustreg.losses import Tilted
 from robustreg.losses.base import BreakpointLoss
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import Array, present, taken
+from robustreg.scale import weighted_median
 from robustreg.validation import (
     check_predict_data,
     check_score_data,
     refuse_collections,
 )
+
+# Groups of rows whose medians make a line, and the rows that each needs.
+MOST_GROUPS, ROWS_A_GROUP = 12, 8
 
 
 @final
@@ -137,3 +141,10 @@ def place_of(target: int | None, model: LinearPredictor) -> int:
 def _column(values: Array, place: int) -> Array:
     """Return the values of one target, in double precision."""
     return np.asarray(values.reshape(len(values), -1)[:, place], dtype=np.float64)
+
+
+def medians_along(x: Array, values: Array, weight: Array) -> Array:
+    """Return the medians of groups of rows in the order of x, equally large."""
+    count = min(max(x.size // ROWS_A_GROUP, 1), MOST_GROUPS)
+    groups = np.array_split(np.argsort(x, kind="stable"), count)
+    return np.array([weighted_median(values[rows], weight[rows]) for rows in groups])

@@ -18,11 +18,11 @@ from robustreg.plotting.drawing import (
     compress_far,
     cut_style,
     drawable,
+    label_rows,
     legend_above,
     point_style,
 )
-from robustreg.plotting.labels import label_rows
-from robustreg.plotting.measuring import measured
+from robustreg.plotting.measuring import Measured, measured
 
 # Colours and markers.
 STYLES = {
@@ -63,10 +63,8 @@ class OutlierMapDisplay:
     ----------
     category : ndarray of str of shape (n_samples,)
         The kind of each row.
-    ax_ : matplotlib Axes
-        Axes of the last `plot`.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last `plot` drew.
     points_ : dict of str to matplotlib PathCollection
         Points of each kind that occurs.
     lines_ : list of matplotlib Line2D
@@ -117,7 +115,7 @@ class OutlierMapDisplay:
         scatter_kwargs: dict[str, Any] | None = None,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the outlier map of a fitted estimator.
+        """Draw the outlier map of a fitted estimator; return the display.
 
         Parameters
         ----------
@@ -134,11 +132,6 @@ class OutlierMapDisplay:
         ax, n_labels, scatter_kwargs, line_kwargs
             See `plot`.
 
-        Returns
-        -------
-        OutlierMapDisplay
-            The display, drawn.
-
         Raises
         ------
         TypeError
@@ -148,7 +141,8 @@ class OutlierMapDisplay:
             which no column varies in most rows, and for several targets of which none
             is named.
         """
-        display = cls(**_measured(estimator, X, y, target, random_state))
+        rows = measured(estimator, X, y, None, target)
+        display = cls(**map_of(rows, random_state))
         return display.plot(
             ax,
             n_labels=n_labels,
@@ -164,7 +158,7 @@ class OutlierMapDisplay:
         scatter_kwargs: dict[str, Any] | None = None,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -175,11 +169,6 @@ class OutlierMapDisplay:
             of their row, counted from 0.
         scatter_kwargs, line_kwargs : dict, default=None
             Passed on to ``ax.scatter`` and to ``ax.axhline`` and ``ax.axvline``.
-
-        Returns
-        -------
-        OutlierMapDisplay
-            The display itself.
         """
         ax = axes_for(self, ax)
         self.ax_, self.figure_ = ax, ax.figure
@@ -286,19 +275,17 @@ def outlier_category(
     >>> outlier_category(model, X, y)[:3].tolist()
     ['vertical outlier', 'good leverage', 'regular']
     """
-    parts = _measured(estimator, X, y, target, random_state)
-    return OutlierMapDisplay(**parts).category
+    rows = measured(estimator, X, y, None, target)
+    return OutlierMapDisplay(**map_of(rows, random_state)).category
 
 
-def _measured(
-    estimator: Any, X: ArrayLike, y: ArrayLike, target: int | None, random_state: int
-) -> dict[str, Any]:
-    """Return what a display is made of."""
-    of_fit = measured(estimator, X, y, None, target)
-    far = robust_distance(of_fit.X, random_state=random_state)
+def map_of(rows: Measured, random_state: int) -> dict[str, Any]:
+    """Return what the map of one target of some rows is made of."""
+    far = robust_distance(rows.X, random_state=random_state)
     return {
-        "residual": of_fit.residual,
+        "residual": rows.residual,
         "distance": far.distance,
-        "outlier_threshold": float(of_fit.model.outlier_threshold),
+        "outlier_threshold": float(rows.model.outlier_threshold),
         "distance_cutoff": far.cutoff,
+        "row": rows.row,
     }

@@ -56,10 +56,8 @@ class PathDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the last `plot`.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last `plot` drew.
     lines_ : list of matplotlib Line2D
         A line for each feature.
     chosen_ : matplotlib Line2D or None
@@ -114,23 +112,16 @@ class PathDisplay:
         n_labels: int = 6,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw what `robust_path` returned.
+        """Draw what `robust_path` returned, and return the display.
 
         Parameters
         ----------
         path : RobustPath
             The path.
-        feature_names : list of str or None, default=None
-            What features are called; None calls them x0, x1, and so on.
-        alpha : float or None, default=None
-            A strength to mark.
+        feature_names, alpha
+            As for the class: alpha is a strength to mark.
         ax, n_labels, line_kwargs
             See `plot`.
-
-        Returns
-        -------
-        PathDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -158,7 +149,7 @@ class PathDisplay:
         n_labels: int = 6,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw the path on which a fitted `RobustRegressorCV` chose.
+        """Draw the path on which a `RobustRegressorCV` chose; return the display.
 
         The chosen loss and penalty with each alpha that was tried, fitted to all rows,
         each fit with a scale of its own.
@@ -177,11 +168,6 @@ class PathDisplay:
             The column of y to draw, if the estimator was fitted to several.
         ax, n_labels, line_kwargs
             See `plot`.
-
-        Returns
-        -------
-        PathDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -207,7 +193,7 @@ class PathDisplay:
         display = cls(
             alphas=alphas,
             coefs=coefs,
-            feature_names=feature_names_of(estimator),
+            feature_names=feature_names_of(estimator, len(coefs)),
             alpha=model.alpha_,
         )
         return display.plot(ax, n_labels=n_labels, line_kwargs=line_kwargs)
@@ -219,7 +205,7 @@ class PathDisplay:
         n_labels: int = 6,
         line_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -229,54 +215,35 @@ class PathDisplay:
             How many features to name and to colour.
         line_kwargs : dict, default=None
             Passed on to ``ax.plot``.
-
-        Returns
-        -------
-        PathDisplay
-            The display itself.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure
-        named = self._largest(n_labels)
+        # The largest coefficients where alpha is smallest.
+        order = np.argsort(-np.abs(self.coefs[:, -1]), kind="stable")
+        named = [int(j) for j in order[:n_labels] if self.coefs[j].any()]
         styles = {j: line_style(rank) for rank, j in enumerate(named)}
         self._draw_lines(styles, line_kwargs or {})
-        self._draw_chosen()
+        self.chosen_ = None
+        if self.alpha is not None:
+            style = cut_style() | {"label": f"chosen: alpha = {self.alpha:.3g}"}
+            self.chosen_ = self.ax_.axvline(self.alpha, **style)
+            legend_above(self.ax_)
         strength_axis(self.ax_, self.alphas)
         self.ax_.set_ylabel("coefficient")
         self._draw_names(styles)
         return self
 
-    def _largest(self, count: int) -> list[int]:
-        """Return the features with the largest coefficients where alpha is smallest."""
-        order = np.argsort(-np.abs(self.coefs[:, -1]), kind="stable")
-        return [int(j) for j in order[:count] if self.coefs[j].any()]
-
     def _draw_lines(
         self, styles: dict[int, dict[str, Any]], kwargs: dict[str, Any]
     ) -> None:
         """Draw a line for each feature."""
-        plain: dict[str, Any] = {
-            "color": GREY,
-            "linewidth": 0.8,
-            "alpha": 0.6,
-            "zorder": 1.5,
-        }
-        strong: dict[str, Any] = {"linewidth": 1.8, "zorder": 2}
-        if self.alphas.size == 1:
-            strong["marker"] = plain["marker"] = "o"
+        plain = {"color": GREY, "linewidth": 0.8, "alpha": 0.6, "zorder": 1.5}
+        strong = {"linewidth": 1.8, "zorder": 2}
+        dot = {"marker": "o"} if self.alphas.size == 1 else {}
         self.lines_ = []
         for j, row in enumerate(self.coefs):
             style = strong | styles[j] if j in styles else plain
-            self.lines_ += self.ax_.plot(self.alphas, row, **(style | kwargs))
-
-    def _draw_chosen(self) -> None:
-        """Mark the strength that was chosen."""
-        self.chosen_ = None
-        if self.alpha is None:
-            return
-        style = cut_style() | {"label": f"chosen: alpha = {self.alpha:.3g}"}
-        self.chosen_ = self.ax_.axvline(self.alpha, **style)
-        legend_above(self.ax_)
+            self.lines_ += self.ax_.plot(self.alphas, row, **(style | dot | kwargs))
 
     def _draw_names(self, styles: dict[int, dict[str, Any]]) -> None:
         """Write the names of features to the right of their lines, apart."""
@@ -284,20 +251,13 @@ class PathDisplay:
         low, high = self.ax_.get_ylim()
         heights = (self.coefs[named, -1] - low) / (high - low)
         inches = self.ax_.get_window_extent().height / self.figure_.dpi
+        beside = {"xycoords": "axes fraction", "va": "center", "fontsize": "small"}
+        offset = {"xytext": (5, 0), "textcoords": "offset points", **beside}
         self.texts_ = [
             self.ax_.annotate(
-                self.feature_names[j],
-                (1.0, height),
-                xycoords="axes fraction",
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize="small",
-                color=styles[j]["color"],
+                self.feature_names[j], (1.0, y), color=styles[j]["color"], **offset
             )
-            for j, height in zip(
-                named, _apart(heights, NAME_ROOM / inches), strict=True
-            )
+            for j, y in zip(named, _apart(heights, NAME_ROOM / inches), strict=True)
         ]
 
 

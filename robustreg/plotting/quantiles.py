@@ -21,7 +21,7 @@ from robustreg.plotting.drawing import (
     legend_of,
     point_style,
 )
-from robustreg.plotting.trends import medians_along
+from robustreg.plotting.measuring import medians_along
 from robustreg.rows import present, taken
 from robustreg.scale import weighted_median
 from robustreg.validation import (
@@ -73,10 +73,8 @@ class QuantilesDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes of the last `plot`.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    ax_, figure_ : matplotlib Axes and Figure
+        Where the last `plot` drew.
     points_ : matplotlib PathCollection
         The rows.
     lines_ : list of matplotlib Line2D
@@ -133,7 +131,7 @@ class QuantilesDisplay:
         line_kwargs: dict[str, Any] | None = None,
         band_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw a fitted `QuantilesRegressor` with some rows.
+        """Draw a fitted `QuantilesRegressor` with rows; return the display.
 
         Parameters
         ----------
@@ -153,11 +151,6 @@ class QuantilesDisplay:
         ax, scatter_kwargs, line_kwargs, band_kwargs
             See `plot`.
 
-        Returns
-        -------
-        QuantilesDisplay
-            The display, drawn.
-
         Raises
         ------
         TypeError
@@ -173,7 +166,8 @@ class QuantilesDisplay:
                 f"ends in one. Got {type(model).__name__}."
             )
         refuse_collections("robustreg.plotting", X=X, y=y, sample_weight=sample_weight)
-        place = _place_of(feature, estimator, model)
+        names = feature_names_of(estimator, model.n_features_in_)
+        place = _place_of(feature, names)
         X = features_of(estimator, X)
         target, weight = check_score_data(X, y, model.coef_[0].shape, sample_weight)
         rows = check_predict_data(model, X)
@@ -181,14 +175,13 @@ class QuantilesDisplay:
         model = _nameless(model)
         predicted = model.predict(rows)
         if place is None:
-            drawn = _against_middle(predicted, weight, _middle(model))
+            drawn = _against_middle(model, predicted, weight)
         else:
-            drawn = _against_feature(model, rows, weight, place)
+            drawn = _against_feature(model, rows, weight, place, names)
         display = cls(
             y=target,
             quantiles=model.quantiles,
             share_below=_share_below(target, predicted, weight),
-            x_name=_x_name(estimator, model, place),
             **drawn,
         )
         return display.plot(
@@ -206,7 +199,7 @@ class QuantilesDisplay:
         line_kwargs: dict[str, Any] | None = None,
         band_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -214,11 +207,6 @@ class QuantilesDisplay:
             Where to draw; None makes a figure.
         scatter_kwargs, line_kwargs, band_kwargs : dict, default=None
             Passed on to ``ax.scatter``, ``ax.plot`` and ``ax.fill_between``.
-
-        Returns
-        -------
-        QuantilesDisplay
-            The display itself.
         """
         self.ax_ = axes_for(self, ax)
         self.figure_ = self.ax_.figure
@@ -264,13 +252,10 @@ class QuantilesDisplay:
             )
 
 
-def _place_of(
-    feature: int | str | None, estimator: Any, model: QuantilesRegressor
-) -> int | None:
-    """Return the number of a feature."""
+def _place_of(feature: int | str | None, names: list[str]) -> int | None:
+    """Return the number of a feature, of those with some names."""
     if feature is None:
         return None
-    names = _names(estimator, model)
     if isinstance(feature, str) and feature in names:
         return names.index(feature)
     if isinstance(feature, Integral) and 0 <= feature < len(names):
@@ -279,26 +264,6 @@ def _place_of(
         "feature must be None, or the number or the name of a feature that the "
         f"regressor sees, of {names}. Got {feature!r}."
     )
-
-
-def _names(estimator: Any, model: QuantilesRegressor) -> list[str]:
-    """Return the names of the features that the regressor sees."""
-    names = feature_names_of(estimator)
-    return names or [f"x{j}" for j in range(model.n_features_in_)]
-
-
-def _middle(model: QuantilesRegressor) -> int:
-    """Return the place of the quantile that is nearest to 0.5."""
-    return int(np.argmin(np.abs(np.asarray(model.quantiles) - 0.5)))
-
-
-def _x_name(estimator: Any, model: QuantilesRegressor, place: int | None) -> str:
-    """Return what rows are drawn against."""
-    if place is None:
-        return f"predicted {model.quantiles[_middle(model)]:g} quantile of the row"
-    name = _names(estimator, model)[place]
-    alone = model.n_features_in_ == 1
-    return name if alone else f"{name}, other features at their medians"
 
 
 def _nameless(model: QuantilesRegressor) -> QuantilesRegressor:
@@ -317,15 +282,19 @@ def _share_below(y: Array, predicted: Array, weight: Array) -> Array:
     return np.asarray(weight @ below / weight.sum())
 
 
-def _against_middle(predicted: Array, weight: Array, middle: int) -> dict[str, Any]:
-    """Return rows against the middle quantile, and lines through their neighbours."""
+def _against_middle(
+    model: QuantilesRegressor, predicted: Array, weight: Array
+) -> dict[str, Any]:
+    """Return rows against the quantile nearest to 0.5, and lines through neighbours."""
+    middle = int(np.argmin(np.abs(np.asarray(model.quantiles) - 0.5)))
+    name = f"predicted {model.quantiles[middle]:g} quantile of the row"
     x = predicted[:, middle]
     curves = np.column_stack([medians_along(x, of, weight) for of in predicted.T])
-    return {"x": x, "line_x": curves[:, middle], "line_y": curves}
+    return {"x": x, "line_x": curves[:, middle], "line_y": curves, "x_name": name}
 
 
 def _against_feature(
-    model: QuantilesRegressor, rows: Any, weight: Array, place: int
+    model: QuantilesRegressor, rows: Any, weight: Array, place: int, names: list[str]
 ) -> dict[str, Any]:
     """Return rows and lines against a feature, all others at their medians."""
     refuse_sparse_rows(rows, "medians of its columns need all entries", WITHOUT)
@@ -334,4 +303,6 @@ def _against_feature(
     medians = [weighted_median(column.astype(np.float64), weight) for column in rows.T]
     grid = np.tile(medians, (N_POINTS, 1))
     grid[:, place] = line_x
-    return {"x": x, "line_x": line_x, "line_y": model.predict(grid)}
+    others = ", other features at their medians" if len(names) > 1 else ""
+    name, line_y = f"{names[place]}{others}", model.predict(grid)
+    return {"x": x, "line_x": line_x, "line_y": line_y, "x_name": name}

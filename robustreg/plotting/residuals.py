@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from robustreg.leverage import robust_distance
 from robustreg.plotting.drawing import (
     BLUE,
     GREY,
@@ -20,21 +19,17 @@ from robustreg.plotting.drawing import (
     compress_far,
     cut_style,
     drawable,
+    label_rows,
     legend_of,
     panels_for,
     point_style,
 )
-from robustreg.plotting.labels import label_rows
-from robustreg.plotting.measuring import Measured, breakpoint_of, measured
-from robustreg.plotting.normality import (
-    LEAST_SIMULATIONS,
-    envelope_of,
-    positions,
-)
-from robustreg.plotting.outlier_map import OutlierMapDisplay
-from robustreg.plotting.trends import medians_along
+from robustreg.plotting.measuring import breakpoint_of, measured, medians_along
+from robustreg.plotting.normality import LEAST_SIMULATIONS, envelope_of, positions
+from robustreg.plotting.outlier_map import OutlierMapDisplay, map_of
 
 PANELS = ("fitted", "qq", "scale", "map")
+BAND = {"color": SKY, "linewidth": 0}
 
 
 @final
@@ -78,10 +73,8 @@ class ResidualsDisplay:
 
     Attributes
     ----------
-    axes_ : ndarray of matplotlib Axes
-        Axes of the last `plot`, one for each panel.
-    figure_ : matplotlib Figure
-        Figure of the axes.
+    axes_, figure_ : ndarray of matplotlib Axes, and Figure
+        Where the last `plot` drew, each panel in axes of its own.
     points_ : dict of str to list of matplotlib PathCollection
         Regular rows and outliers, of each panel but the map.
     lines_ : dict of str to list of matplotlib Line2D
@@ -149,7 +142,7 @@ class ResidualsDisplay:
         ax: Any = None,
         n_labels: int = 3,
     ) -> Self:
-        """Draw the residuals of a fitted estimator.
+        """Draw the residuals of a fitted estimator; return the display.
 
         Parameters
         ----------
@@ -175,11 +168,6 @@ class ResidualsDisplay:
         panels, ax, n_labels
             See `plot`.
 
-        Returns
-        -------
-        ResidualsDisplay
-            The display, drawn.
-
         Raises
         ------
         TypeError
@@ -199,7 +187,11 @@ class ResidualsDisplay:
         of_fit = measured(estimator, X, y, sample_weight, target)
         bend, envelope, outlier_map = breakpoint_of(of_fit.model), None, None
         if "map" in panels:
-            outlier_map = _map_of(of_fit, random_state)
+            try:
+                outlier_map = OutlierMapDisplay(**map_of(of_fit, random_state))
+            except ValueError as error:
+                way_out = f"Or leave the map out: panels={PANELS[:-1]}."
+                raise ValueError(f"{error} {way_out}") from error
         if "qq" in panels and n_simulations > 0:
             envelope = envelope_of(of_fit, n_simulations, random_state)
         display = cls(
@@ -216,13 +208,9 @@ class ResidualsDisplay:
         return display.plot(ax, panels=panels, n_labels=n_labels)
 
     def plot(
-        self,
-        ax: Any = None,
-        *,
-        panels: Sequence[str] = PANELS,
-        n_labels: int = 3,
+        self, ax: Any = None, *, panels: Sequence[str] = PANELS, n_labels: int = 3
     ) -> Self:
-        """Draw.
+        """Draw, and return the display itself.
 
         Parameters
         ----------
@@ -235,11 +223,6 @@ class ResidualsDisplay:
             How many of the worst outliers to label by the number of their row, counted
             from 0.
 
-        Returns
-        -------
-        ResidualsDisplay
-            The display itself.
-
         Raises
         ------
         ValueError
@@ -247,7 +230,14 @@ class ResidualsDisplay:
             axes.
         """
         check_some("panels", panels, PANELS)
-        if "map" in panels and self.outlier_map is None:
+        draw: dict[str, Callable[..., Any]] = {
+            "fitted": self._draw_fitted,
+            "qq": self._draw_quantiles,
+            "scale": self._draw_scale,
+        }
+        if self.outlier_map is not None:
+            draw["map"] = self.outlier_map.plot
+        elif "map" in panels:
             raise ValueError(
                 "The display has no outlier_map. Leave 'map' out of panels, or make it "
                 "with from_estimator."
@@ -257,14 +247,8 @@ class ResidualsDisplay:
         self.points_: dict[str, list[Any]] = {}
         self.lines_: dict[str, list[Any]] = {}
         self.bands_: dict[str, Any] = {}
-        draw = {
-            "fitted": self._draw_fitted,
-            "qq": self._draw_quantiles,
-            "scale": self._draw_scale,
-            "map": self._draw_map,
-        }
         for panel, axes in zip(panels, self.axes_, strict=True):
-            draw[panel](axes, n_labels)
+            draw[panel](axes, n_labels=n_labels)
         legend_of(self.axes_, own_figure=ax is None)
         return self
 
@@ -272,75 +256,50 @@ class ResidualsDisplay:
         """Draw residuals against fitted values."""
         with np.errstate(over="ignore"):
             residual = drawable(self.residual * self.residual_scale)
-        cut = self.outlier_threshold * self.residual_scale
         self.lines_["fitted"] = [ax.axhline(0.0, **cut_style())]
-        if self.half_width is not None:
-            band = ax.axhspan(
-                -self.half_width,
-                self.half_width,
-                color=SKY,
-                alpha=0.2,
-                linewidth=0,
-                label="up to the breakpoint",
-            )
-            self.bands_["fitted"] = band
+        if (half := self.half_width) is not None:
+            style = BAND | {"alpha": 0.2, "label": "up to the breakpoint"}
+            self.bands_["fitted"] = ax.axhspan(-half, half, **style)
         self._draw_trend("fitted", ax, residual)
-        compress_far(ax.yaxis, residual, cut)
-        ax.set_xlabel("fitted value")
-        ax.set_ylabel("residual, in units of y")
-        self._draw_points("fitted", ax, self.fitted, residual, n_labels)
+        ax.set(xlabel="fitted value", ylabel="residual, in units of y")
+        cut = self.outlier_threshold * self.residual_scale
+        self._draw_points("fitted", ax, self.fitted, residual, cut, n_labels)
 
     def _draw_quantiles(self, ax: Any, n_labels: int) -> None:
         """Draw residuals against quantiles of the Gaussian."""
         order = np.argsort(self.residual, kind="stable")
-        residual = drawable(self.residual)
         quantile = np.empty(order.size)
         quantile[order] = norm.ppf(positions(self.weight[order]))
+        x = quantile[order]
         if self.envelope is not None:
-            self.bands_["qq"] = ax.fill_between(
-                quantile[order],
-                *self.envelope,
-                color=SKY,
-                alpha=0.3,
-                linewidth=0,
-                label="95 % of Gaussian errors",
-            )
-        self.lines_["qq"] = ax.plot(
-            quantile[order], quantile[order], **cut_style() | {"zorder": 2}
-        )
-        compress_far(ax.yaxis, residual, self.outlier_threshold)
-        ax.set_xlabel("quantile of the Gaussian")
-        ax.set_ylabel("residual / robust scale")
-        self._draw_points("qq", ax, quantile, residual, n_labels)
+            style = BAND | {"alpha": 0.3, "label": "95 % of Gaussian errors"}
+            self.bands_["qq"] = ax.fill_between(x, *self.envelope, **style)
+        self.lines_["qq"] = ax.plot(x, x, **cut_style() | {"zorder": 2})
+        ax.set(xlabel="quantile of the Gaussian", ylabel="residual / robust scale")
+        residual, cut = drawable(self.residual), self.outlier_threshold
+        self._draw_points("qq", ax, quantile, residual, cut, n_labels)
 
     def _draw_scale(self, ax: Any, n_labels: int) -> None:
         """Draw roots of absolute residuals against fitted values."""
         root = np.sqrt(np.abs(drawable(self.residual)))
         self.lines_["scale"] = [ax.axhline(np.sqrt(norm.ppf(0.75)), **cut_style())]
         self._draw_trend("scale", ax, root)
-        compress_far(ax.yaxis, root, self.outlier_threshold**0.5)
-        ax.set_xlabel("fitted value")
-        ax.set_ylabel("sqrt(abs(residual) / robust scale)")
-        self._draw_points("scale", ax, self.fitted, root, n_labels)
-
-    def _draw_map(self, ax: Any, n_labels: int) -> None:
-        """Draw the outlier map."""
-        assert self.outlier_map is not None
-        self.outlier_map.plot(ax, n_labels=n_labels)
+        ax.set(xlabel="fitted value", ylabel="sqrt(abs(residual) / robust scale)")
+        cut = self.outlier_threshold**0.5
+        self._draw_points("scale", ax, self.fitted, root, cut, n_labels)
 
     def _draw_trend(self, panel: str, ax: Any, height: Array) -> None:
         """Draw medians of groups of rows with neighbouring fitted values."""
-        middle = [
-            medians_along(self.fitted, values, self.weight)
-            for values in (self.fitted, height)
-        ]
+        x, weight = self.fitted, self.weight
+        middle = [medians_along(x, values, weight) for values in (x, height)]
         style = {"color": BLUE, "linewidth": 1.6, "zorder": 4}
         self.lines_[panel] += ax.plot(*middle, label="median of neighbours", **style)
 
     def _draw_points(
-        self, panel: str, ax: Any, x: Array, y: Array, n_labels: int
+        self, panel: str, ax: Any, x: Array, y: Array, cut: float, n_labels: int
     ) -> None:
         """Draw regular rows and outliers, with labels of the worst."""
+        compress_far(ax.yaxis, y, cut)
         far, base = np.abs(self.residual) > self.outlier_threshold, point_style(x.size)
         kinds = {"regular": (~far, GREY, "o", 0.6), "outlier": (far, ORANGE, "^", 0.9)}
         self.points_[panel] = []
@@ -355,20 +314,3 @@ class ResidualsDisplay:
         worst = worst[far[worst]]
         places = np.column_stack([x, y])[worst]
         label_rows(ax, places, self.row[worst], n_labels, zorder=5)
-
-
-def _map_of(of_fit: Measured, random_state: int) -> OutlierMapDisplay:
-    """Return the map of the same rows, without drawing it."""
-    try:
-        far = robust_distance(of_fit.X, random_state=random_state)
-    except ValueError as error:
-        raise ValueError(
-            f"{error} Or leave the map out: panels={PANELS[:-1]}."
-        ) from error
-    return OutlierMapDisplay(
-        residual=of_fit.residual,
-        distance=far.distance,
-        outlier_threshold=float(of_fit.model.outlier_threshold),
-        distance_cutoff=far.cutoff,
-        row=of_fit.row,
-    )
