@@ -86,7 +86,7 @@ OPTIONAL = {
     "distributed": {"partitions/dask_engine.py"},
     "matplotlib": {"plotting/drawing.py"},
     "pandas": {
-        f"inference/{name}.py" for name in ("frames", "prediction", "table", "wald")
+        f"inference/{name}.py" for name in ("prediction", "table", "targets", "wald")
     },
 }
 LONGEST_FUNCTION, LONGEST_FILE = 50, 400

@@ -19,8 +19,8 @@ from robustreg import (
 )
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference.bootstrap import _share_below_0
 from robustreg.inference.estimable import estimable
-from robustreg.inference.table import _share_below_0
 from robustreg.penalties import PENALTIES
 from robustreg.scale import OF_EACH
 

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from robustreg import L1Regressor, MMRegressor, RobustRegressor
 from robustreg.inference import coef_covariance, coef_table, predict_table, wald_test
 from robustreg.inference.checks import check_analytic, check_fit
-from robustreg.inference.fast_bootstrap import Equations
+from robustreg.inference.fast_bootstrap import steps_from
 
 FAST = "fast-robust-bootstrap"
 RNG = np.random.default_rng(5)
@@ -22,10 +22,10 @@ MODEL = MMRegressor(n_subsets=30).fit(X, Y)
 OPTIONS = {"cov_type": FAST, "n_bootstrap": 100, "random_state": 0}
 
 
-def equations_of(model, X, y, weight):
+def step_of(model, X, y, weight):
     names = [f"x{j}" for j in range(X.shape[1])] + ["intercept"][: model.fit_intercept]
     loss = check_analytic(model, FAST)
-    return Equations(check_fit(model, names, loss, X, y, weight))
+    return steps_from(check_fit(model, names, loss, X, y, weight))
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -34,7 +34,7 @@ def test_the_step_is_the_derivative_of_the_fit(design, fit_intercept):
     """By weights: as many rows in all, a little more of some and less of others."""
     rows = design(X)
     model = MMRegressor(n_subsets=30, fit_intercept=fit_intercept, tol=1e-14)
-    equations = equations_of(model.fit(rows, Y), rows, Y, np.ones(N))
+    step_to = step_of(model.fit(rows, Y), rows, Y, np.ones(N))
     change = RNG.normal(size=N)
     change -= change.mean()
     ends, moved = [], []
@@ -42,22 +42,22 @@ def test_the_step_is_the_derivative_of_the_fit(design, fit_intercept):
         weight = 1 + little * change
         model.fit(rows, Y, weight)
         ends.append(np.append(model.coef_, model.intercept_)[: 2 + fit_intercept])
-        moved.append(equations.moved(weight))
+        moved.append(step_to(weight))
     np.testing.assert_allclose(ends[0] - ends[1], moved[0] - moved[1], rtol=1e-4)
 
 
 def test_the_step_counts_rows_and_has_units():
     counts = RNG.multinomial(N, np.full(N, 1 / N)).astype(float)
-    moved = equations_of(MODEL, X, Y, np.ones(N)).moved(counts)
+    moved = step_of(MODEL, X, Y, np.ones(N))(counts)
     twice, y = np.tile(X, (2, 1)), np.tile(Y, 2)
     model = MMRegressor(n_subsets=30).fit(twice, y)
-    own = equations_of(model, twice, y, np.ones(2 * N))
+    own = step_of(model, twice, y, np.ones(2 * N))
     weighted = MMRegressor(n_subsets=30).fit(X, Y, np.full(N, 2.0))
-    by_weights = equations_of(weighted, X, Y, np.full(N, 2.0)).moved(2 * counts)
-    np.testing.assert_allclose(own.moved(np.tile(counts, 2)), by_weights, rtol=1e-6)
+    by_weights = step_of(weighted, X, Y, np.full(N, 2.0))(2 * counts)
+    np.testing.assert_allclose(own(np.tile(counts, 2)), by_weights, rtol=1e-6)
     units = X * [10.0, 1e-3] + [5.0, 0.0]
     other = MMRegressor(n_subsets=30).fit(units, 1e3 * Y)
-    changed = equations_of(other, units, 1e3 * Y, np.ones(N)).moved(counts)
+    changed = step_of(other, units, 1e3 * Y, np.ones(N))(counts)
     np.testing.assert_allclose(changed[:2], 1e3 * moved[:2] / [10.0, 1e-3], rtol=1e-6)
 
 

@@ -33,11 +33,11 @@ KINKED = [name for name in LOSSES if make_loss(name).facts.piecewise_linear]
 JUMPING = [name for name in LOSSES if jumps_of(make_loss(name))]
 SMOOTH = [name for name in LOSSES if name not in KINKED + JUMPING]
 # Each covariance with one loss, and each loss with one that uses all of it.
-ALL = [("smooth_l1", c) for c in COV_TYPES["smooth"]]
+ALL = [("smooth_l1", c) for c in COV_TYPES["a smooth loss"]]
 ALL += [(loss, "HC3") for loss in SMOOTH if loss != "smooth_l1"]
-ALL += [("talwar", c) for c in COV_TYPES["jumping"]]
+ALL += [("talwar", c) for c in COV_TYPES["a loss whose slope jumps"]]
 ALL += [("mm", c) for c in ("avar1", "HC3", "cluster")]
-ALL += [("quantile", c) for c in COV_TYPES["kinked"]] + [("l1", "powell")]
+ALL += [("quantile", c) for c in COV_TYPES["an absolute loss"]] + [("l1", "powell")]
 every_covariance = pytest.mark.parametrize(("loss", "cov_type"), ALL)
 
 

@@ -13,14 +13,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from robustreg import MMRegressor, RobustRegressor
-from robustreg.inference import coef_covariance, coef_table
+from robustreg.inference import coef_covariance, coef_table, families
 from robustreg.inference.checks import checked_names
 from robustreg.inference.collected import at_fit
-from robustreg.inference.families import COV_TYPES
 from robustreg.losses import LOSSES, make_loss
 from robustreg.partitions import Engine, InTurn, Part
 
-BY_SUMS = sorted(name for name, one in COV_TYPES["smooth"].items() if one.by_sums)
+BY_SUMS = sorted(name for name, one in families.SMOOTH.items() if one.by_sums)
 SMOOTH = sorted(
     name
     for name in LOSSES
@@ -181,9 +180,7 @@ def test_passes(cov_type, passes):
     model = RobustRegressor().fit(X, y)
     engine = in_turn(X, y, [0, 500, 2_000])
     loss = make_loss(model.loss, model.beta, 0.5)
-    COV_TYPES["smooth"][cov_type].compute(
-        at_fit(engine, model, checked_names(model), loss)
-    )
+    families.SMOOTH[cov_type].compute(at_fit(engine, model, checked_names(model), loss))
     assert len(engine.passes) == passes
     assert max(each.nbytes for each in engine.passes[1:]) < 1_000
 
@@ -289,7 +286,7 @@ class Posted(Engine):
 def test_whatever_is_asked_travels(cov_type):
     X, y, _ = make_data()
     X[:, 1] = X[:, 0] + 1e-6 * X[:, 1]
-    model, compute = RobustRegressor().fit(X, y), COV_TYPES["smooth"][cov_type].compute
+    model, compute = RobustRegressor().fit(X, y), families.SMOOTH[cov_type].compute
     loss = make_loss(model.loss, model.beta, 0.5)
     names = checked_names(model)
     here, there = in_turn(X, y, [0, 500, 2_000]), in_turn(X, y, [0, 500, 2_000])

@@ -48,6 +48,10 @@ class Inverse:
         """The inverse."""
         return np.asarray(self.outer @ self.outer.T)
 
+    def solve(self, right: Array) -> Array:
+        """Return its product with a right side in standardised coordinates."""
+        return np.asarray(self.outer @ (self.half.T @ right))
+
     def around(self, root: Array) -> Array:
         """Return ``outer @ root.T @ root @ outer.T``, whose diagonal is never < 0."""
         image = root @ self.outer.T

@@ -253,3 +253,33 @@ def covariance_of(draws: Array) -> Array:
             "again."
         )
     return covariance
+
+
+def by_percentiles(draws: Array, level: float) -> dict[str, Array]:
+    """Return bounds and p-values of a table from the coefficients of resamples.
+
+    The p-value is 1 less the level of the interval that ends at 0. So few resamples
+    tell none below 2 in one more than they are.
+    """
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
+    rarer = np.minimum(_share_below_0(draws), _share_below_0(-draws))
+    p_value = np.clip(2 * rarer, min(2 / (1 + len(draws)), 1.0), 1.0)
+    return {"p_value": p_value, "lower": lower, "upper": upper}
+
+
+def _share_below_0(draws: Array) -> Array:
+    """Return up to which share the quantiles of each column are at most 0.
+
+    Those of `numpy.quantile`, which are linear between one draw and the next.
+    """
+    ordered, n_below = np.sort(draws, axis=0), (draws <= 0).sum(axis=0)
+    last = len(draws) - 1
+    each = np.arange(draws.shape[1])
+    below = -ordered[np.clip(n_below - 1, 0, last), each]
+    above = ordered[np.clip(n_below, 0, last), each]
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        between = 1 / (1 + above / below)
+    inner = (n_below > 0) & (n_below <= last)
+    place = np.where(inner, n_below - 1 + between, np.where(n_below > 0, last, 0))
+    return np.asarray(place / max(last, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,13 @@ from robustreg.inference.columns import (
     refuse_few,
 )
 from robustreg.inference.families import BOOTSTRAP
-from robustreg.inference.fitted import Fitted, SFitted, jumps_of
+from robustreg.inference.fitted import Fitted, SFitted
 from robustreg.linalg import EPS, NOISE_LEVELS
 from robustreg.losses import Loss, Tukey
 from robustreg.penalties import make_penalty
 from robustreg.pipelines import feature_names_of, model_of
 from robustreg.rows import Array, Index, Rows
 from robustreg.scale import scale_floor
-from robustreg.validation import check_counts
 
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
@@ -51,17 +50,6 @@ def _chosen(estimator: Any) -> Any:
     *before, (name, last) = estimator.steps
     one = _chosen(last)
     return estimator if one is last else Pipeline([*before, (name, one)])
-
-
-def check_model(estimator: Any) -> None:
-    """Refuse what is not a fitted linear model."""
-    if "coef_" not in vars(estimator):
-        raise TypeError(
-            f"{type(estimator).__name__} has no coef_, and so no coefficients to have "
-            "standard errors. Pass a fitted linear model, such as RobustRegressor, "
-            "or a pipeline that ends in one: of a search its best_estimator_, of a "
-            "TransformedTargetRegressor its regressor_, with y as that one saw it."
-        )
 
 
 def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
@@ -95,24 +83,19 @@ def is_penalised(estimator: RobustLinearModel | QuantilesRegressor) -> bool:
     return estimator.penalty is not None and estimator.alpha > 0
 
 
-def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
-    """Return which table of covariances a fit has."""
-    if estimator.starts_from_s:
-        return "MM"
-    if loss.facts.piecewise_linear:
-        return "kinked"
-    if jumps_of(loss):
-        return "jumping"
-    return "smooth" if loss.facts.smooth else "other"
-
-
 def checked_names(estimator: Any) -> list[str]:
     """Return the names of the coefficients of a fitted model or pipeline.
 
     The intercept's is last, if one is fitted. Refuses what is no linear model.
     """
     model = model_of(estimator)
-    check_model(model)
+    if "coef_" not in vars(model):
+        raise TypeError(
+            f"{type(model).__name__} has no coef_, and so no coefficients to have "
+            "standard errors. Pass a fitted linear model, such as RobustRegressor, "
+            "or a pipeline that ends in one: of a search its best_estimator_, of a "
+            "TransformedTargetRegressor its regressor_, with y as that one saw it."
+        )
     names = feature_names_of(estimator, np.shape(model.coef_)[-1])
     return [*names, _free_name("intercept", names)] if has_intercept(model) else names
 
@@ -151,7 +134,7 @@ def check_options(
     }
 
 
-def check_choice(name: str, value: Any, allowed: Mapping[str, Any]) -> None:
+def check_choice(name: str, value: Any, allowed: Collection[str]) -> None:
     """Refuse a name that is not among those allowed."""
     if value is not None and (not isinstance(value, str) or value not in allowed):
         raise ValueError(f"{name} must be None or one of {[*allowed]}. Got {value!r}.")
@@ -193,12 +176,6 @@ def _is_missing(label: Any) -> bool:
 def _kinds(labels: Array) -> str:
     """Return the names of the labels' types."""
     return " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
-
-
-def check_resampled(weight: Array, groups: Index | None, n_coefs: int) -> None:
-    """Refuse weights that count fewer rows than a resample of them needs."""
-    if groups is None:
-        check_counts(weight, n_coefs + 1, ", of which resamples are drawn")
 
 
 def check_fit(

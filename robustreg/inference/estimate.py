@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,30 +26,27 @@ from robustreg.inference.checks import (
     check_fit,
     check_groups,
     check_options,
-    check_resampled,
     checked_names,
     coefficients_of,
-    kind_of,
 )
 from robustreg.inference.collected import check_collected
 from robustreg.inference.density import BANDWIDTHS, KERNELS
 from robustreg.inference.families import (
     BOOTSTRAP,
     COV_TYPES,
-    DEFAULTS,
     EVERY_NAME,
     FAST_BOOTSTRAP,
-    KINDS,
-    names_of,
+    CovType,
+    cov_type_of,
+    kind_of,
 )
 from robustreg.inference.fast_bootstrap import fast_resamples
-from robustreg.inference.fitted import Fitted
 from robustreg.inference.targets import Target, one_target
 from robustreg.losses import Loss
 from robustreg.partitions import is_collection
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array, Index, present, taken
-from robustreg.validation import check_inference_data
+from robustreg.validation import check_counts, check_inference_data
 
 # With fewer rows expected beyond a quantile, no normal distribution describes it.
 FEWEST_BEYOND = 5
@@ -119,14 +117,12 @@ class Asked:
         """Those that some covariances take."""
         return {"bandwidth": self.bandwidth, "kernel": self.kernel}
 
-    def plan(self) -> Plan:
-        """Return how resamples are drawn: from the same numbers for each target."""
-        return check_plan(self.n_bootstrap, self.random_state, self.n_jobs)
-
 
 def estimate(estimator: Any, data: Data, asked: Asked) -> Estimate:
     """Return coefficients and their covariance, by the family of ``cov_type``."""
-    cov_type, options, plan = asked.cov_type, asked.options, asked.plan()
+    cov_type, options = asked.cov_type, asked.options
+    # Resamples are drawn from the same numbers for each target.
+    plan = check_plan(asked.n_bootstrap, asked.random_state, asked.n_jobs)
     # Underflow is meant wherever it happens: what is too small counts as 0.
     with np.errstate(under="ignore"):
         names = checked_names(estimator)
@@ -136,14 +132,15 @@ def estimate(estimator: Any, data: Data, asked: Asked) -> Estimate:
         check_choice("bandwidth", asked.bandwidth, BANDWIDTHS)
         check_choice("kernel", asked.kernel, KERNELS)
         if cov_type == BOOTSTRAP:
-            check_options(BOOTSTRAP, {}, options)
-            found = _bootstrap(model, names, data, plan)
+            check_options(cov_type, {}, options)
+            found = _resampled(model, names, None, data, plan)
         else:
             loss = check_analytic(model, cov_type)
-            _check_known(model, loss, cov_type)
+            kind, grouped = kind_of(model, loss), data.groups is not None
+            cov_type = cov_type_of(kind, loss, cov_type, grouped)
             if cov_type == FAST_BOOTSTRAP:
-                check_options(FAST_BOOTSTRAP, {}, options)
-                found = _fast_bootstrap(model, names, loss, data, plan)
+                check_options(cov_type, {}, options)
+                found = _resampled(model, names, loss, data, plan)
             else:
                 found = _analytic(model, names, loss, data, cov_type, options)
     _warn_if_extreme(model, found.n_obs)
@@ -171,43 +168,30 @@ def _warn_if_extreme(estimator: Any, n_obs: float) -> None:
         )
 
 
-def _check_known(estimator: Any, loss: Loss, cov_type: str | None) -> None:
-    """Refuse a covariance that a kind of fits does not have."""
-    kind = kind_of(estimator, loss)
-    has_default = cov_type is None and kind in DEFAULTS
-    if not has_default and cov_type not in names_of(kind):
-        raise ValueError(
-            f"cov_type={cov_type!r} is not for {KINDS[kind]}, such as {loss!r}. "
-            f"Use one of {names_of(kind)}."
-        )
-
-
 def _analytic(
     estimator: Any,
     names: list[str],
     loss: Loss,
     data: Data,
-    cov_type: str | None,
+    cov_type: str,
     options: dict[str, Any],
 ) -> Estimate:
     """Return a covariance from the rows and their residuals."""
     fitted: AtFit[Any]
-    kind = kind_of(estimator, loss)
-    if cov_type is None:
-        cov_type = DEFAULTS[kind] if data.groups is None else "cluster"
-    entry = COV_TYPES[kind][cov_type]
-    given = {**options, "groups": data.groups}
+    family = COV_TYPES[kind_of(estimator, loss)]
+    entry, given = family[cov_type], {**options, "groups": data.groups}
     chosen = check_options(cov_type, entry.options, given)
     if cov_type == "cluster" and data.groups is None:
         raise ValueError("cov_type='cluster' needs groups, a label for each row.")
     if is_collection(data.X):
         if not entry.by_sums:
-            _refuse_collection(cov_type, kind)
+            _refuse_collection(cov_type, family)
         fitted = check_collected(
             estimator, names, loss, data.X, data.y, data.sample_weight
         )
     else:
-        fitted, groups = _in_memory(estimator, names, loss, data)
+        X, y, weight, groups = _live(estimator, data)
+        fitted = check_fit(estimator, names, loss, X, y, weight)
         chosen |= {"groups": groups} if "groups" in chosen else {}
     covariance = fitted.in_units(entry.compute(fitted, **chosen))
     df = chosen["groups"].max() if "groups" in chosen else fitted.df
@@ -224,17 +208,9 @@ def _live(estimator: Any, data: Data) -> tuple[Any, Array, Array, Index | None]:
     return *taken(live, X, y, weight), groups
 
 
-def _in_memory(
-    estimator: Any, names: list[str], loss: Loss, data: Data
-) -> tuple[Fitted, Index | None]:
-    """Return a fit of the rows that have weight, and their groups if they are given."""
-    X, y, weight, groups = _live(estimator, data)
-    return check_fit(estimator, names, loss, X, y, weight), groups
-
-
-def _refuse_collection(cov_type: str, kind: str) -> None:
+def _refuse_collection(cov_type: str, family: Mapping[str, CovType]) -> None:
     """Refuse a covariance that is not made of sums over rows that are elsewhere."""
-    others = [name for name, one in COV_TYPES[kind].items() if one.by_sums]
+    others = [name for name, one in family.items() if one.by_sums]
     way_out = f"Use one of {others}, or pass" if others else "Pass"
     raise ValueError(
         f"cov_type={cov_type!r} does not take dask collections. {way_out} X.compute() "
@@ -242,17 +218,31 @@ def _refuse_collection(cov_type: str, kind: str) -> None:
     )
 
 
-def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Estimate:
-    """Return the covariance of the coefficients of resamples."""
+def _resampled(
+    estimator: Any, names: list[str], loss: Loss | None, data: Data, plan: Plan
+) -> Estimate:
+    """Return the covariance of the coefficients of resamples.
+
+    Of fits to them or, given the loss of an MM-estimate, of linear steps to these.
+    """
+    cov_type = BOOTSTRAP if loss is None else FAST_BOOTSTRAP
     if is_collection(data.X):
-        _refuse_collection(BOOTSTRAP, "other")
+        _refuse_collection(
+            cov_type, {} if loss is None else COV_TYPES[kind_of(estimator, loss)]
+        )
     X, y, weight, groups = _live(estimator, data)
-    check_resampled(weight, groups, coefficients_of(estimator).size)
-    check_columns(estimator, names, X, weight)
-    check_refit(estimator, X, y, weight)
-    coef = coefficients_of(estimator)
-    found = resampled_coefficients(estimator, names, X, y, weight, groups, plan)
-    draws = found.kept(names)
+    coef, fitted = coefficients_of(estimator), None
+    if loss is not None:
+        fitted = check_fit(estimator, names, loss, X, y, weight)
+    if groups is None:
+        check_counts(weight, coef.size + 1, ", of which resamples are drawn")
+    if fitted is not None:
+        found = fast_resamples(fitted, coef, drawn(weight, groups, plan))
+    else:
+        check_columns(estimator, names, X, weight)
+        check_refit(estimator, X, y, weight)
+        found = resampled_coefficients(estimator, names, X, y, weight, groups, plan)
+    draws, n_obs = found.kept(names), float(weight.sum())
     if found.n_warned:
         others = found.n_warned - found.n_collapsed
         warnings.warn(
@@ -263,21 +253,5 @@ def _bootstrap(estimator: Any, names: list[str], data: Data, plan: Plan) -> Esti
             RuntimeWarning,
             stacklevel=4,
         )
-    n_obs = float(weight.sum())
     covariance = covariance_of(draws)
-    return Estimate(BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)
-
-
-def _fast_bootstrap(
-    estimator: Any, names: list[str], loss: Loss, data: Data, plan: Plan
-) -> Estimate:
-    """Return the covariance of what a linear step makes of resamples."""
-    if is_collection(data.X):
-        _refuse_collection(FAST_BOOTSTRAP, kind_of(estimator, loss))
-    fitted, groups = _in_memory(estimator, names, loss, data)
-    coef = coefficients_of(estimator)
-    check_resampled(fitted.weight, groups, coef.size)
-    found = fast_resamples(fitted, coef, drawn(fitted.weight, groups, plan))
-    draws, n_obs = found.kept(names), fitted.n_obs
-    covariance = covariance_of(draws)
-    return Estimate(FAST_BOOTSTRAP, names, coef, covariance, np.inf, n_obs, draws)
+    return Estimate(cov_type, names, coef, covariance, np.inf, n_obs, draws)

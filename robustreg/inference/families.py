@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
+from robustreg.estimators import RobustLinearModel
 from robustreg.inference import classical, kinked, mm, sandwich
+from robustreg.inference.fitted import jumps_of
+from robustreg.losses import Loss
 from robustreg.rows import Array
 
 
@@ -49,16 +53,17 @@ SMOOTH: dict[str, CovType] = {
     "cluster": CovType(sandwich.cluster, GROUPS),
 }
 
+# By what a kind of fits is called in errors.
 COV_TYPES: dict[str, dict[str, CovType]] = {
-    "smooth": SMOOTH,
-    "MM": {"avar1": CovType(mm.avar1), **SMOOTH},
+    "a smooth loss": SMOOTH,
+    "an MM-estimate": {"avar1": CovType(mm.avar1), **SMOOTH},
     # Its slope jumps, as Talwar's: the Hessian is an estimate, that of a row is none.
-    "jumping": {
+    "a loss whose slope jumps": {
         "HC0": CovType(sandwich.hc0),
         "HC1": CovType(sandwich.hc1),
         "cluster": CovType(sandwich.cluster, GROUPS),
     },
-    "kinked": {
+    "an absolute loss": {
         "iid": CovType(kinked.iid, BANDWIDTH),
         "nid": CovType(kinked.nid, BANDWIDTH),
         "ker": CovType(kinked.ker, NORMAL),
@@ -67,29 +72,36 @@ COV_TYPES: dict[str, dict[str, CovType]] = {
         "kernel-robust": CovType(kinked.kernel_robust, PARABOLA),
         "cluster": CovType(kinked.kinked_cluster, {**PARABOLA, **GROUPS}),
     },
-    "other": {},
+    "a loss with a kink and a curve": {},
 }
-# What a kind is called in errors.
-KINDS = {
-    "smooth": "a smooth loss",
-    "MM": "an MM-estimate",
-    "jumping": "a loss whose slope jumps",
-    "kinked": "an absolute loss",
-    "other": "a loss with a kink and a curve",
-}
+# The first of them that a kind has is what it takes if none is asked for.
+DEFAULTS = ("avar1", "HC1", "powell")
 # Of any loss, any penalty and any linear model; and of MM-estimates only.
 BOOTSTRAP, FAST_BOOTSTRAP = "bootstrap", "fast-robust-bootstrap"
 RESAMPLING = (BOOTSTRAP, FAST_BOOTSTRAP)
-DEFAULTS = {
-    "smooth": "HC1",
-    "MM": "avar1",
-    "jumping": "HC1",
-    "kinked": "powell",
-}
-EVERY_NAME = {name: None for kind in [*COV_TYPES.values(), RESAMPLING] for name in kind}
+EVERY_NAME = dict.fromkeys(chain(*COV_TYPES.values(), RESAMPLING))
 
 
-def names_of(kind: str) -> list[str]:
-    """Return the covariances of a kind of fits, those by resamples last."""
-    fast = [FAST_BOOTSTRAP] if kind == "MM" else []
-    return [*COV_TYPES[kind], *fast, BOOTSTRAP]
+def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
+    """Return which covariances a fit has, as a key of `COV_TYPES`."""
+    if estimator.starts_from_s:
+        return "an MM-estimate"
+    if loss.facts.piecewise_linear:
+        return "an absolute loss"
+    if jumps_of(loss):
+        return "a loss whose slope jumps"
+    return "a smooth loss" if loss.facts.smooth else "a loss with a kink and a curve"
+
+
+def cov_type_of(kind: str, loss: Loss, asked: str | None, grouped: bool) -> str:
+    """Return the covariance that is asked for; refuse one that a kind does not have."""
+    default = next((name for name in DEFAULTS if name in COV_TYPES[kind]), "")
+    fast = [FAST_BOOTSTRAP] if "avar1" in COV_TYPES[kind] else []
+    known = [*COV_TYPES[kind], *fast, BOOTSTRAP]
+    chosen = default if asked is None else asked
+    if chosen not in known:
+        raise ValueError(
+            f"cov_type={asked!r} is not for {kind}, such as {loss!r}. "
+            f"Use one of {known}."
+        )
+    return "cluster" if asked is None and grouped else chosen

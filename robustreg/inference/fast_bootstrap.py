@@ -9,9 +9,14 @@ the S-estimate with supremum 1, and c how often each row stands,
 
 A resample is a change of c. The right sides are computed for it with residuals and
 weights of the fit, and its own fixed point by what the equations are to first order.
-For the derivatives see `Equations`; that of s by the S-estimate is 0, so that its own
-equation is not needed. Outliers keep the little weight that they have in the fit, even
-if a resample has more of them than an MM-estimate bears.
+With ``A = X' diag(psi'(u)) X``, ``G = X' diag(w) X`` and ``a = X' (psi'(u) u)``, a
+change of right sides by ``db`` and ``ds`` is one of the fixed point by
+
+    A^-1 (G db - a ds / (s e)),    e = sum rho'(v) v / (breakdown (n - rank)).
+
+The derivative of s by the S-estimate is 0, so that its own equation is not needed.
+Outliers keep the little weight that they have in the fit, even if a resample has more
+of them than an MM-estimate bears.
 
 Cost: n p^2 for each resample, with p coefficients.
 
@@ -25,14 +30,11 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import numpy as np
 
-from robustreg.inference.algebra import Inverse
 from robustreg.inference.bootstrap import Resamples
 from robustreg.inference.estimable import Lacks
 from robustreg.inference.fitted import Fitted, SFitted
@@ -40,74 +42,31 @@ from robustreg.linalg import SINGULAR, cholesky_solve
 from robustreg.rows import Array
 
 
-@dataclass(frozen=True)
-class Equations:
-    """The fixed point at the weights of the fit, and its derivatives.
+def steps_from(fitted: Fitted) -> Callable[[Array], Array | None]:
+    """Return the linear step from an MM-estimate to that of a resample.
 
-    With ``A = X' diag(psi'(u)) X``, ``G = X' diag(w) X`` and ``a = X' (psi'(u) u)``,
-    a change of right sides by ``db`` and ``ds`` is one of the fixed point by
-
-        A^-1 (G db - a ds / (s e)),    e = sum rho'(v) v / (breakdown (n - rank)).
-
-    Parameters
-    ----------
-    fitted : Fitted
-        An MM-estimate without a penalty.
+    It takes how often each row stands there, and is None if rows leave some of the
+    coefficients open. Refuses columns that depend on each other.
     """
+    start, columns = cast(SFitted, fitted.s_estimate), fitted.columns
+    bread, gram = fitted.inverse(fitted.curvature), fitted.gram(fitted.robustness)
+    chi, growth = start.chi, fitted.mean(start.chi_slope * start.residual)
+    e = growth * fitted.n_obs / (start.breakdown * fitted.df)
+    rise = fitted.adjoint(fitted.curvature * fitted.residual) / e
 
-    fitted: Fitted
-
-    @cached_property
-    def start(self) -> SFitted:
-        """The S-estimate."""
-        return cast(SFitted, self.fitted.s_estimate)
-
-    @cached_property
-    def bread(self) -> Inverse:
-        """The inverse of A; refuses columns that depend on each other."""
-        return self.fitted.inverse(self.fitted.curvature)
-
-    @cached_property
-    def gram(self) -> Array:
-        """G."""
-        return self.fitted.gram(self.fitted.robustness)
-
-    @cached_property
-    def rise(self) -> Array:
-        """``a / e``."""
-        fitted, start = self.fitted, self.start
-        growth = start.loss.gradient(start.residual) * start.residual
-        mean = fitted.mean(growth) / start.loss.facts.largest_value
-        e = mean * fitted.n_obs / (start.breakdown * fitted.df)
-        return fitted.adjoint(fitted.curvature * fitted.residual) / e
-
-    @cached_property
-    def chi(self) -> Array:
-        """The S-estimate's rho of each row."""
-        start = self.start
-        return start.loss.value(start.residual) / start.loss.facts.largest_value
-
-    def moved(self, counts: Array) -> Array | None:
-        """Return by how much coefficients move, None if rows leave some of them open.
-
-        Parameters
-        ----------
-        counts : ndarray of shape (n_rows,)
-            How often each row stands in the resample.
-        """
-        fitted, columns = self.fitted, self.fitted.columns
+    def step_to(counts: Array) -> Array | None:
         room = float(counts.sum()) - fitted.rank
         weight = counts * fitted.robustness
-        step, rcond = cholesky_solve(
+        change, rcond = cholesky_solve(
             fitted.rows.gram(weight, columns),
             fitted.rows.adjoint(weight * fitted.residual)[columns],
         )
         if rcond <= SINGULAR or room <= 0:
             return None
-        scale_step = float(counts @ self.chi) / (self.start.breakdown * room) - 1
-        force = self.gram @ step - scale_step * self.rise
-        moved = self.bread.outer @ (self.bread.half.T @ force)
-        return np.asarray(fitted.scale * moved)
+        scale_change = float(counts @ chi) / (start.breakdown * room) - 1
+        return fitted.scale * bread.solve(gram @ change - scale_change * rise)
+
+    return step_to
 
 
 def fast_resamples(fitted: Fitted, coef: Array, portions: Iterator[Array]) -> Resamples:
@@ -122,8 +81,8 @@ def fast_resamples(fitted: Fitted, coef: Array, portions: Iterator[Array]) -> Re
     portions : iterator of ndarray of shape (n_some, n_rows)
         How often each row stands in some resamples.
     """
-    equations = Equations(fitted)
-    moved = [equations.moved(counts) for some in portions for counts in some]
+    step_to = steps_from(fitted)
+    moved = [step_to(counts) for some in portions for counts in some]
     draws = np.array([coef if each is None else coef + each for each in moved])
     # A column that is constant, too, depends on others or on the intercept.
     dependent = np.array([each is None for each in moved])

@@ -63,6 +63,16 @@ class SFitted:
     loss: Loss
     breakdown: float
 
+    @property
+    def chi(self) -> Array:
+        """Its loss with supremum 1."""
+        return self.loss.value(self.residual) / self.loss.facts.largest_value
+
+    @property
+    def chi_slope(self) -> Array:
+        """The derivative of that."""
+        return self.loss.gradient(self.residual) / self.loss.facts.largest_value
+
 
 @dataclass(frozen=True)
 class Fitted(AtFit[Array]):

@@ -7,7 +7,6 @@ from typing import cast
 import numpy as np
 import scipy.linalg
 
-from robustreg.inference.algebra import Inverse
 from robustreg.inference.fitted import Fitted, SFitted
 from robustreg.rows import Array
 
@@ -32,25 +31,14 @@ def avar1(fitted: Fitted) -> Array:
     """
     start = cast(SFitted, fitted.s_estimate)
     bread, n = fitted.inverse(fitted.curvature), fitted.n_obs
-    chi, rise = _bounded(start)
-    a = _solved(fitted, bread, fitted.curvature * fitted.residual)
-    a /= fitted.mean(rise * start.residual)
-    c = _solved(fitted, bread, fitted.slopes * chi) / n
+    chi = start.chi
+    a = bread.solve(fitted.adjoint(fitted.curvature * fitted.residual))
+    a /= fitted.mean(start.chi_slope * start.residual)
+    c = bread.solve(fitted.adjoint(fitted.slopes * chi)) / n
     result = fitted.sandwich(bread, fitted.squared_slopes)
     result -= np.outer(a, c) + np.outer(c, a)
     result += np.outer(a, a) * fitted.mean(chi**2 - start.breakdown**2) / n
     return _positive(result)
-
-
-def _solved(fitted: Fitted, bread: Inverse, v: Array) -> Array:
-    """Return the bread's product with the adjoint of a value of each row."""
-    return np.asarray(bread.outer @ (bread.half.T @ fitted.adjoint(v)))
-
-
-def _bounded(start: SFitted) -> tuple[Array, Array]:
-    """Return the S-estimate's loss with supremum 1, and its derivative."""
-    most, residual = start.loss.facts.largest_value, start.residual
-    return start.loss.value(residual) / most, start.loss.gradient(residual) / most
 
 
 def _positive(matrix: Array) -> Array:

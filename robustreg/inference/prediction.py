@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 from robustreg.estimators.base import RobustLinearModel, loss_of
 from robustreg.inference.checks import coefficients_of, judged
 from robustreg.inference.estimate import Asked, Data, Estimate, estimate
-from robustreg.inference.frames import frame_class, index_of
 from robustreg.inference.table import check_level, law_of
 from robustreg.inference.targets import (
+    frame_class,
+    labels_of,
     one_below_the_other,
     one_target,
     targets_of,
@@ -96,17 +97,11 @@ def predict_table(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError, ImportError, NotFittedError
         As `coef_table`; for dask collections as X_new, for ``errors="normal"`` around
-        the fit of a loss that is not symmetric, and for columns so far from 0 that
-        standard errors have no digits.
-    TypeError
-        For an estimator that has no standard errors, whose predictions are not linear,
-        or without ``residual_scale_``.
-    ImportError
-        If pandas is missing.
-    NotFittedError
-        If the estimator is not fitted.
+        the fit of a loss that is not symmetric or without ``residual_scale_``, for
+        predictions that are not linear, and for columns so far from 0 that standard
+        errors have no digits.
 
     Notes
     -----
@@ -160,12 +155,13 @@ def predict_table(
         df = found.df if use_t else np.inf
         reach = float(law_of(df).ppf((1 + level) / 2))
         if errors == "normal":
-            beyond = _of_gaussian(one, reach)
+            size = reach * float(one.residual_scale_)
+            beyond = _Errors(0.0, size, size)
         else:
             features = features_of(estimator, X)
             beyond = _of_residuals(one, features, target.y, sample_weight, level)
         columns = _columns(found, prediction, rows, reach, beyond)
-        tables.append(frame(columns, index=index_of(X_new)))
+        tables.append(frame(columns, index=labels_of(X_new, axis=0)))
     table = one_below_the_other(tables, targets, "row")
     table.attrs.update(cov_type=found.cov_type, level=level, df=df, errors=errors)
     return table
@@ -197,12 +193,6 @@ def _check_errors(errors: Any, model: Any) -> None:
             f"{loss!r} is not symmetric, so that its fit is not the centre of Gaussian "
             "errors. Use errors='residuals'."
         )
-
-
-def _of_gaussian(model: Any, reach: float) -> _Errors:
-    """Return Gaussian errors as large as ``residual_scale_`` says."""
-    size = reach * float(model.residual_scale_)
-    return _Errors(0.0, size, size)
 
 
 def _of_residuals(

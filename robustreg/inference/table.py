@@ -9,19 +9,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, t
 
+from robustreg.inference.bootstrap import by_percentiles
 from robustreg.inference.checks import check_choice, judged
 from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.families import RESAMPLING
-from robustreg.inference.frames import frame_class
-from robustreg.inference.summary import residual_scale, robust_r2
-from robustreg.inference.targets import one_below_the_other, targets_of
+from robustreg.inference.targets import (
+    frame_class,
+    one_below_the_other,
+    size_and_r2,
+    targets_of,
+)
 from robustreg.pipelines import model_of
 from robustreg.rows import Array
 
 if TYPE_CHECKING:
     import pandas
 
-INTERVALS = {"percentile": None, "normal": None}
+INTERVALS = ("percentile", "normal")
 
 
 def coef_table(
@@ -140,9 +144,9 @@ def coef_table(
     Raises
     ------
     ValueError
-        For a penalised fit, columns that depend on each other,
-        data that is not the fit's, a collapsed scale, an option that ``cov_type`` has
-        no use for, one out of its range, and a dask collection that it does not take.
+        For a penalised fit, columns that depend on each other, data that is not the
+        fit's, a collapsed scale, an option that ``cov_type`` has no use for, one out of
+        its range, and a dask collection that it does not take.
     TypeError
         For an estimator that has no standard errors.
     ImportError
@@ -231,15 +235,16 @@ def coef_table(
     for target in targets:
         found = estimate(estimator, data.of(target), asked)
         df = found.df if use_t else np.inf
-        percentile = found.draws is not None and interval != "normal"
-        by = _by_percentiles(found, level) if percentile else _by_t(found, level, df)
-        tables.append(frame(by, index=found.names))
-    sizes = [residual_scale(estimator, target) for target in targets]
-    r2s = [robust_r2(estimator, X, target, sample_weight) for target in targets]
-    table, alone = one_below_the_other(tables, targets, "coefficient"), tables[0]
-    alone.attrs.update(residual_scale=sizes[0], robust_r2=r2s[0])
-    if table is not alone:
-        table.attrs.update(residual_scale=sizes, robust_r2=r2s)
+        columns = _columns(found, level, df)
+        if found.draws is not None and interval != "normal":
+            columns |= by_percentiles(found.draws, level)
+        tables.append(frame(columns, index=found.names))
+    whole = [size_and_r2(estimator, X, target, sample_weight) for target in targets]
+    sizes, r2s = map(list, zip(*whole, strict=True))
+    table = one_below_the_other(tables, targets, "coefficient")
+    if table is tables[0]:
+        sizes, r2s = sizes[0], r2s[0]
+    table.attrs.update(residual_scale=sizes, robust_r2=r2s)
     table.attrs.update(cov_type=found.cov_type, level=level, df=df)
     return table
 
@@ -304,7 +309,7 @@ def law_of(df: float) -> Any:
     return t(df) if np.isfinite(df) else norm()
 
 
-def _by_t(found: Estimate, level: float, df: float) -> dict[str, Array]:
+def _columns(found: Estimate, level: float, df: float) -> dict[str, Array]:
     """Return the table's columns from standard errors."""
     coef, error = found.coef, np.sqrt(np.diag(found.covariance))
     law = law_of(df)
@@ -320,34 +325,3 @@ def _by_t(found: Estimate, level: float, df: float) -> dict[str, Array]:
         "lower": coef - reach,
         "upper": coef + reach,
     }
-
-
-def _by_percentiles(found: Estimate, level: float) -> dict[str, Array]:
-    """Return the table's columns, bounds and p-values from the resamples.
-
-    The p-value is 1 less the level of the interval that ends at 0. So few resamples
-    tell none below 2 in one more than they are.
-    """
-    columns, draws = _by_t(found, level, np.inf), np.asarray(found.draws)
-    tail = (1 - level) / 2
-    columns["lower"], columns["upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
-    rarer = np.minimum(_share_below_0(draws), _share_below_0(-draws))
-    columns["p_value"] = np.clip(2 * rarer, min(2 / (1 + len(draws)), 1.0), 1.0)
-    return columns
-
-
-def _share_below_0(draws: Array) -> Array:
-    """Return up to which share the quantiles of each column are at most 0.
-
-    Those of `numpy.quantile`, which are linear between one draw and the next.
-    """
-    ordered, n_below = np.sort(draws, axis=0), (draws <= 0).sum(axis=0)
-    last = len(draws) - 1
-    each = np.arange(draws.shape[1])
-    below = -ordered[np.clip(n_below - 1, 0, last), each]
-    above = ordered[np.clip(n_below, 0, last), each]
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        between = 1 / (1 + above / below)
-    inner = (n_below > 0) & (n_below <= last)
-    place = np.where(inner, n_below - 1 + between, np.where(n_below > 0, last, 0))
-    return np.asarray(place / max(last, 1))

@@ -1,4 +1,4 @@
-"""A fit of several targets, or of several quantiles, is one fit for each of them."""
+"""Tables of a fit, one below the other: of each of its targets, or quantiles."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from robustreg.estimators import L1Regressor, QuantilesRegressor
-from robustreg.inference.frames import columns_of, stacked
+from robustreg.estimators.base import RobustLinearModel, loss_of
+from robustreg.metrics import robust_r2_score
 from robustreg.partitions import is_collection
+from robustreg.pipelines import features_of, model_of
 
 # What a fit has of each target and inference reads.
 OF_EACH_TARGET = (
@@ -63,8 +65,11 @@ def targets_of(model: Any, y: Any) -> list[Target]:
             f"y must have shape (n_samples, {n_targets}), the targets of the fit. "
             f"Got shape {values.shape}."
         )
-    names = columns_of(y) or [f"y{j}" for j in range(n_targets)]
-    return [Target(names[j], j, values[:, j]) for j in range(n_targets)]
+    names = labels_of(y, axis=1)
+    return [
+        Target(f"y{j}" if names is None else names[j], j, values[:, j])
+        for j in range(n_targets)
+    ]
 
 
 def one_below_the_other(tables: list[Any], targets: list[Target], of: str) -> Any:
@@ -72,10 +77,30 @@ def one_below_the_other(tables: list[Any], targets: list[Target], of: str) -> An
 
     ``of`` names what a table has rows of.
     """
+    from pandas import concat
+
     if targets[0].place is None:
         return tables[0]
     keys = [target.name for target in targets]
-    return stacked(tables, keys, [targets[0].kind, of])
+    return concat(tables, keys=keys, names=[targets[0].kind, of])
+
+
+def frame_class(what: str) -> Any:
+    """Return pandas' frame, without which nothing that is asked for can be shown."""
+    try:
+        from pandas import DataFrame
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs pandas: pip install pandas. coef_covariance does without."
+        ) from error
+    return DataFrame
+
+
+def labels_of(values: Any, axis: int) -> Any:
+    """Return the labels of a frame's rows or columns, None of what has none."""
+    from pandas import DataFrame
+
+    return values.axes[axis] if isinstance(values, DataFrame) else None
 
 
 def one_target(model: Any, place: int | None) -> Any:
@@ -111,3 +136,28 @@ def _one_quantile(model: QuantilesRegressor, place: int | None) -> L1Regressor:
     if "feature_names_in_" in vars(model):
         one.feature_names_in_ = model.feature_names_in_
     return one
+
+
+def size_and_r2(
+    estimator: Any, X: Any, target: Target, sample_weight: Any
+) -> tuple[float | None, float | None]:
+    """Return ``residual_scale_`` and the robust R2 of a target at the fit's loss.
+
+    None for quantiles and estimators of other libraries, and no R2 for losses with a
+    kink, at which rows have no finite weight, or for rows that are elsewhere.
+    """
+    model = one_target(model_of(estimator), target.place)
+    if not isinstance(model, RobustLinearModel) or target.kind == "quantile":
+        return None, None
+    loss, r2 = loss_of(model), None
+    if loss.facts.smooth and not is_collection(X):
+        found = robust_r2_score(
+            np.asarray(target.y).ravel(),
+            model.predict(features_of(estimator, X)),
+            loss=loss,
+            scale=float(model.scale_),
+            centered=model.fit_intercept,
+            sample_weight=sample_weight,
+        )
+        r2 = float(found)
+    return float(model.residual_scale_), r2

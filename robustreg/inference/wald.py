@@ -12,9 +12,12 @@ from scipy.stats import chi2, f
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.inference.checks import checked_names, is_penalised, judged
 from robustreg.inference.estimate import Asked, Data, Estimate, estimate
-from robustreg.inference.frames import frame_class
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
-from robustreg.inference.targets import one_below_the_other, targets_of
+from robustreg.inference.targets import (
+    frame_class,
+    one_below_the_other,
+    targets_of,
+)
 from robustreg.linalg import ABSENT
 from robustreg.pipelines import model_of
 
@@ -83,15 +86,10 @@ def wald_test(
 
     Raises
     ------
-    ValueError
-        As `coef_table`; for a name that no coefficient has, a matrix of another shape
-        or with dependent rows, and a covariance that is singular where it is tested.
-    TypeError
-        For an estimator that has no standard errors, and for what is no hypothesis.
-    ImportError
-        If pandas is missing.
-    NotFittedError
-        If the estimator is not fitted.
+    ValueError, TypeError, ImportError, NotFittedError
+        As `coef_table`; for a name that no coefficient has, what is no hypothesis, a
+        matrix of another shape or with dependent rows, and a covariance that is
+        singular where it is tested.
 
     Notes
     -----
