@@ -134,17 +134,36 @@ def test_few_rows_a_param_cost_few_gram_matrices(loss, monkeypatch):
     assert len(grams) <= 4 * 120
 
 
+def test_where_no_step_goes_down_none_is_tried_again(monkeypatch):
+    tried = []
+
+    def stuck(objective, point, step_rule, level):
+        tried.append(level)
+        return point, None, level
+
+    monkeypatch.setattr("robustreg.solvers.reweighted.step_down", stuck)
+    X, y = heavy_tails(30, 3, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        RobustRegressor("tukey").fit(X, y)
+    assert len(tried) == 1
+
+
 @pytest.mark.parametrize("below", [1.01, 1.3, 5.0])
 @pytest.mark.parametrize("above", [0.99, 0.6])
 @pytest.mark.parametrize("start", [0.2, 3.0])
-def test_a_jump_is_noticed(below, above, start):
+@pytest.mark.parametrize("n_rough", [0, 3])
+def test_a_jump_is_noticed(below, above, start, n_rough):
     seen = []
 
     def measure_at(scale):
         seen.append(scale)
         return scale * (below if scale < 1 else above)
 
-    found = find_fixed_point(measure_at, start, 1e-9, jumps=True)
+    def tells_side():
+        return len(seen) > n_rough
+
+    found = find_fixed_point(measure_at, start, 1e-9, tells_side=tells_side)
     assert not found.converged and len(seen) <= 40
     # The side that agrees better.
     off = below if found.scale < 1 else above
@@ -158,7 +177,7 @@ def test_a_continuous_scale_is_found(rate):
     def measure_at(scale):
         return scale**rate * 2.0 ** (1 - rate)
 
-    found = find_fixed_point(measure_at, 3.0, 1e-9, jumps=True)
+    found = find_fixed_point(measure_at, 3.0, 1e-9, tells_side=lambda: True)
     assert found.converged and found.scale == pytest.approx(2.0, rel=1e-10)
 
 

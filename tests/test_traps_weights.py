@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from oracles import CONVEX, PENALTIES, assert_same_fit
 from pairwise import pairwise
 
-from robustreg import RobustRegressor, SmoothL1Regressor
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 
 
 @dataclass(frozen=True)
@@ -141,3 +141,16 @@ def test_a_negative_weight_is_an_error(weight):
     data.weight[3] = weight
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         data.fit("smooth_l1", "l2", 1.0)
+
+
+@pytest.mark.parametrize("quantile", [0.02, 0.5])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_that_count_very_differently_are_fitted_without_search(quantile, seed):
+    rng = np.random.default_rng(seed)
+    X, weight = rng.normal(size=(14, 26)), 10.0 ** rng.uniform(-6, 5, size=14)
+    # More columns than rows, of whose targets most are tied.
+    y = (np.arange(14) == 9).astype(float)
+    weight[9] = 1.0
+    model = L1Regressor(quantile=quantile).fit(X, y, sample_weight=weight)
+    assert model.n_iter_ == 1
+    np.testing.assert_allclose(model.predict(X), y, rtol=0, atol=1e-7)

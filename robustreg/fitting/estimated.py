@@ -96,13 +96,16 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, CLOSER * float(np.sqrt(problem.tol)))
     fits = _Fits(scaled)
-    # The side that a rough fit is on is known only if the scale is not looked for to
-    # more digits than it has.
-    sides = not fits.rough or rtol >= ROUGH_RTOL
+
+    def tells_side() -> bool:
+        # The side that a rough fit is on is known only if the scale is not looked for
+        # to more digits than it has.
+        return not fits.rough or rtol >= ROUGH_RTOL
+
     # No fit agrees to less than rounding errors of y.
     agrees = max(AGREES, scaled.objective(near.scale, problem.loss).noise)
     found = find_fixed_point(
-        fits.measure_at, near.scale, fits.floor, near.slope, rtol, sides, agrees
+        fits.measure_at, near.scale, fits.floor, near.slope, rtol, tells_side, agrees
     )
     if found.collapsed and not convex and fits.nearest is not None:
         found = fits.nearest

@@ -112,7 +112,9 @@ class Exactly:
             return scale * float(np.exp(excess(fits[scale].params, scale)))
 
         floor = self.held.whole.sample.floor
-        at = find_fixed_point(measure_at, scale, floor, rtol=SETTLES, jumps=True)
+        at = find_fixed_point(
+            measure_at, scale, floor, rtol=SETTLES, tells_side=lambda: True
+        )
         found = min(fits, key=lambda scale: abs(scale - at.scale))
         # The same but for the rounding of a logarithm.
         if not np.isclose(found, at.scale, rtol=LOG_TOL, atol=0):

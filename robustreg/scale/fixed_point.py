@@ -62,19 +62,20 @@ def find_fixed_point(
     floor: float,
     slope: float = -1.0,
     rtol: float = SCALE_RTOL,
-    jumps: bool = False,
+    tells_side: Callable[[], bool] = lambda: False,
     agrees: float = AGREES,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
     ``measure_at(s)`` fits at scale s and returns the scale of the residuals; ``slope``
-    is a guess of the derivative. If the fit may jump as the scale moves, steps that do
-    not gain are replaced by halving the interval that the disagreement changes its sign
-    in, until it is so short that the fit does jump there. What does not converge ends
-    at the scale that agreed best, which will do if it agrees to ``agrees``.
+    is a guess of the derivative. Where ``tells_side`` says that the sign of what was
+    measured last is known, steps that do not gain are replaced by halving the interval
+    that the disagreement changes its sign in, until it is so short that the fit jumps
+    there. What does not converge ends at the scale that agreed best, which will do if
+    it agrees to ``agrees``.
     """
     x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
-    search = _Interval(x, f, jumps)
+    search = _Interval(x, f, tells_side())
     reach, least, stalled = LONGEST, np.inf, 0
     for _ in range(MOST_FITS):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
@@ -94,7 +95,7 @@ def find_fixed_point(
             # Not 0: the step of a flat secant is limited by its reach.
             slope = min((new_f - f) / (new_x - x), -EPS)
         x, f = new_x, new_f
-        search.add(x, f)
+        search.add(x, f, tells_side())
     x, f = search.best
     done = bool(abs(f) <= agrees)
     scale = float(np.exp(x))
@@ -105,16 +106,16 @@ def find_fixed_point(
 class _Interval:
     """The log scales between which the disagreement changes its sign."""
 
-    def __init__(self, x: float, f: float, jumps: bool) -> None:
+    def __init__(self, x: float, f: float, known: bool) -> None:
         self._low = self._high = (np.nan, np.nan)
-        self.best, self._jumps = (x, f), jumps
-        self.add(x, f)
+        self.best = (x, f)
+        self.add(x, f, known)
 
-    def add(self, x: float, f: float) -> None:
-        """Take note of a disagreement f at x."""
-        if self._jumps and f > 0:
+    def add(self, x: float, f: float, known: bool) -> None:
+        """Take note of a disagreement f at x, and of its side if that is known."""
+        if known and f > 0:
             self._low = (x, f)
-        elif self._jumps:
+        elif known:
             self._high = (x, f)
         if abs(f) <= abs(self.best[1]):
             self.best = (x, f)

@@ -136,7 +136,9 @@ class Reweighting:
             if trial is not None and trial.violation <= PROGRESS * now.violation:
                 now, goal = trial, NEAR
             else:
-                now = self._down(now)
+                before, now = now, self._down(now)
+                if now is before:
+                    break
             if now is None or best is None:
                 break
             stalled = 0 if now.violation <= 0.5 * least else stalled + 1
@@ -162,11 +164,16 @@ class Reweighting:
         return -self._rows.predict(direction)
 
     def _down(self, now: _State) -> _State | None:
-        """Return a lower point at the same scale, by its parabolas alone from far."""
+        """Return a lower point at the same scale, by its parabolas alone from far.
+
+        The same state if there is none to be seen.
+        """
         far = now.violation > NEAR
         level = ALL if far else self._level
         options = (now.point.objective, now.point, self._step_rule, level)
         point, _, level = step_down(*options)
+        if point is now.point:
+            return now
         self._level = ALL if far else max(level - 1, FIRST_LEVEL)
         return self._state(now.scale * point.params, now.scale * point.residual)
 

@@ -68,7 +68,7 @@ def canonical(
         The gap at which a fit counts as optimal.
     """
     found = _among_optimal(objective, point, slopes, solve, allowed)
-    return _nearer(objective, found) if _interpolates(objective, point) else found
+    return nearer(objective, found) if _interpolates(objective, point) else found
 
 
 def interpolated(objective: Objective, point: Point) -> Point | None:
@@ -76,18 +76,23 @@ def interpolated(objective: Objective, point: Point) -> Point | None:
 
     None if it is none, or if coefficients are fewer than rows or penalised.
     """
-    return _nearer(objective, point) if _interpolates(objective, point) else None
+    return nearer(objective, point) if _interpolates(objective, point) else None
+
+
+def can_interpolate(objective: Objective) -> bool:
+    """Return whether free coefficients are as many as rows."""
+    few = objective.rows.n_rows <= objective.n_params and not objective.linear.any()
+    return few and not (objective.l1.any() or objective.l2.any())
 
 
 def _interpolates(objective: Objective, point: Point) -> bool:
     """Return whether free coefficients fit every row, to rounding."""
-    few = objective.rows.n_rows <= objective.n_params and not objective.linear.any()
-    free = not (objective.l1.any() or objective.l2.any())
     rounding = rounding_of_terms(objective, point)
-    return few and free and point.value <= max(objective.exact_value, rounding)
+    near = point.value <= max(objective.exact_value, rounding)
+    return bool(near and can_interpolate(objective))
 
 
-def _nearer(objective: Objective, point: Point) -> Point:
+def nearer(objective: Objective, point: Point) -> Point:
     """Return a lower point by a change of least norm, as the fit has, if any is."""
     if point.value == 0:
         return point

@@ -35,6 +35,7 @@ from robustreg.solvers.kinked.without_search import (
     AT_KINK,
     TIED_SHARE,
     constant_fit,
+    interpolating_fit,
     perfect_fit,
 )
 from robustreg.solvers.newton import START_GTOL, stationary_to
@@ -78,7 +79,7 @@ def by_active_rows(
     if start.slopes is not None:
         return _from_like(objective, start, start.slopes, exact, tol)
     done = perfect_fit(objective, start.params, start.residual_in(objective))
-    done = done or constant_fit(objective, tol)
+    done = done or constant_fit(objective, tol) or interpolating_fit(objective)
     if done is None and sampling.has_few(objective):
         done = _as_it_is(objective, start.params, exact)
     if done is not None:

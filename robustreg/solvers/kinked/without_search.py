@@ -20,6 +20,7 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.solvers.results import Result
+from robustreg.solvers.ties import can_interpolate, nearer
 from robustreg.tolerance import allowed_gap, rounding_of_terms, typical_residual
 
 # Fewer rows than this share at one value seldom balance all others.
@@ -65,12 +66,30 @@ def perfect_fit(objective: Objective, start: Array, residual: Array) -> Result |
     point = Point(start, np.full_like(start, np.nan), residual, objective)
     if typical_residual(objective, point) > NOISE_LEVELS * objective.noise:
         return None
-    point, slopes = objective.evaluate(start), np.zeros_like(objective.target)
+    return _of_every_row(objective.evaluate(start))
+
+
+def _of_every_row(point: Point) -> Result | None:
+    """Return a point if it fits every row, to rounding, at no penalty."""
+    objective = point.objective
+    slopes = np.zeros_like(objective.target)
     gap = duality_gap(objective, point, slopes)
     rounding = rounding_of_terms(objective, point)
     if not gap <= max(allowed_gap(objective, point, 0.0, slopes), rounding):
         return None
     return Result(point, gap, 1, True, slopes=slopes)
+
+
+def interpolating_fit(objective: Objective) -> Result | None:
+    """Return the fit of every row by coefficients that are as many, if there is one.
+
+    Those of least norm. A search by gradients would end above it where rows all but
+    depend on each other, or count very differently.
+    """
+    if not can_interpolate(objective):
+        return None
+    point = nearer(objective, objective.evaluate(np.zeros(objective.n_params)))
+    return _of_every_row(point) if point.value <= objective.exact_value else None
 
 
 def _quantile(objective: Objective) -> float:
