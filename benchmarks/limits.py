@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-# Bytes of anonymous memory: files that are mapped do not count, but what Arrow's own
-# pool sets aside does, used or not.
+# Bytes of anonymous memory: files that are mapped do not count, but what is set aside
+# does, used or not: by Arrow's own pool, and by an arena of malloc for each thread.
 LIMIT = 10**9
-ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
 FILE_ROWS = 100_000
 FITS = ("smooth_l1", "smooth_l1, MAD", "l1")
 

@@ -274,7 +274,7 @@ def test_few_rows_tell_the_median_of_any_number(loss, scale):
     X, y = make_data(100_000)
     options = {"loss": loss, "scale": scale, "tol": 1e-13}
     (expected,), passes = fit_parts(X, y, **options)
-    drawing = replace(DRAWING, most_near=1_500)
+    drawing = replace(DRAWING, most_near=1_500 * (X.shape[1] + 1))
     (fit,), fewer = fit_parts(X, y, drawing=drawing, **options)
     assert fit.success
     assert_allclose(fit.coef, expected.coef, rtol=0, atol=1e-6)
@@ -285,10 +285,25 @@ def test_few_rows_tell_the_median_of_any_number(loss, scale):
     assert max(of_windows) < 2 * 1_500 * (X[:1].nbytes + 24)
 
 
+def test_near_rows_of_many_columns_are_fewer_and_cost_no_pass():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60_000, 40))
+    y = X.sum(axis=1) + rng.standard_t(3, len(X))
+    options = {"scale": "mad", "tol": 1e-10}
+    whole = Drawing(most_rows=8_000, worthwhile=1.0)
+    drawing = replace(whole, most_near=2**16)
+    _, passes = fit_parts(X, y, drawing=whole, **options)
+    (fit,), fewer = fit_parts(X, y, drawing=drawing, **options)
+    assert fit.success
+    assert len(fewer) <= len(passes)
+    assert max(each.nbytes for each in fewer[1:]) < 1.2 * 8 * drawing.most_near
+
+
 def test_the_pass_that_holds_rows_narrows_the_window_of_the_next():
     X, y = make_data(200_000)
     options = {"loss": "l1", "quantile": 0.9, "tol": 1e-10}
-    (fit,), passes = fit_parts(X, y, drawing=Drawing(most_near=4_000), **options)
+    drawing = Drawing(most_near=4_000 * (X.shape[1] + 1))
+    (fit,), passes = fit_parts(X, y, drawing=drawing, **options)
     assert fit.success
     assert len(passes) <= 6
     residual = y - X @ fit.coef - fit.intercept

@@ -34,8 +34,8 @@ class Drawing:
     worthwhile : float
         All rows are taken if they are no more than this many samples.
     most_near : int
-        Of more rows near a median some stand for all: of 20 columns these are 88 MB in
-        double precision.
+        Entries, 32 MiB, of the rows near a median, unless params ask for more. Of more
+        rows some stand for all.
     most_gathered : int
         Entries, 512 MiB, that are brought where an exact fit needs all rows.
     """
@@ -44,7 +44,7 @@ class Drawing:
     per_param: int = 20
     most_entries: int = 2**23
     worthwhile: float = 2.5
-    most_near: int = 2**19
+    most_near: int = 2**22
     most_gathered: int = 2**26
 
     def size(self, n_rows: int, n_params: int) -> int:
@@ -58,6 +58,10 @@ class Drawing:
         some = min(self.most_rows, self.most_entries // n_params)
         some = max(some, self.per_param * n_params)
         return n_rows if n_rows <= self.worthwhile * some else some
+
+    def near(self, n_params: int) -> int:
+        """Return how many rows near a median a pass brings at most."""
+        return max(self.most_near // n_params, self.per_param * n_params)
 
 
 def drawn(first: int, count: int, n_rows: int, size: int) -> NDArray[Any]:

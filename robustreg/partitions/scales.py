@@ -70,7 +70,7 @@ class Window:
         few = whole.few(asked)
         size = np.abs(few.residual(asked.params))
         share = float(few.weight @ ((size >= low) & (size < high)))
-        most = whole.drawn.drawing.most_near
+        most = whole.drawn.drawing.near(asked.params.size)
         rate = most / max(share * whole.engine.n_rows, most)
         return replace(asked, window=(low, high), rate=rate)
 
