@@ -19,6 +19,8 @@ from robustreg.rows.base import HELD_ENTRIES
 ROWS_A_PARAM = 20
 # Rows drawn for each direction that the sample missed.
 ROWS_A_DIRECTION = 50
+# Candidates whose Gram matrices cost less one by one than the products of columns.
+FEW = 8
 # Products of columns that are kept from one step of the candidates to the next, 32 MiB.
 MOST_KEPT = 2**22
 
@@ -56,7 +58,26 @@ class Cloud:
         """The rows, each with norm 1; a row of zeros stays one."""
         return self.design / norms(self.design)[:, None]
 
-    def products(self) -> Iterator[tuple[slice, Array]]:
+    def grams(self, pull: Array) -> Array:
+        """Return ``design.T @ diag(w) @ design`` for each row w of weights.
+
+        Those of many are one matrix product, with the products of pairs of columns.
+        """
+        design, n_columns = self.design, self.design.shape[1]
+        gram = np.empty((len(pull), n_columns, n_columns))
+        if len(pull) <= FEW:
+            for one, weight in zip(gram, pull, strict=True):
+                np.matmul(design.T * weight, design, out=one)
+            return gram
+        upper = np.triu_indices(n_columns)
+        sums = np.zeros((len(pull), upper[0].size))
+        for place, products in self._products():
+            sums += pull[:, place] @ products
+        gram[:, upper[0], upper[1]] = sums
+        gram[:, upper[1], upper[0]] = sums
+        return gram
+
+    def _products(self) -> Iterator[tuple[slice, Array]]:
         """Yield the products of pairs of columns, of some rows at a time.
 
         In the order of `numpy.triu_indices`. They are kept if they are few.

@@ -76,20 +76,7 @@ def _telling(report: Report, units: Units) -> Tell:
 
 
 def check_penalty(problem: Problem, collapsed: bool) -> None:
-    """Refuse a penalty in units of a scale that is 0.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem of the M-step.
-    collapsed : bool
-        Whether the S-scale is 0.
-
-    Raises
-    ------
-    ValueError
-        If it is, and coefficients are penalised.
-    """
+    """Refuse a penalty of the M-step in units of an S-scale that collapsed to 0."""
     penalised = problem.penalty.value(np.ones(problem.rows.n_params - 1)) > 0
     if collapsed and penalised:
         raise ValueError(

@@ -29,14 +29,11 @@ class SPoint:
         Residuals.
     scale : float
         Their scale.
-    n_iter : int
-        Steps that led there.
     """
 
     params: Array
     residual: Array
     scale: float
-    n_iter: int
 
 
 def polished(
@@ -62,23 +59,23 @@ def polished(
         Where from.
     """
 
-    def at(params: Array, n_iter: int) -> SPoint:
+    def at(params: Array) -> SPoint:
         residual = target - rows.predict(params)
-        return SPoint(params, residual, criterion.scale(residual, weight), n_iter)
+        return SPoint(params, residual, criterion.scale(residual, weight))
 
-    point = at(start, 1)
-    for n_iter in range(1, MOST_STEPS + 1):
+    point = at(start)
+    for _ in range(MOST_STEPS):
         if point.scale <= criterion.floor:
             break
         width = criterion.constant * point.scale
         pull = weight * tukey_weight(point.residual, width)
         slope = rows.adjoint(pull * point.residual)
         step = _newton_step(rows, weight, point.residual, width, slope)
-        new = point if step is None else at(point.params + step, n_iter)
+        new = point if step is None else at(point.params + step)
         if not new.scale < point.scale:
             columns = np.arange(rows.n_params)
             step = solve_symmetric(rows.gram(pull, columns), slope)
-            new = at(point.params + step, n_iter)
+            new = at(point.params + step)
         if not new.scale < point.scale:
             break
         point = new

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustreg.breakdown.cloud import Cloud, make_cloud
+from robustreg.breakdown.cloud import make_cloud
 from robustreg.breakdown.columns import EQUAL
 from robustreg.breakdown.m_scale import SCriterion
-from robustreg.breakdown.polish import SPoint, polished
+from robustreg.breakdown.polish import polished
 from robustreg.breakdown.search import Search, Tell, best_candidates
 from robustreg.breakdown.ties import different, exchanged, tied
 from robustreg.rows import Array, FormedRows, Rows
@@ -25,8 +25,6 @@ class SEstimate:
         In standardised coordinates and the units of the target.
     scale : float
         The M-scale of its residuals, no less than the floor.
-    n_iter : int
-        Steps of the last refinement.
     collapsed : bool
         Whether the scale was at the floor.
     tied : tuple of ndarray
@@ -35,7 +33,6 @@ class SEstimate:
 
     params: Array
     scale: float
-    n_iter: int
     collapsed: bool
     tied: tuple[Array, ...] = ()
 
@@ -82,11 +79,13 @@ def s_estimate(
     total, rank = float(weight.sum()), cloud.design.shape[1]
     share = search.breakdown * (1 - rank / total)
     if rank >= np.count_nonzero(weight) or share <= EQUAL:
-        return SEstimate(_interpolation(cloud), floor, 1, True)
+        # The params that fit as many rows as there are coordinates.
+        coords = np.linalg.lstsq(cloud.design, cloud.target, rcond=None)[0]
+        return SEstimate(cloud.matrix @ coords, floor, True)
     criterion = SCriterion(search.constant, share, floor)
     if not rank:
         scale = criterion.scale(target, weight / total)
-        return SEstimate(np.zeros(rows.n_params), scale, 1, scale <= floor)
+        return SEstimate(np.zeros(rows.n_params), scale, scale <= floor)
     coords = best_candidates(cloud, criterion, search, tell)
     formed = FormedRows(cloud.design, rows.standard)
     local = [
@@ -97,30 +96,13 @@ def s_estimate(
     if cloud.complete:
         ends = exchanged(formed, cloud, criterion, ends)
         ends = tied(ends, cloud.weight, criterion)
-    ends = _in_params(ends, cloud)
+    ends = [replace(end, params=cloud.matrix @ end.params) for end in ends]
     if not cloud.complete:
         share = weight / total
         ends = [polished(rows, target, share, criterion, end.params) for end in ends]
         ends = tied(different(ends, share, criterion), share, criterion)
-    best, *others = ends
-    return SEstimate(
-        best.params,
-        best.scale,
-        best.n_iter,
-        best.scale <= floor,
-        tuple(end.params for end in others),
-    )
-
-
-def _in_params(ends: list[SPoint], cloud: Cloud) -> list[SPoint]:
-    """Return the points of a cloud in standardised coordinates."""
-    return [replace(end, params=cloud.matrix @ end.params) for end in ends]
-
-
-def _interpolation(cloud: Cloud) -> Array:
-    """Return the params that fit as many rows as there are coordinates."""
-    coordinates = np.linalg.lstsq(cloud.design, cloud.target, rcond=None)[0]
-    return np.asarray(cloud.matrix @ coordinates)
+    (params, *others), scale = [end.params for end in ends], ends[0].scale
+    return SEstimate(params, scale, scale <= floor, tuple(others))
 
 
 def collapses(weight: Array, exact: Array, rank: int, breakdown: float) -> bool:

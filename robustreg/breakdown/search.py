@@ -10,17 +10,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.columns import EQUAL, NOT_ZERO
-from robustreg.breakdown.each import Each, one_by_one
-from robustreg.breakdown.grams import gram_matrices
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME
@@ -47,6 +46,15 @@ LEAST_AT_ONCE = 500
 
 # Is told the params of the best candidate so far; returns whether to search no more.
 Tell = Callable[[Array], bool]
+# Returns what a function makes of each portion, in order.
+Each = Callable[[Callable[[Array], Any], Sequence[Array]], list[Any]]
+
+
+def one_by_one(
+    function: Callable[[Array], Any], portions: Sequence[Array]
+) -> list[Any]:
+    """Return what a function makes of each portion, one after the other."""
+    return [function(portion) for portion in portions]
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,7 @@ class Search:
     seed : int
         Of the random numbers that draw them, the same for each target.
     each : callable
-        ``each(function, portions)`` returns what a function makes of each portion of
-        the candidates, in order, perhaps by several processors.
+        ``each(function, portions)``, perhaps by several processors.
     most_rows : int
         Of more rows, or of more than `ROWS_A_PARAM` a param, half as many find the
         candidates: each costs a residual of every candidate, and a sample need only
@@ -234,7 +241,7 @@ def _refined(cloud: Cloud, coords: Array, criterion: SCriterion, steps: int) -> 
 
 def _steps(cloud: Cloud, pull: Array, residual: Array) -> Array:
     """Return each candidate's step to its weighted least squares fit."""
-    gram = gram_matrices(cloud, pull)
+    gram = cloud.grams(pull)
     diagonal = np.einsum("kii->ki", gram)
     # A direction without rows stays as it is.
     diagonal += ABSENT * diagonal.max(axis=1, keepdims=True) + NOT_ZERO

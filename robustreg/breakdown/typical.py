@@ -25,11 +25,6 @@ def typical_rows(X: Any, weight: Array, intercept: bool, exactly: bool = False) 
     """Return rows as `make_rows` does, standardised by those without a far entry.
 
     Beside an outlier of 1e16 in the moments, others would have no digits left.
-
-    Parameters
-    ----------
-    X, weight, intercept, exactly
-        As for `make_rows`.
     """
     X = prepared(X)
     by_all = standard_of(X, weight, intercept, exactly)
@@ -66,9 +61,10 @@ def _typical_range(columns: Array, weight: Array, farthest: float) -> Array:
 
     Where most entries are equal, those that differ say what is typical.
     """
-    middle = _medians(columns, np.broadcast_to(weight[:, None], columns.shape))
+    every = np.broadcast_to(weight[:, None], columns.shape)
+    middle = _medians(columns, every)
     size = np.abs(columns - middle)
-    deviation = _medians(size, np.broadcast_to(weight[:, None], columns.shape))
+    deviation = _medians(size, every)
     if not deviation.all():
         others = _medians(size, weight[:, None] * (size > 0))
         deviation = np.where(deviation > 0, deviation, others)

@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg.breakdown import Search, fit_mm, fit_mm_whole
-from robustreg.breakdown.each import Made, Portion
 from robustreg.estimators.base import RobustLinearModel
 from robustreg.estimators.messages import Collapse
 from robustreg.estimators.reporting import report_of
@@ -275,8 +274,8 @@ class MMRegressor(RobustLinearModel):
         return fit
 
     def _each(
-        self, function: Callable[[Portion], Made], portions: Sequence[Portion]
-    ) -> list[Made]:
+        self, function: Callable[[Any], Any], portions: Sequence[Any]
+    ) -> list[Any]:
         """Return what a function makes of each portion, by ``n_jobs`` processors."""
         # What takes time are products of matrices, which threads make side by side.
         shared = Parallel(n_jobs=self.n_jobs, prefer="threads")
