@@ -15,6 +15,8 @@ Array = NDArray[Any]
 EPS = float(np.finfo(np.float64).eps)
 # The smallest number that has all of its digits.
 TINY = float(np.finfo(np.float64).tiny)
+# What is no more than this share of its terms has lost half of its digits.
+HALF_OF_DIGITS = EPS**0.5
 # Squares of numbers up to this, and what multiplies them, are floating point numbers.
 SQUARABLE = 1e100
 # Sums of squares of numbers up to this are floating point numbers, however many.

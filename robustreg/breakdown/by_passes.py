@@ -25,20 +25,9 @@ from robustreg.scale import AGREES, FixedPoint
 
 
 def fit_mm_whole(whole: Whole, search: Search) -> Fit:
-    """Fit one target.
+    """Fit one target, by the problem of the M-step and a search of its sample.
 
-    Parameters
-    ----------
-    whole : Whole
-        The rows, with the problem of the M-step.
-    search : Search
-        How the S-estimate of the sample is looked for.
-
-    Raises
-    ------
-    ValueError
-        If the S-scale, of the sample or of all rows, is 0 and `problem` has a penalty
-        in units of it.
+    Refuses a penalty in units of an S-scale, of the sample or of all rows, that is 0.
     """
     problem = whole.problem
     start, units = start_of(problem, search)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.columns import DEPENDENT, EQUAL, medians, spreads
+from robustreg.breakdown.columns import DEPENDENT, EQUAL, medians, norms, spreads
 from robustreg.linalg import SQUARABLE
 from robustreg.rows import Array
 from robustreg.scale import weighted_median
@@ -90,7 +90,7 @@ def spanning(part: NDArray[np.bool_], design: Array) -> NDArray[np.bool_]:
         Of full column rank, in coordinates in which rows of small norm are near.
     """
     size = np.linalg.norm(design, axis=1)
-    directions = design / np.where(size > 0, size, 1.0)[:, None]
+    directions = design / norms(design)[:, None]
     _, held, turn = np.linalg.svd(np.linalg.qr(directions[part], mode="r"))
     rank = int(np.count_nonzero(held > DEPENDENT * held.max(initial=0.0)))
     left, found = directions @ turn[rank:].T, part.copy()

@@ -18,15 +18,9 @@ from robustreg.scale import scale_floor, spread
 def fit_mm(problem: Problem, search: Search) -> Fit:
     """Fit one target [1]_.
 
-    Of S-estimates that tie, the one whose M-step comes lowest counts.
-
-    Parameters
-    ----------
-    problem : Problem
-        With the loss of the M-step. Its scale is the S-estimate's, whatever it
-        says, and its penalty is the M-step's alone.
-    search : Search
-        How the S-estimate is looked for.
+    Of S-estimates that tie, the one whose M-step comes lowest counts. The loss and the
+    penalty of the problem are those of the M-step, and its scale, whatever it says, is
+    the S-estimate's.
 
     References
     ----------

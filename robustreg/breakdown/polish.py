@@ -19,17 +19,7 @@ NEGLIGIBLE = 1e-15
 
 @dataclass(frozen=True)
 class SPoint:
-    """Params and the scale of their residuals.
-
-    Parameters
-    ----------
-    params : ndarray of shape (n_params,)
-        Where.
-    residual : ndarray of shape (n_rows,)
-        Residuals.
-    scale : float
-        Their scale.
-    """
+    """Params, their residuals, and the scale of these."""
 
     params: Array
     residual: Array
@@ -43,20 +33,8 @@ def polished(
 
     The scale does not change to first order at the minimum, so that Newton's method
     at a fixed scale, with the scale measured after each step, converges quadratically.
-    Where its step does not lower the scale, reweighted least squares does.
-
-    Parameters
-    ----------
-    rows : Rows
-        The design.
-    target : ndarray of shape (n_rows,)
-        Targets.
-    weight : ndarray of shape (n_rows,)
-        Sums to 1.
-    criterion : SCriterion
-        What is minimised.
-    start : ndarray of shape (n_params,)
-        Where from.
+    Where its step does not lower the scale, reweighted least squares does. Weights sum
+    to 1.
     """
 
     def at(params: Array) -> SPoint:

@@ -108,16 +108,7 @@ def s_estimate(
 def collapses(weight: Array, exact: Array, rank: int, breakdown: float) -> bool:
     """Return whether the M-scale is 0 where some rows are fitted exactly.
 
-    Parameters
-    ----------
-    weight : ndarray of shape (n_rows,)
-        Weights that count rows.
-    exact : ndarray of shape (n_rows,)
-        The weights of those fitted exactly, 0 for the others.
-    rank : int
-        The rank of the design.
-    breakdown : float
-        Of the S-estimate.
+    ``exact`` has the weights of these, which count rows, and is 0 for the others.
     """
     total = float(weight.sum())
     return bool(total - exact.sum() <= breakdown * (total - rank))

@@ -24,7 +24,7 @@ from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME
 from robustreg.linalg import ABSENT
-from robustreg.rows import Array, stretches
+from robustreg.rows import FORMED_ENTRIES, Array, stretches
 from robustreg.rows.base import HELD_ENTRIES
 from robustreg.scale import weighted_median
 
@@ -36,9 +36,9 @@ ROUGH = 1e-3
 # Steps of reweighting from least squares to nearly least absolute deviations, and the
 # share of the largest residual below which none counts more.
 L1_STEPS, LEAST_RESIDUAL = 20, 1e-6
-# Residuals of candidates refined together, 2 MiB, and candidates at least: in smaller
+# Residuals of candidates refined together, and candidates at least: in smaller
 # portions products of matrices cost a fifth more.
-PORTION, LEAST_PORTION = 2**18, 10
+PORTION, LEAST_PORTION = FORMED_ENTRIES, 10
 # The least number of candidates whose residuals are held at once is the default of
 # subsets: one batch of them.
 LEAST_AT_ONCE = 500

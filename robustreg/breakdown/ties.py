@@ -63,18 +63,8 @@ def exchanged(
 ) -> list[SPoint]:
     """Return minima of a complete cloud, and those that exchanges of rows lead to.
 
-    Only exchanges that leave the scale as small as the least are followed.
-
-    Parameters
-    ----------
-    rows : Rows
-        The cloud's design.
-    cloud : Cloud
-        All rows.
-    criterion : SCriterion
-        What the ends are minima of.
-    ends : list of SPoint
-        From `different`, in the cloud's coordinates.
+    Only exchanges that leave the scale as small as the least are followed. Ends are
+    those of `different`, in the coordinates of the cloud, whose design the rows are.
     """
     found, queue = list(ends), tied(ends, cloud.weight, criterion)
     while queue and len(found) < MOST_MINIMA:

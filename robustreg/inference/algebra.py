@@ -11,13 +11,15 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.inference.columns import columns_of, decomposed, dependent
-from robustreg.linalg import SMALLEST_RCOND, TINY, factorise
+from robustreg.linalg import (
+    ABSENT,
+    HALF_OF_DIGITS,
+    SMALLEST_RCOND,
+    TINY,
+    factorise,
+)
 from robustreg.rows import Array, Index, Standard
 
-# Singular values this small beside the largest are rounding errors.
-LEAST_SINGULAR = 1e-12
-# A variance this small beside its largest possible one has lost half of its digits.
-LOST = 1e-8
 # A row decides its own prediction if 1 less its leverage is below this.
 NOT_DECIDED = 1e-9
 
@@ -167,7 +169,7 @@ class AtFit(ABC, Generic[Value]):
     def _half_by_root(self, value: Value) -> Array:
         """Return the half from orthogonal steps, which keep twice the digits."""
         scale, size, basis = decomposed(self.root(value))
-        null = basis[size <= LEAST_SINGULAR * size[0]] * scale
+        null = basis[size <= ABSENT * size[0]] * scale
         if null.size:
             held = self.rank == self.columns.size
             raise ValueError(dependent(self.standard, self.names, null, held))
@@ -187,7 +189,7 @@ class AtFit(ABC, Generic[Value]):
             middle = bread.half.T @ self.gram(meat) @ bread.half
             result = np.asarray(bread.outer @ middle @ bread.outer.T)
             most = np.linalg.norm(bread.outer, axis=1) ** 2 * np.trace(middle)
-            if (result.diagonal() > LOST * most).all():
+            if (result.diagonal() > HALF_OF_DIGITS * most).all():
                 return result
         return bread.around(self.root(meat) @ bread.half)
 
@@ -208,11 +210,7 @@ class AtFit(ABC, Generic[Value]):
         with np.errstate(over="ignore"):
             result = square * (covariance + covariance.T) / 2
         if square < TINY or not np.isfinite(result).all():
-            raise ValueError(
-                "The covariance is beyond the range of float64: it has units of y^2, "
-                f"and residuals are of size {self.scale:.3g}. Divide y by "
-                f"{self.scale:.0e}, and fit again."
-            )
+            raise ValueError(beyond_range("residuals", self.scale))
         return np.asarray(result)
 
 
@@ -227,6 +225,14 @@ def _half_with_bent(half: Array, bent: Array) -> Array:
             "larger beta, or cov_type='bootstrap'."
         )
     return np.asarray(basis / np.sqrt(size))
+
+
+def beyond_range(what: str, size: float) -> str:
+    """Return what is said of a covariance that no floating point numbers hold."""
+    return (
+        "The covariance is beyond the range of float64: it has units of y^2, and "
+        f"{what} are of size {size:.3g}. Divide y by {size:.0e}, and fit again."
+    )
 
 
 def of_full_leverage(row: int) -> str:

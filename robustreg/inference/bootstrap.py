@@ -21,6 +21,7 @@ from robustreg.estimators.base import (
 )
 from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
 from robustreg.fitting import Resampling, resampling
+from robustreg.inference.algebra import beyond_range
 from robustreg.inference.checks import coefficients_of
 from robustreg.inference.estimable import (
     Estimable,
@@ -31,13 +32,14 @@ from robustreg.inference.estimable import (
     warn_of_lost,
 )
 from robustreg.rows import Array, Index
+from robustreg.rows.base import HELD_ENTRIES
 from robustreg.scale import weighted_median
 
 # A fit that predicts otherwise, by this share of a typical deviation, is another's.
 FOREIGN_PREDICTION = 1e-4
-# Resamples that are drawn and shared out at a time, and their weights, 4 MiB; no more
-# resamples of few rows, so that processes have an equal share of them.
-PORTION, MOST_DRAWN = 50, 2**19
+# Resamples that are drawn and shared out at a time, of few rows, so that processes have
+# an equal share of them.
+PORTION = 50
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ def _together(estimator: Any, X: Any, y: Array, weight: Array) -> Resampling | N
 
 def drawn(weight: Array, groups: Index | None, plan: Plan) -> Iterator[Array]:
     """Yield portions of resamples: how often each row stands in each."""
-    size = min(max(MOST_DRAWN // weight.size, 1), PORTION)
+    size = min(max(HELD_ENTRIES // weight.size, 1), PORTION)
     for start in range(0, plan.n_resamples, size):
         n = min(size, plan.n_resamples - start)
         yield _draw(weight, groups, plan.random, n)
@@ -246,12 +248,7 @@ def covariance_of(draws: Array) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         covariance = np.atleast_2d(np.cov(draws, rowvar=False))
     if not np.isfinite(covariance).all():
-        size = float(np.abs(draws).max())
-        raise ValueError(
-            "The covariance is beyond the range of float64: it has units of y^2, and "
-            f"coefficients are of size {size:.3g}. Divide y by {size:.0e}, and fit "
-            "again."
-        )
+        raise ValueError(beyond_range("coefficients", float(np.abs(draws).max())))
     return covariance
 
 

@@ -17,16 +17,16 @@ from robustreg.inference.algebra import (
     of_full_leverage,
 )
 from robustreg.inference.density import at_width, deviation, spread
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, HALF_OF_DIGITS
 from robustreg.losses import Loss, Pinball, relative_weight
 from robustreg.losses.base import BESIDE
 from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
 from robustreg.scale import spread as spread_of
 from robustreg.scale import weighted_median
 
-# The residual of a row that a kinked loss passes through is 0 up to this share of a
-# typical one, as in quantreg, and this many rounding errors.
-ZERO_RESIDUAL, ROUNDING = 1.5e-8, 64.0
+# The residual of a row that a kinked loss passes through is 0 up to half of the digits
+# of a typical one, as in quantreg, and this many rounding errors.
+ROUNDING = 64.0
 # A slope jumps where it changes by this share of itself between two sides.
 JUMP = 1e-6
 
@@ -231,7 +231,7 @@ class Fitted(AtFit[Array]):
         # Where y is 0 the fit errs by as much as elsewhere.
         error += spread_of(self.target, self.weight)
         typical = weighted_median(np.abs(self.residual), self.weight)
-        bound = ZERO_RESIDUAL * typical + ROUNDING * self.precision * error
+        bound = HALF_OF_DIGITS * typical + ROUNDING * self.precision * error
         return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)
 
     def refit(self, quantile: float) -> Fit:

@@ -23,10 +23,8 @@ from robustreg.inference.density import (
 )
 from robustreg.inference.fitted import Fitted
 from robustreg.inference.sandwich import clustered
+from robustreg.linalg import HALF_OF_DIGITS
 from robustreg.rows import Array, Index
-
-# Lines cross where they are closer than this share of their mean distance.
-CROSSED = 1e-8
 
 
 def iid(fitted: Fitted, bandwidth: str) -> Array:
@@ -67,7 +65,8 @@ def nid(fitted: Fitted, bandwidth: str) -> Array:
         above.coef - below.coef, above.intercept - below.intercept
     )
     gap = fitted.predict(between[fitted.columns])
-    noise = CROSSED * _positive(fitted, fitted.mean(np.abs(gap)))
+    # Where they are closer than by half of the digits they cross.
+    noise = HALF_OF_DIGITS * _positive(fitted, fitted.mean(np.abs(gap)))
     crossed = float(fitted.weight @ (gap <= noise)) / n
     if not (above.success and below.success):
         warnings.warn(

@@ -11,7 +11,6 @@ from sklearn import get_config
 # Private, but what scikit-learn's own contributors' template relies on.
 from sklearn.utils._param_validation import (
     Interval,
-    StrOptions,
     validate_parameter_constraints,
 )
 
@@ -21,6 +20,7 @@ from robustreg.validation.params import (
     PARAMETER_CONSTRAINTS,
     check_size,
     checked_alphas,
+    one_of,
 )
 
 CANDIDATES = ("loss", "beta", "quantile", "penalty", "l1_ratio")
@@ -31,7 +31,7 @@ CHOOSING_CONSTRAINTS: dict[str, list[Any]] = {
     "eps": [Interval(Real, 0, 1, closed="neither")],
     "cv": ["cv_object"],
     "scoring": [str, callable, None],
-    "selection": [StrOptions({"best", "1se"})],
+    "selection": [one_of(["best", "1se"])],
     "n_jobs": [Integral, None],
     "verbose": ["verbose"],
     **{name: PARAMETER_CONSTRAINTS[name] for name in SHARED},

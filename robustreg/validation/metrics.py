@@ -14,7 +14,6 @@ from sklearn.utils import check_array
 # Private, but what scikit-learn's own contributors' template relies on.
 from sklearn.utils._param_validation import (
     Interval,
-    StrOptions,
     validate_parameter_constraints,
 )
 
@@ -29,7 +28,7 @@ from robustreg.validation.data import (
     refuse_no_numbers,
     refuse_sparse_targets,
 )
-from robustreg.validation.params import PARAMETER_CONSTRAINTS, check_size
+from robustreg.validation.params import PARAMETER_CONSTRAINTS, check_size, one_of
 
 METRIC_CONSTRAINTS: dict[str, list[Any]] = {
     "beta": PARAMETER_CONSTRAINTS["beta"][:1],
@@ -155,7 +154,7 @@ def _checked_outputs(multioutput: Any, n_outputs: int) -> Array | None:
     """Return how much each output counts in the average; None keeps them apart."""
     if isinstance(multioutput, str):
         validate_parameter_constraints(
-            {"multioutput": [StrOptions(set(MULTIOUTPUT)), "array-like"]},
+            {"multioutput": [one_of(MULTIOUTPUT), "array-like"]},
             {"multioutput": multioutput},
             "A metric",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -42,35 +42,41 @@ SIZES = {
 LONGEST_SHOWN = 40
 
 
-def _in_order(names: Iterable[str]) -> KeysView[str]:
-    """Return names as a set whose order is that of the alphabet, in messages too."""
-    return dict.fromkeys(sorted(names)).keys()
+def one_of(names: Iterable[str]) -> StrOptions:
+    """Return the constraint to some names, in messages in the order of the alphabet."""
+    return StrOptions(dict.fromkeys(sorted(names)).keys())
 
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "loss": [StrOptions(_in_order(LOSSES)), Loss],
+    "loss": [one_of(LOSSES), Loss],
     "beta": [Interval(Real, 0, None, closed="left"), None],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
-    "penalty": [StrOptions(_in_order(name for name in PENALTIES if name)), None],
+    "penalty": [one_of(name for name in PENALTIES if name), None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "scale": [Interval(Real, 0, None, closed="neither"), StrOptions(_in_order(SCALES))],
+    "scale": [Interval(Real, 0, None, closed="neither"), one_of(SCALES)],
     "fit_intercept": ["boolean"],
-    "solver": [StrOptions(_in_order(["auto", *SOLVERS]))],
+    "solver": [one_of(["auto", *SOLVERS])],
     "tol": [Interval(Real, 0, None, closed="neither")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "warm_start": ["boolean"],
     "outlier_threshold": [Interval(Real, 0, None, closed="neither")],
 }
+
+
+def _as_all(*names: str) -> dict[str, list[Any]]:
+    """Return constraints that are those of all estimators."""
+    return {name: PARAMETER_CONSTRAINTS[name] for name in names}
+
+
 # Of a path: the same, but it needs a penalty, and a scale that all its fits share.
 PATH_CONSTRAINTS: dict[str, list[Any]] = {
-    **{name: PARAMETER_CONSTRAINTS[name] for name in ("loss", "beta", "quantile")},
+    **_as_all("loss", "beta", "quantile", "l1_ratio", "fit_intercept", "tol"),
+    **_as_all("max_iter"),
     "penalty": PARAMETER_CONSTRAINTS["penalty"][:1],
-    "l1_ratio": PARAMETER_CONSTRAINTS["l1_ratio"],
     "n_alphas": [Interval(Integral, 1, None, closed="left")],
     "eps": [Interval(Real, 0, 1, closed="neither")],
     "scale": PARAMETER_CONSTRAINTS["scale"][:1],
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
 }
 # Subsets of a small fit take about a minute for each half million.
 MOST_SUBSETS = 10**7
@@ -86,16 +92,14 @@ MM_CONSTRAINTS: dict[str, list[Any]] = {
         None,
     ],
     "random_state": ["random_state"],
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "solver")},
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("tol", "max_iter", "outlier_threshold")},
+    **_as_all("penalty", "alpha", "l1_ratio", "fit_intercept", "solver"),
+    **_as_all("tol", "max_iter", "outlier_threshold"),
 }
 # Of several quantiles: a loss for each, in units of y.
 QUANTILES_CONSTRAINTS: dict[str, list[Any]] = {
     "quantiles": ["array-like"],
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("penalty", "alpha", "l1_ratio")},
     "non_crossing": ["boolean"],
-    **{n: PARAMETER_CONSTRAINTS[n] for n in ("fit_intercept", "tol", "max_iter")},
+    **_as_all("penalty", "alpha", "l1_ratio", "fit_intercept", "tol", "max_iter"),
 }
 
 
