@@ -9,8 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.central import central_halves, spanning
-from robustreg.breakdown.columns import medians, norms, spreads
+from robustreg.breakdown.central import (
+    central_halves,
+    medians,
+    norms,
+    spanning,
+    spreads,
+)
 from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
 from robustreg.rows.base import HELD_ENTRIES

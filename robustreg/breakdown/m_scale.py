@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.breakdown.columns import NOT_ZERO
+from robustreg.breakdown.central import NOT_ZERO
 from robustreg.rows import TIE, Array
 from robustreg.rows.base import STRETCH
 from robustreg.scale import LOG_TOL

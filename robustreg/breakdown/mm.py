@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.columns import EQUAL
+from robustreg.breakdown.central import EQUAL
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.breakdown.search import Search, Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from robustreg.breakdown.central import EQUAL
 from robustreg.breakdown.cloud import make_cloud
-from robustreg.breakdown.columns import EQUAL
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import polished
 from robustreg.breakdown.search import Search, Tell, best_candidates

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from robustreg.breakdown.central import EQUAL, NOT_ZERO
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import EQUAL, NOT_ZERO
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.breakdown.ties import SAME

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.columns import DEPENDENT
+from robustreg.breakdown.central import DEPENDENT
 from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
 
 # Vain draws after which the independent rows are looked for: that takes a product with

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg
 
+from robustreg.breakdown.central import EQUAL, norms
 from robustreg.breakdown.cloud import Cloud
-from robustreg.breakdown.columns import EQUAL, norms
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import SPoint, polished
 from robustreg.rows import Array, Rows

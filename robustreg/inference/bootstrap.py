@@ -44,17 +44,7 @@ PORTION = 50
 
 @dataclass(frozen=True)
 class Plan:
-    """How many resamples are drawn, by what, and how many processes fit them.
-
-    Parameters
-    ----------
-    n_resamples : int
-        How many.
-    random : RandomState
-        Draws them.
-    n_jobs : int or None
-        As `coef_table` documents it.
-    """
+    """How many resamples are drawn, by what, and how many processes fit them."""
 
     n_resamples: int
     random: np.random.RandomState
@@ -165,17 +155,7 @@ def resampled_coefficients(
 
 @dataclass(frozen=True)
 class _Fits:
-    """The fits of some data under weights: together where they can be, or clones.
-
-    Parameters
-    ----------
-    estimator, X, y
-        What is fitted to what.
-    whole : Estimable
-        What there are estimates of.
-    together : Resampling or None
-        How fits are found together.
-    """
+    """The fits of some data under weights: together where they can be, or clones."""
 
     estimator: Any
     X: Any

@@ -60,22 +60,19 @@ def check_analytic(estimator: Any, cov_type: str | None) -> Loss:
             f"Got {type(estimator).__name__}. Use cov_type='bootstrap'."
         )
     if is_penalised(estimator):
+        name, alpha, l1_ratio = estimator.penalty, estimator.alpha, estimator.l1_ratio
+        # An l2 penalty chooses no columns.
+        chooses = make_penalty(name, alpha, l1_ratio, n_features=1).l1.any()
+        kept = " on the columns whose coefficient is not 0, chosen on other data"
+        kept = kept if chooses else ""
         raise ValueError(
             f"The fit is penalised (penalty={estimator.penalty!r}, "
             f"alpha={estimator.alpha!r}): its coefficients are shrunk towards 0 by as "
             "much as their errors, so that no covariance makes intervals around them "
             "cover. Use cov_type='bootstrap' for the spread of the penalised fit, or "
-            f"refit with penalty=None{_kept_columns(estimator)}."
+            f"refit with penalty=None{kept}."
         )
     return loss_of(estimator)
-
-
-def _kept_columns(estimator: RobustLinearModel) -> str:
-    """Return which columns to refit: an l2 penalty chooses none."""
-    name, alpha, l1_ratio = estimator.penalty, estimator.alpha, estimator.l1_ratio
-    if make_penalty(name, alpha, l1_ratio, n_features=1).l1.any():
-        return " on the columns whose coefficient is not 0, chosen on other data"
-    return ""
 
 
 def is_penalised(estimator: RobustLinearModel | QuantilesRegressor) -> bool:
@@ -148,14 +145,16 @@ def check_groups(groups: ArrayLike, n_rows: int, weight: Array) -> Index:
             f"groups must have shape ({n_rows},), a label for each row. "
             f"Got shape {labels.shape}."
         )
-    if any(_is_missing(label) for label in labels.tolist()):
+    every = labels.tolist()
+    if any(map(_is_missing, every)):
         raise ValueError("groups has missing labels. Give each row a group.")
     try:
         _, codes = np.unique(labels, return_inverse=True)
     except TypeError as error:
+        kinds = " and ".join(sorted({type(label).__name__ for label in every}))
         raise TypeError(
             "groups must have labels that can be sorted, all numbers or all strings. "
-            f"Got both {_kinds(labels)}. Pass [str(label) for label in groups]."
+            f"Got both {kinds}. Pass [str(label) for label in groups]."
         ) from error
     counted = np.unique(codes[weight > 0])
     if counted.size < 2:
@@ -171,11 +170,6 @@ def _is_missing(label: Any) -> bool:
         return label is None or bool(label != label)
     except TypeError:
         return True
-
-
-def _kinds(labels: Array) -> str:
-    """Return the names of the labels' types."""
-    return " and ".join(sorted({type(label).__name__ for label in labels.tolist()}))
 
 
 def check_fit(
@@ -253,8 +247,7 @@ def refuse_few_rows(fitted: AtFit[Any], n_rows: int) -> None:
     """Refuse no more rows than what they determine, by their number or weight."""
     if fitted.df > 0:
         return
-    if n_rows <= fitted.rank:
-        refuse_few(n_rows, fitted.columns.size)
+    refuse_few(n_rows, fitted.rank, fitted.columns.size)
     raise ValueError(
         "Standard errors need more rows than coefficients. The weights count "
         f"{fitted.n_obs:g} rows, their sum, and there are {fitted.columns.size} "
@@ -271,7 +264,7 @@ def _violation(fitted: Fitted) -> float:
     """
     slopes, free = fitted.slopes, np.zeros_like(fitted.residual)
     low, high = fitted.loss.facts.slopes
-    room, exact = 0.0, is_exact(fitted.precision)
+    room, exact = 0.0, fitted.precision <= EPS
     if fitted.loss.facts.piecewise_linear:
         size = np.abs(fitted.snapped)
         exact_share = fitted.mean(size == 0)
@@ -301,15 +294,10 @@ def noise_of(target: Array, residual: Array, precision: float) -> Array:
     return np.asarray(2 * NOISE_LEVELS * precision * size)
 
 
-def is_exact(precision: float) -> bool:
-    """Return whether coefficients are stored in double precision."""
-    return precision <= EPS
-
-
 def refuse_foreign(violation: float, estimator: Any) -> None:
     """Refuse data at which the coefficients are not those of the fit."""
     bound = max(FOREIGN_SLOPE, 10 * np.sqrt(estimator.tol))
-    exact = is_exact(precision_of(estimator))
+    exact = precision_of(estimator) <= EPS
     if violation > (bound if exact else max(bound, FOREIGN_SLOPE_FLOAT32)):
         raise ValueError(
             "The coefficients do not minimise the loss on this X, y and sample_weight "

@@ -24,30 +24,28 @@ def refuse_constant(standard: Standard, names: list[str]) -> None:
     if not constant.size:
         return
     named = listed_names(names, constant)
-    if not standard.constant:
-        raise ValueError(
-            f"X is 0 in {named}, which therefore has no coefficient. Drop it."
+    said = f"X is 0 in {named}, which therefore has no coefficient. Drop it."
+    if standard.constant:
+        said = (
+            f"X is constant in {named}, whose coefficient cannot be told from the "
+            "intercept. Drop the column."
         )
-    raise ValueError(
-        f"X is constant in {named}, whose "
-        "coefficient cannot be told from the intercept. Drop the column."
-    )
+    raise ValueError(said)
 
 
-def refuse_few(n_rows: int, n_coefs: int) -> None:
+def refuse_few(n_rows: int, rank: int, n_coefs: int) -> None:
     """Refuse rows that are no more than what they determine."""
-    raise ValueError(
-        f"Standard errors need more rows than coefficients. Got {n_rows} rows and "
-        f"{n_coefs} coefficients. Drop columns."
-    )
+    if n_rows <= rank:
+        raise ValueError(
+            f"Standard errors need more rows than coefficients. Got {n_rows} rows and "
+            f"{n_coefs} coefficients. Drop columns."
+        )
 
 
 def refuse_dependent(rows: Rows, weight: Array, names: list[str]) -> None:
     """Refuse a design whose columns depend on each other in all rows with weight."""
     columns, rank = columns_of(rows.standard), design_rank(rows, weight)
-    n_live = int(np.count_nonzero(weight))
-    if n_live <= rank:
-        refuse_few(n_live, columns.size)
+    refuse_few(int(np.count_nonzero(weight)), rank, columns.size)
     if rank < columns.size:
         scale, _, basis = decomposed(rows.root(1.0 * (weight > 0), columns))
         raise ValueError(dependent(rows.standard, names, basis[rank:] * scale))

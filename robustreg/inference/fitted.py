@@ -49,14 +49,7 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
 class SFitted:
     """The S-estimate that an MM-estimate starts from, on the same rows.
 
-    Parameters
-    ----------
-    residual : ndarray of shape (n_rows,)
-        Its residuals over the scale.
-    loss : Loss
-        Its loss, which is bounded.
-    breakdown : float
-        Its breakdown point.
+    Its residuals over the scale, its loss, which is bounded, and its breakdown point.
     """
 
     residual: Array

@@ -14,17 +14,7 @@ from robustreg.rows import Array
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """``matrix @ coefficients = values``.
-
-    Parameters
-    ----------
-    name : str
-        What it is called.
-    matrix : ndarray of shape (n_restrictions, n_coefs)
-        Of full row rank.
-    values : ndarray of shape (n_restrictions,)
-        What the coefficients are compared with.
-    """
+    """``matrix @ coefficients = values``, with a matrix of full row rank."""
 
     name: str
     matrix: Array

@@ -27,18 +27,10 @@ OF_EACH_TARGET = (
 
 @dataclass(frozen=True)
 class Target:
-    """One target of a fit, or one of its quantiles.
+    """One target of a fit, or one of its quantiles, by its place among several.
 
-    Parameters
-    ----------
-    name : object
-        What it is called, the level of a quantile.
-    place : int or None
-        Its place among several; None if it is the only one.
-    y : array-like of shape (n_samples,)
-        Its values.
-    kind : {"target", "quantile"}
-        What there are several of.
+    The place is None if it is the only one. The name of a quantile is its level, and
+    the kind ``"target"`` or ``"quantile"``.
     """
 
     name: Any

@@ -9,6 +9,7 @@ from robustreg.validation.choosing import (
     check_split_params,
     checked_splits,
 )
+from robustreg.validation.columns import check_column_names, note_columns
 from robustreg.validation.data import (
     check_distance_data,
     check_fit_data,
@@ -20,12 +21,6 @@ from robustreg.validation.data import (
     refuse_collections,
     refuse_no_numbers,
     refuse_sparse_rows,
-)
-from robustreg.validation.estimators import (
-    check_collection_params,
-    check_column_names,
-    note_columns,
-    unchanged_on_error,
 )
 from robustreg.validation.metrics import (
     Compared,
@@ -40,6 +35,7 @@ from robustreg.validation.params import (
     PARAMETER_CONSTRAINTS,
     QUANTILES_CONSTRAINTS,
     SIZES,
+    check_collection_params,
     check_counts,
     check_mm_data,
     check_mm_params,
@@ -47,6 +43,7 @@ from robustreg.validation.params import (
     check_path_params,
     check_quantiles_params,
     check_scale_weight,
+    unchanged_on_error,
 )
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""Which columns of a frame are at fault, where scikit-learn does not name them."""
+"""Which columns of a frame are at fault, and what those of a collection are called."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from sklearn.utils import check_array
 def names_columns(X: Any) -> Iterator[None]:
     """Name the columns of a frame that are no numbers, if reading it fails.
 
-    Looked for only then: a frame that is read is read once.
+    Looked for only then, and where scikit-learn does not name them.
     """
     try:
         yield
@@ -63,3 +64,62 @@ def _count_missing(column: Any) -> int | None:
     except (TypeError, ValueError):
         return None
     return int(np.isnan(numbers).sum())
+
+
+def note_columns(
+    estimator: Any, names: tuple[Any, ...] | None, n_features: int
+) -> None:
+    """Take note of the columns of a collection that is fitted."""
+    given = _of_strings(names)
+    vars(estimator).pop("feature_names_in_", None)
+    estimator.n_features_in_ = n_features
+    if given is not None:
+        estimator.feature_names_in_ = np.array(given, dtype=object)
+
+
+def check_column_names(
+    estimator: Any, names: tuple[Any, ...] | None, n_features: int
+) -> None:
+    """Refuse a collection whose columns are not those of the fit.
+
+    Where only one of the two has names, it warns as scikit-learn does.
+    """
+    given = _of_strings(names)
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X must have {estimator.n_features_in_} columns, as that of the fit. Got "
+            f"{n_features}."
+        )
+    fitted = vars(estimator).get("feature_names_in_")
+    if (given is None) != (fitted is None):
+        of_new, of_fit = "does not have valid", "with"
+        if fitted is None:
+            of_new, of_fit = "has", "without"
+        warnings.warn(
+            f"X {of_new} feature names, but {type(estimator).__name__} was fitted "
+            f"{of_fit} feature names",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif given is not None and fitted is not None and list(given) != list(fitted):
+        raise ValueError(
+            f"The columns of X must be those of the fit, {list(fitted)}, in that "
+            f"order. Got {list(given)}."
+        )
+
+
+def _of_strings(names: tuple[Any, ...] | None) -> tuple[str, ...] | None:
+    """Return the names of columns if all are strings: others are none.
+
+    Raises
+    ------
+    TypeError
+        If some are, and some are not.
+    """
+    known = [isinstance(name, str) for name in names or ()]
+    if any(known) and not all(known):
+        raise TypeError(
+            f"Either all columns of X or none must be named by strings. Got "
+            f"{list(names or ())[:10]}. Use X.rename(columns=str)."
+        )
+    return names if all(known) else None

@@ -1,10 +1,11 @@
-"""Checks of parameters."""
+"""Checks of parameters, and what an estimator keeps if a fit fails."""
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -110,6 +111,14 @@ def check_params(estimator: Any) -> Loss:
     estimator._validate_params()
     check_size("quantile", estimator.quantile)
     return make_loss(estimator.loss, estimator.beta, estimator.quantile)
+
+
+def check_collection_params(estimator: Any) -> None:
+    """Refuse solvers that need all rows in memory."""
+    if estimator.solver != "auto":
+        raise ValueError(
+            f"solver={estimator.solver!r} does not fit dask collections. Use 'auto'."
+        )
 
 
 def check_mm_params(estimator: Any) -> tuple[float, float]:
@@ -258,3 +267,15 @@ def check_size(name: str, value: Any) -> None:
         raise ValueError(
             f"{name} must be in the range [{low:g}, {high:.13g}]{zero}. Got {got}."
         )
+
+
+@contextmanager
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Give an estimator all its attributes back if what is done to it fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
