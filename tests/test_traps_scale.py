@@ -17,6 +17,8 @@ from robustreg import (
     SmoothL1Regressor,
 )
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.losses import SmoothL1
+from robustreg.scale import FixedPoint
 
 ROBUST = [loss for loss in CONVEX if loss != "l2"]
 TRUTH = np.array([1.0, -2.0, 0.5])
@@ -315,3 +317,18 @@ def test_warnings_of_a_search_tell_its_fits_apart():
         model.fit(X, y)
     with pytest.warns(ScaleCollapseWarning, match=r"\(efficiency=0\.9, breakdown=0\.5"):
         MMRegressor(efficiency=0.9).fit(X, X[:, 0])
+
+
+def test_a_scale_that_does_not_settle_is_that_of_its_fit(monkeypatch):
+    def torn(measure_at, start, *args):
+        measure_at(start)
+        measure_at(3 * start)
+        # Which of two the search names, rounding may decide.
+        return FixedPoint(3 * start, disagreement=0.5)
+
+    monkeypatch.setattr("robustreg.fitting.estimated.find_fixed_point", torn)
+    X, y = clean(100)
+    with pytest.warns(ConvergenceWarning):
+        model = SmoothL1Regressor(scale="mad").fit(X, y)
+    slopes = SmoothL1(model.beta).gradient((y - model.predict(X)) / model.scale_)
+    assert np.abs(X.T @ slopes).max() <= 1e-6 * np.abs(slopes).sum()

@@ -115,6 +115,8 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         return replace(found, scale=fits.floor)
     if found.disagreement:
         fits.back_to_best()
+        # Of two fits that agree alike the search may have named the other.
+        found = replace(found, scale=scaled.scale)
     if fits.tol > problem.tol or not scaled.last.success:
         residual = scaled.fit(found.scale, problem.tol)
         if not convex:
