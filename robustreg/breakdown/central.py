@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from robustreg.linalg import FAR, SQUARABLE
 from robustreg.rows import Array
-from robustreg.scale import weighted_median
+from robustreg.scale import median_of_each, weighted_median
 
 # Scales, distances and mean losses that differ by less, relatively, are equal: they are
 # sums of many rows, whose rounding errors are smaller.
@@ -62,7 +62,7 @@ def _measured(columns: Array, weight: Array, smallest: float) -> Array:
 
     Which is no smaller than a share of the largest of them.
     """
-    centred = columns - medians(columns, weight)
+    centred = columns - median_of_each(columns.T, weight)
     spread = spreads(centred, weight)
     spread = np.maximum(spread, smallest * spread.max(initial=0.0))
     # Beyond, all is equally far.
@@ -118,18 +118,13 @@ def spreads(centred: Array, weight: Array) -> Array:
     Where most of it is 0, that of the rest, in rows that the other columns call near.
     """
     size = np.abs(centred)
-    spread = medians(size, weight)
+    spread = median_of_each(size.T, weight)
     far = (size > FAR * spread).any(axis=1, where=spread > 0)
     for j in np.flatnonzero((spread == 0) & size.any(axis=0)):
         rest = weight * (size[:, j] > 0)
         near = rest * ~far
         spread[j] = weighted_median(size[:, j], near if near.any() else rest)
     return spread
-
-
-def medians(columns: Array, weight: Array) -> Array:
-    """Return the weighted median of each column."""
-    return np.array([weighted_median(column, weight) for column in columns.T])
 
 
 def norms(rows: Array) -> Array:

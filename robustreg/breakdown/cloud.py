@@ -9,16 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.central import (
-    central_halves,
-    medians,
-    norms,
-    spanning,
-    spreads,
-)
+from robustreg.breakdown.central import central_halves, norms, spanning, spreads
 from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
 from robustreg.rows.base import HELD_ENTRIES
+from robustreg.scale import median_of_each
 
 # Rows for each param of which no sample is taken, however many they are.
 ROWS_A_PARAM = 20
@@ -185,7 +180,7 @@ def _equalised(design: Array, weight: Array, intercept: bool) -> Array:
     .. [1] Visuri, S., Koivunen, V., Oja, H. (2000). Sign and rank covariance matrices.
        Journal of Statistical Planning and Inference 91, 557-575.
     """
-    shift = medians(design, weight) * intercept
+    shift = median_of_each(design.T, weight) * intercept
     shift[-1] = 0.0
     spread = spreads(design - shift, weight)
     kept = np.flatnonzero(spread)

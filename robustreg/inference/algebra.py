@@ -11,13 +11,7 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.inference.columns import columns_of, decomposed, dependent
-from robustreg.linalg import (
-    ABSENT,
-    HALF_OF_DIGITS,
-    SMALLEST_RCOND,
-    TINY,
-    factorise,
-)
+from robustreg.linalg import ABSENT, HALF_OF_DIGITS, SMALLEST_RCOND, TINY, factorise
 from robustreg.rows import Array, Index, Standard
 
 # A row decides its own prediction if 1 less its leverage is below this.
@@ -44,11 +38,6 @@ class Inverse:
     half: Array
     outer: Array
     delicate: bool
-
-    @property
-    def full(self) -> Array:
-        """The inverse."""
-        return np.asarray(self.outer @ self.outer.T)
 
     def solve(self, right: Array) -> Array:
         """Return its product with a right side in standardised coordinates."""
@@ -177,7 +166,8 @@ class AtFit(ABC, Generic[Value]):
 
     def inverse_gram(self, value: Value) -> Array:
         """Return the inverse of ``gram(value)``; refuse dependent columns."""
-        return self.inverse(value).full
+        outer = self.inverse(value).outer
+        return np.asarray(outer @ outer.T)
 
     def sandwich(self, bread: Inverse, meat: Value) -> Array:
         """Return ``bread @ gram(meat) @ bread``, for a meat that is not negative.

@@ -14,11 +14,7 @@ from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.estimators.arrays import rows_of
 from robustreg.estimators.base import loss_of
 from robustreg.inference.algebra import AtFit
-from robustreg.inference.columns import (
-    refuse_constant,
-    refuse_dependent,
-    refuse_few,
-)
+from robustreg.inference.columns import refuse_constant, refuse_dependent, refuse_few
 from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted
 from robustreg.linalg import EPS, NOISE_LEVELS

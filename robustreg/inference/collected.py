@@ -8,12 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from robustreg.inference.algebra import (
-    NOT_DECIDED,
-    AtFit,
-    Inverse,
-    of_full_leverage,
-)
+from robustreg.inference.algebra import NOT_DECIDED, AtFit, Inverse, of_full_leverage
 from robustreg.inference.checks import (
     check_scale,
     noise_of,

@@ -118,7 +118,7 @@ def at_width(kernel: str, values: Array, width: float) -> Array:
     return KERNELS[kernel](np.clip(values / width, -WIDTHS, WIDTHS)) / width
 
 
-def spread(values: Array, weight: Array, deviation: float) -> float:
+def least_spread(values: Array, weight: Array, deviation: float) -> float:
     """Return the smaller of a deviation and of the quartiles' distance over 1.34."""
     ranked = Ranked(values, weight, values)
     between = ranked.quantile(0.75) - ranked.quantile(0.25)

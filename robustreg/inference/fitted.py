@@ -10,19 +10,13 @@ import numpy as np
 from robustreg.estimators import L1Regressor
 from robustreg.estimators.scaled_loss import problem_on
 from robustreg.fitting import Fit, fit_problem
-from robustreg.inference.algebra import (
-    NOT_DECIDED,
-    AtFit,
-    Inverse,
-    of_full_leverage,
-)
-from robustreg.inference.density import at_width, deviation, spread
+from robustreg.inference.algebra import NOT_DECIDED, AtFit, Inverse, of_full_leverage
+from robustreg.inference.density import at_width, deviation, least_spread
 from robustreg.linalg import EPS, HALF_OF_DIGITS
 from robustreg.losses import Loss, Pinball, relative_weight
 from robustreg.losses.base import BESIDE
 from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
-from robustreg.scale import spread as spread_of
-from robustreg.scale import weighted_median
+from robustreg.scale import spread, weighted_median
 
 # The residual of a row that a kinked loss passes through is 0 up to half of the digits
 # of a typical one, as in quantreg, and this many rounding errors.
@@ -142,7 +136,7 @@ class Fitted(AtFit[Array]):
     def _kernel_width(self) -> float:
         """Silverman's bandwidth for the density of residuals."""
         size = deviation(self.residual, self.weight, self.n_obs)
-        width = spread(self.residual, self.weight, size)
+        width = least_spread(self.residual, self.weight, size)
         return float(1.06 * width * self.n_obs**-0.2)
 
     @property
@@ -222,7 +216,7 @@ class Fitted(AtFit[Array]):
         """Residuals, those that the fit passes through made 0."""
         error = np.abs(self.target) + np.abs(self.target - self.residual)
         # Where y is 0 the fit errs by as much as elsewhere.
-        error += spread_of(self.target, self.weight)
+        error += spread(self.target, self.weight)
         typical = weighted_median(np.abs(self.residual), self.weight)
         bound = HALF_OF_DIGITS * typical + ROUNDING * self.precision * error
         return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)

@@ -19,7 +19,7 @@ from robustreg.inference.density import (
     at_width,
     deviation,
     inside,
-    spread,
+    least_spread,
 )
 from robustreg.inference.fitted import Fitted
 from robustreg.inference.sandwich import clustered
@@ -147,7 +147,8 @@ def _width(fitted: Fitted, bandwidth: str, size: float) -> float:
     q = fitted.quantile
     h = inside(q, BANDWIDTHS[bandwidth](fitted.n_obs, q))
     distance = float(norm.ppf(q + h) - norm.ppf(q - h))
-    return distance * _positive(fitted, spread(fitted.residual, fitted.weight, size))
+    spread = least_spread(fitted.residual, fitted.weight, size)
+    return distance * _positive(fitted, spread)
 
 
 def _positive(fitted: Fitted, spread: float) -> float:

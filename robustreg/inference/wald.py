@@ -13,11 +13,7 @@ from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.inference.checks import checked_names, is_penalised, judged
 from robustreg.inference.estimate import Asked, Data, Estimate, estimate
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
-from robustreg.inference.targets import (
-    frame_class,
-    one_below_the_other,
-    targets_of,
-)
+from robustreg.inference.targets import frame_class, one_below_the_other, targets_of
 from robustreg.linalg import ABSENT
 from robustreg.pipelines import model_of
 

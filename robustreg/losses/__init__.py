@@ -9,12 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from robustreg.losses.base import (
-    Loss,
-    LossFacts,
-    numerical_conjugate,
-    relative_weight,
-)
+from robustreg.losses.base import Loss, LossFacts, numerical_conjugate, relative_weight
 from robustreg.losses.convex import (
     L1,
     L2,
@@ -25,14 +20,7 @@ from robustreg.losses.convex import (
     PseudoHuber,
     SmoothL1,
 )
-from robustreg.losses.redescending import (
-    Andrews,
-    Cauchy,
-    Hampel,
-    Talwar,
-    Tukey,
-    Welsch,
-)
+from robustreg.losses.redescending import Andrews, Cauchy, Hampel, Talwar, Tukey, Welsch
 from robustreg.losses.tilted import Dilated, Tilted
 
 __all__ = [

@@ -23,7 +23,7 @@ from robustreg.plotting.drawing import (
 )
 from robustreg.plotting.measuring import medians_along
 from robustreg.rows import present, taken
-from robustreg.scale import weighted_median
+from robustreg.scale import median_of_each
 from robustreg.validation import (
     check_predict_data,
     check_score_data,
@@ -300,7 +300,7 @@ def _against_feature(
     refuse_sparse_rows(rows, "medians of its columns need all entries", WITHOUT)
     x = rows[:, place].astype(np.float64)
     line_x = np.linspace(x.min(), x.max(), N_POINTS)
-    medians = [weighted_median(column.astype(np.float64), weight) for column in rows.T]
+    medians = median_of_each(rows.T.astype(np.float64), weight)
     grid = np.tile(medians, (N_POINTS, 1))
     grid[:, place] = line_x
     others = ", other features at their medians" if len(names) > 1 else ""

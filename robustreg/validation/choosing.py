@@ -9,10 +9,7 @@ from typing import Any
 from sklearn import get_config
 
 # Private, but what scikit-learn's own contributors' template relies on.
-from sklearn.utils._param_validation import (
-    Interval,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from robustreg.losses import refuse_other_names
 from robustreg.partitions import is_collection

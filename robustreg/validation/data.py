@@ -9,11 +9,7 @@ import scipy.sparse
 from sklearn.utils import check_array, check_X_y, column_or_1d
 
 # Private, but what scikit-learn's own contributors' template relies on.
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    _num_samples,
-    validate_data,
-)
+from sklearn.utils.validation import _check_sample_weight, _num_samples, validate_data
 
 from robustreg.partitions import is_collection
 from robustreg.rows import Array

@@ -12,10 +12,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 # Private, but what scikit-learn's own contributors' template relies on.
-from sklearn.utils._param_validation import (
-    Interval,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from robustreg.linalg import LARGEST
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names

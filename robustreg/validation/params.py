@@ -19,11 +19,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-from robustreg.breakdown import (
-    efficiency_of,
-    tukey_for_breakdown,
-    tukey_for_efficiency,
-)
+from robustreg.breakdown import efficiency_of, tukey_for_breakdown, tukey_for_efficiency
 from robustreg.linalg import MOST_DIRECT_PARAMS, SQUARABLE
 from robustreg.losses import LOSSES, Loss, make_loss, refuse_other_names
 from robustreg.penalties import PENALTIES
