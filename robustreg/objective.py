@@ -27,6 +27,7 @@ from robustreg.rows import (
     Index,
     Rows,
     WeightedGram,
+    middle_of,
     representatives,
     signed_gram,
     stretches,
@@ -346,9 +347,3 @@ class Objective:
 def _for_params(penalty: ElasticNet) -> tuple[Array, Array]:
     """Return the weights of a penalty for all params, 0 for the intercept."""
     return np.append(penalty.l1, 0.0), np.append(penalty.l2, 0.0)
-
-
-def middle_of(values: Array) -> float:
-    """Return a value with half of the others on either side, without interpolation."""
-    middle = values.size // 2
-    return float(np.partition(values, middle)[middle])

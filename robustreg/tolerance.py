@@ -9,13 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.linalg import NOISE_LEVELS, TINY
-from robustreg.objective import (
-    RESIDUAL_ERROR,
-    Objective,
-    Point,
-    middle_of,
-)
-from robustreg.rows import Array, Index
+from robustreg.objective import RESIDUAL_ERROR, Objective, Point
+from robustreg.rows import Array, Index, middle_of
 
 # Slopes this close to an end of their range, and residuals to where their loss becomes
 # linear, as a share of it, count as there: they may hold other fits, too. Far above

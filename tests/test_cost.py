@@ -22,8 +22,9 @@ from robustreg import (
     SmoothL1Regressor,
 )
 from robustreg.estimators import arrays
+from robustreg.fitting import any_scale
 from robustreg.objective import Objective
-from robustreg.rows import DenseRows
+from robustreg.rows import DenseRows, make_rows
 from robustreg.solvers import near_start, table
 from robustreg.solvers.kinked import active_rows, exact
 from robustreg.solvers.sampling import Sampling
@@ -176,6 +177,23 @@ def test_rough_passes_that_overflow_are_repeated():
     narrow = model.fit(wide, high).coef_
     exact = model.fit(wide.astype(np.float64), high).coef_
     np.testing.assert_allclose(narrow, exact, rtol=1e-6)
+
+
+def test_coordinates_of_many_rows_are_those_of_a_sample():
+    rows = make_rows(data(16_000, 3)[0], np.ones(16_000), True)
+    assert not rows.standard.exact
+
+
+def test_fits_at_many_scales_look_once_at_typical_rows(monkeypatch):
+    looks, original = [], any_scale.typical_design
+
+    def counted(rows, weight):
+        looks.append(rows.n_rows)
+        return original(rows, weight)
+
+    monkeypatch.setattr(any_scale, "typical_design", counted)
+    RobustRegressor().fit(*data(500, 10))
+    assert looks == [500]
 
 
 def test_a_fit_without_a_sample_needs_gram_matrices_of_all_rows(spent, unsampled):

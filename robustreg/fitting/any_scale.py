@@ -14,7 +14,7 @@ from robustreg.fitting.watched import Watched
 from robustreg.linalg import MOST_COPIED
 from robustreg.losses import Loss
 from robustreg.objective import RESIDUAL_ERROR, Model, Objective
-from robustreg.rows import Array, design_rank, typical_terms
+from robustreg.rows import Array, design_rank, typical_design, typical_terms
 from robustreg.scale import COUNTED, SCALES, scale_floor, spread
 from robustreg.solvers import Result, Start, solve
 from robustreg.solvers.profiled import tangent_at
@@ -64,6 +64,11 @@ class AnyScale:
     def rank(self) -> int:
         """How many params are estimated: constant and dependent columns add none."""
         return design_rank(self.problem.rows, self.problem.weight)
+
+    @cached_property
+    def _typical(self) -> Array:
+        """The design of a few rows whose rounding errors are those of most."""
+        return typical_design(self.problem.rows, self.problem.weight)
 
     @cached_property
     def floor(self) -> float:
@@ -186,10 +191,7 @@ class AnyScale:
 
         Large where the fit runs through outliers.
         """
-        terms = typical_terms(
-            self.problem.rows, self.problem.weight, self.centred_params()
-        )
-        return RESIDUAL_ERROR * terms
+        return RESIDUAL_ERROR * typical_terms(self._typical, self.centred_params())
 
     def params(self) -> Array:
         """Return the params of the last fit, in units of y."""

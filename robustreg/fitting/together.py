@@ -18,7 +18,13 @@ from robustreg.fitting.problem import Fit, Problem
 from robustreg.linalg import EPS
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
-from robustreg.rows import Array, design_rank, representatives, typical_terms
+from robustreg.rows import (
+    Array,
+    design_rank,
+    representatives,
+    typical_design,
+    typical_terms,
+)
 from robustreg.rows.base import STRETCH
 from robustreg.scale import COUNTED, MOST_SORTED, SCALES, median_of_each
 from robustreg.solvers import chosen
@@ -116,7 +122,7 @@ def _scales(problem: Problem, y: Array, unit: Array, found: ManyPoints) -> Array
     scale = np.zeros_like(unit)
     for k in np.flatnonzero(found.done):
         scale[k] = measure(found.residual[k], weight, rank) * unit[k]
-    terms = typical_terms(rows, weight, np.ones(rows.n_params))
+    terms = typical_terms(typical_design(rows, weight), np.ones(rows.n_params))
     size = np.abs(y).max(axis=1) + terms * unit * np.abs(found.params).max(axis=1)
     return np.where(scale > POSITIVE * size, scale, 0.0)
 

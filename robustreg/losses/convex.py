@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -49,7 +50,7 @@ class _Kinked(Loss):
     def _slopes(self) -> tuple[float, float]:
         """Low and high."""
 
-    @property
+    @cached_property
     def facts(self) -> LossFacts:
         """Linear on both sides of the kink."""
         low, high = self._slopes
@@ -133,7 +134,7 @@ class _Clipped(Loss):
     def _line(self) -> tuple[float, float, float]:
         """Low, high and width."""
 
-    @property
+    @cached_property
     def facts(self) -> LossFacts:
         """Curvature 1 / width between the breakpoints, 0 outside."""
         low, high, width = self._line

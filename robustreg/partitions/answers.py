@@ -11,7 +11,7 @@ from robustreg.objective import RESIDUAL_ERROR
 from robustreg.outliers import rounding_scale
 from robustreg.partitions.smooth import Found
 from robustreg.partitions.whole import Ended, Reading, Whole
-from robustreg.rows import typical_terms
+from robustreg.rows import typical_design, typical_terms
 from robustreg.scale import FixedPoint, least_distance
 
 
@@ -51,8 +51,9 @@ def fitted(whole: Whole, end: Ended, at: FixedPoint, estimated: bool) -> Fit:
     lowest = min(measured, at.scale)
     rounding = rounding_scale(*data, coef, intercept, problem.eps, lowest)
     # A scale that rounding hides is none of the answer's.
-    terms = RESIDUAL_ERROR * typical_terms(*data, end.reading.in_units_of_y)
-    hidden = problem.estimate is not None and at.scale <= max(rounding, terms)
+    terms = typical_terms(typical_design(*data), end.reading.in_units_of_y)
+    hides = max(rounding, RESIDUAL_ERROR * terms)
+    hidden = problem.estimate is not None and at.scale <= hides
     # Only a fit that is the same at any scale was made at another.
     unit = asked.scale / at.scale
     return Fit(

@@ -11,6 +11,7 @@ from robustreg.rows.base import (
     Index,
     Rows,
     Standard,
+    middle_of,
     product,
     representatives,
     strata,
@@ -35,6 +36,7 @@ from robustreg.rows.rank import design_rank, independent, root_rank
 from robustreg.rows.sparse import SparseRows
 from robustreg.rows.terms import (
     TYPICAL_ROWS,
+    typical_design,
     typical_original_terms,
     typical_row,
     typical_terms,
@@ -61,6 +63,7 @@ __all__ = [
     "independent",
     "make_rows",
     "merged",
+    "middle_of",
     "prepared",
     "present",
     "product",
@@ -74,6 +77,7 @@ __all__ = [
     "strata",
     "stretches",
     "taken",
+    "typical_design",
     "typical_original_terms",
     "typical_row",
     "typical_terms",

@@ -118,6 +118,12 @@ def strata(total: float, size: int) -> Array:
     return np.minimum(places, np.nextafter(total, 0.0))
 
 
+def middle_of(values: Array) -> float:
+    """Return a value with half of the others on either side, without interpolation."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])
+
+
 def representatives(weight: Array, size: int) -> tuple[Index, Array]:
     """Return the rows that have weight, and it, or ``size`` rows of equal weight.
 

@@ -30,7 +30,7 @@ from robustreg.rows.formed import FormedRows
 SMALL_ENTRIES, FEWEST_SMALL = 2**14, 64
 # How many times as many rows as few a sample of these standardises at least; and the
 # share of the sample that its effective size must be.
-WORTH_SAMPLING, LEAST_EFFECTIVE = 4, 0.1
+WORTH_SAMPLING, LEAST_EFFECTIVE = 3, 0.1
 # Rows that are looked at for each that is taken at once: few may have weight.
 LOOKED_AT = 16
 
@@ -53,8 +53,7 @@ def dense_standard(
 def _moments(X: NDArray[np.floating[Any]], weight: Array) -> tuple[Array, Array, Array]:
     """Return the mean, standard deviation and mean square of each column."""
     n, p = X.shape
-    mean, square, mean_square = np.zeros(p), np.zeros(p), np.zeros(p)
-    seen = 0.0
+    mean, square, seen = np.zeros(p), np.zeros(p), 0.0
     for place in _places(n, p):
         w = weight[place]
         total = float(w.sum())
@@ -65,16 +64,17 @@ def _moments(X: NDArray[np.floating[Any]], weight: Array) -> tuple[Array, Array,
         if not live.all():
             block, w = block[live], w[live]
         center = w @ block / total
-        mean_square += w @ block**2
         block -= center
         # The mean of the deviations is the rounding error of the centre itself.
         slip = w @ block / total
         gap = center + slip - mean
-        inner = np.maximum(w @ block**2 - total * slip**2, 0.0)
+        block *= block
+        inner = np.maximum(w @ block - total * slip**2, 0.0)
         square += inner + gap**2 * (seen * total / (seen + total))
         mean += gap * (total / (seen + total))
         seen += total
-    return mean, np.sqrt(square / seen), mean_square / seen
+    variance = square / seen
+    return mean, np.sqrt(variance), variance + mean**2
 
 
 def sampled_standard(

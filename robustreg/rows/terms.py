@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import norm
 
-from robustreg.rows.base import Array, Index, Rows
+from robustreg.rows.base import Array, Rows, middle_of
 
 # Rows whose median tells what is typical, within a factor that does not matter.
 TYPICAL_ROWS = 101
 
 
-def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
+def typical_design(rows: Rows, weight: Array) -> Array:
+    """Return the design of a few typical rows."""
+    live = np.flatnonzero(weight > 0)
+    return rows.dense(live[:: -(-live.size // TYPICAL_ROWS)])
+
+
+def typical_terms(design: Array, params: Array) -> float:
     """Return the root sum of squares of a typical row's terms, one for each column.
 
     They may be much larger than the prediction, whose rounding error they set.
@@ -19,18 +24,18 @@ def typical_terms(rows: Rows, weight: Array, params: Array) -> float:
     largest = float(np.abs(params).max(initial=0.0))
     if largest == 0:
         return 0.0
-    return largest * _median_norm(rows.dense(_some(weight)) * (params / largest))
+    return largest * _middle_norm(design * (params / largest))
 
 
 def typical_original_terms(
     rows: Rows, weight: Array, coef: Array, intercept: float
 ) -> float:
-    """Return `typical_terms` of coefficients and intercept in original columns."""
+    """Return the same of coefficients and intercept in original columns."""
     terms = _original(rows, weight) * coef[rows.standard.unit > 0]
     edge = np.full((len(terms), 1), float(intercept))
     terms = np.hstack([terms, edge])
     largest = float(np.abs(terms).max())
-    return largest * _median_norm(terms / largest) if largest > 0 else 0.0
+    return largest * _middle_norm(terms / largest) if largest > 0 else 0.0
 
 
 def typical_row(rows: Rows, weight: Array) -> Array:
@@ -44,18 +49,11 @@ def _original(rows: Rows, weight: Array) -> Array:
     """Return typical rows of the original columns that vary."""
     standard = rows.standard
     varies = standard.unit > 0
-    design = rows.dense(_some(weight))[:, :-1][:, varies]
+    design = typical_design(rows, weight)[:, :-1][:, varies]
     return np.asarray(design / standard.unit[varies] + standard.shift[varies])
 
 
-def _some(weight: Array) -> Index:
-    """Return rows that are typical."""
-    live = np.flatnonzero(weight > 0)
-    return live[:: -(-live.size // TYPICAL_ROWS)]
-
-
-def _median_norm(terms: Array) -> float:
-    """Return the median norm of rows whose largest terms are about 1."""
-    # Squares of terms beyond 1e154 would overflow.
+def _middle_norm(terms: Array) -> float:
+    """Return the middle norm of rows whose largest terms are about 1."""
     with np.errstate(under="ignore"):
-        return float(np.median(norm(terms, axis=1)))
+        return float(np.sqrt(middle_of(np.einsum("ij,ij->i", terms, terms))))

@@ -116,7 +116,7 @@ def solve(
     result = chosen(objective, solver).run(objective, start, tol, max_iter)
     if solver == "auto" and _is_lost(result, objective, max_iter):
         result = _rescued(objective, result, tol, max_iter)
-    few = facts_of(objective).few_params
+    few = objective.n_params <= MOST_DIRECT_PARAMS
     if few and not result.success:
         result = _interpolating(objective, result, tol)
     if result.success and not result.unique and few:

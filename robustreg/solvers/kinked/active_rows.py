@@ -26,8 +26,8 @@ import numpy as np
 from robustreg.certificate import duality_gap
 from robustreg.linalg import NOISE_LEVELS
 from robustreg.losses import Envelope, Loss
-from robustreg.objective import FAINTEST, Objective, Point, middle_of
-from robustreg.rows import Array, Index
+from robustreg.objective import FAINTEST, Objective, Point
+from robustreg.rows import Array, Index, middle_of
 from robustreg.solvers.continuation import ROWS_INSIDE, STAGE_ITERATIONS, shrink
 from robustreg.solvers.descent import descend
 from robustreg.solvers.facts import step_rule_for

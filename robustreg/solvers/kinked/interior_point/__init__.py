@@ -31,8 +31,8 @@ from dataclasses import replace
 import numpy as np
 
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, TINY
-from robustreg.objective import Objective, middle_of
-from robustreg.rows import Array
+from robustreg.objective import Objective
+from robustreg.rows import Array, middle_of
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.last_step import active_kinks, finished
 from robustreg.solvers.kinked.interior_point.working import (

@@ -13,8 +13,8 @@ from robustreg.linalg import (
     least_norm_fit,
     least_norm_solve,
 )
-from robustreg.objective import RESIDUAL_ERROR, middle_of
-from robustreg.rows import Array, Index
+from robustreg.objective import RESIDUAL_ERROR
+from robustreg.rows import Array, Index, middle_of
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
 from robustreg.solvers.results import NO_DECREASE, Result

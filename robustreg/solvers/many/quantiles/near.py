@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustreg.linalg import FEW_ENTRIES
-from robustreg.objective import FAINTEST, Objective, middle_of
-from robustreg.rows import Array, Index, representatives
+from robustreg.objective import FAINTEST, Objective
+from robustreg.rows import Array, Index, middle_of, representatives
 from robustreg.solvers.kinked.active_rows import LEAST_ROWS_PER_PARAM
 from robustreg.solvers.many.quantiles.active import Active, solved
 from robustreg.solvers.many.quantiles.sides import Corners, Sides, within
