@@ -74,4 +74,5 @@ pygments_dark_style = "monokai"
 html_title = f"robustreg {release}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/favicon.svg"
 html_theme_options = {"navigation_with_keys": True}
