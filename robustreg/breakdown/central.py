@@ -21,7 +21,7 @@ NOT_ZERO = 1e-300
 
 
 def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:
-    """Return the rows of which no more than half are nearer to the centre, twice.
+    """Return the rows of which no more than half are nearer to the centre, by two ways.
 
     By the distance from the medians of the columns in units of their median absolute
     deviations; and by the distance in which the deterministic MCD has its first start
@@ -29,18 +29,8 @@ def central_halves(columns: Array, weight: Array) -> NDArray[np.bool_]:
     correlation to which far rows add little, and along its principal axes rows are
     measured as along the columns.
 
-    Columns with two values cannot show that a row is far, and have no say.
-
-    Parameters
-    ----------
-    columns : ndarray of shape (n_rows, n_columns)
-        In any units.
-    weight : ndarray of shape (n_rows,)
-        Positive.
-
-    Returns
-    -------
-    ndarray of bool of shape (2, n_rows)
+    Columns with two values cannot show that a row is far, and have no say. Weights are
+    positive.
 
     References
     ----------
@@ -89,14 +79,8 @@ def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:
 def spanning(part: NDArray[np.bool_], design: Array) -> NDArray[np.bool_]:
     """Return a part of the rows and the nearest others that span with it what all do.
 
-    Columns that are 0 in all of a half would have any coefficient there.
-
-    Parameters
-    ----------
-    part : ndarray of bool of shape (n_rows,)
-        Some rows.
-    design : ndarray of shape (n_rows, rank)
-        Of full column rank, in coordinates in which rows of small norm are near.
+    Columns that are 0 in all of a half would have any coefficient there. The design has
+    full column rank, in coordinates in which rows of small norm are near.
     """
     size = np.linalg.norm(design, axis=1)
     directions = design / norms(design)[:, None]

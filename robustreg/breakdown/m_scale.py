@@ -49,19 +49,11 @@ class SCriterion:
     floor: float
 
     def scales(self, residual: Array, weight: Array, rtol: float) -> Array:
-        """Return the scale of each row of residuals, no less than the floor.
+        """Return the scale of each row of finite residuals, no less than the floor.
 
         Which it is where no more than the share of the rows differ from 0. By Newton's
-        method on log s, with bisection where it leaves what is left.
-
-        Parameters
-        ----------
-        residual : ndarray of shape (n_sets, n_rows)
-            Finite.
-        weight : ndarray of shape (n_rows,)
-            Sums to 1.
-        rtol : float
-            How closely log s is found.
+        method on log s, up to rtol, with bisection where it leaves what is left.
+        Weights sum to 1.
         """
         step = max(1, STRETCH // residual.shape[1])
         parts = [

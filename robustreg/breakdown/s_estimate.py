@@ -17,18 +17,10 @@ from robustreg.rows import Array, FormedRows, Rows
 
 @dataclass(frozen=True)
 class SEstimate:
-    """The fit with the smallest M-scale that was found.
+    """The fit with the smallest M-scale that was found, collapsed if at the floor.
 
-    Parameters
-    ----------
-    params : ndarray of shape (n_params,)
-        In standardised coordinates and the units of the target.
-    scale : float
-        The M-scale of its residuals, no less than the floor.
-    collapsed : bool
-        Whether the scale was at the floor.
-    tied : tuple of ndarray
-        Params of other minima that are as good but for rounding.
+    In standardised coordinates and the units of the target; ``tied`` are the params of
+    other minima that are as good but for rounding.
     """
 
     params: Array
@@ -53,20 +45,8 @@ def s_estimate(
     squares, the best few to convergence. Of many rows a sample finds the candidates,
     and all rows refine them.
 
-    Parameters
-    ----------
-    rows : Rows
-        The standardised design.
-    target : ndarray of shape (n_rows,)
-        Near 0.
-    weight : ndarray of shape (n_rows,)
-        Weights that count rows.
-    search : Search
-        How it is looked for.
-    floor : float
-        A smaller scale counts as 0.
-    tell : callable or None
-        Is told of each share of the subsets, which may be the last.
+    Rows are the standardised design, targets near 0, and weights count rows. A scale
+    below the floor counts as 0.
 
     References
     ----------

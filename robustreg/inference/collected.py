@@ -70,18 +70,8 @@ def at_fit(engine: Engine, estimator: Any, names: list[str], loss: Loss) -> Coll
 class Collected(AtFit[RowValue]):
     """Sums over the rows of an engine at a fit, each of which takes a pass, once.
 
-    Those that most covariances are made of come with the first.
-
-    Parameters
-    ----------
-    engine : Engine
-        Where the rows are.
-    asked : Asked
-        The fit.
-    names : list of str
-        Names of the coefficients.
-    precision : float
-        Rounding error of the stored coefficients.
+    Those that most covariances are made of come with the first. The precision is the
+    rounding error of the stored coefficients.
     """
 
     def __init__(

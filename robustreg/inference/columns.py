@@ -67,17 +67,8 @@ def dependent(
 ) -> str:
     """Return what is said of null directions, by the names of the columns they move.
 
-    Parameters
-    ----------
-    standard : Standard
-        The coordinates of the design.
-    names : list of str
-        The names of its columns.
-    null : ndarray of shape (n_directions, n_columns)
-        Directions in which no prediction changes.
-    held : bool
-        Whether that is so only in the rows that hold the fit, so that resamples, which
-        other rows hold, tell the coefficients.
+    No prediction changes in any of them, a row of ``null`` each. If that is so only in
+    the rows that hold the fit, resamples, which others hold, tell the coefficients.
     """
     null = null.copy()
     if null.shape[1] > standard.unit.size:

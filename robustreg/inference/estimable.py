@@ -83,14 +83,9 @@ class Estimable:
     rank: int
 
     def lacks(self, counts: Array, asked: NDArray[np.bool_]) -> Lacks:
-        """Return what those resamples lack that are asked for.
+        """Return what those resamples lack that are asked for; others lack nothing.
 
-        Parameters
-        ----------
-        counts : ndarray of shape (n_resamples, n_rows)
-            How often each row stands in each.
-        asked : ndarray of bool of shape (n_resamples,)
-            Of which; the others lack nothing.
+        Each is a row of counts, how often each row of the data stands in it.
         """
         absent = np.zeros((len(counts), self.varies.size), dtype=bool)
         dependent, collapsing = np.zeros((2, len(counts)), dtype=bool)

@@ -70,16 +70,9 @@ def steps_from(fitted: Fitted) -> Callable[[Array], Array | None]:
 
 
 def fast_resamples(fitted: Fitted, coef: Array, portions: Iterator[Array]) -> Resamples:
-    """Return the coefficients of resamples by a linear step from the fit's.
+    """Return the coefficients of resamples by a linear step from an MM-estimate's.
 
-    Parameters
-    ----------
-    fitted : Fitted
-        An MM-estimate without a penalty.
-    coef : ndarray of shape (n_coefs,)
-        Its coefficients, in units of y.
-    portions : iterator of ndarray of shape (n_some, n_rows)
-        How often each row stands in some resamples.
+    Portions, of shape (n_some, n_rows), are how often each row stands in resamples.
     """
     step_to = steps_from(fitted)
     moved = [step_to(counts) for some in portions for counts in some]

@@ -92,17 +92,7 @@ def huber_loss(
     Parameters
     ----------
     y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, but beta must be positive.
-
-    Returns
-    -------
-    float or ndarray of shape (n_outputs,)
-        As of `smooth_l1_loss`.
-
-    Raises
-    ------
-    ValueError
-        As `smooth_l1_loss`, and for a beta of 0.
+        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
 
     References
     ----------
@@ -135,17 +125,7 @@ def pseudo_huber_loss(
     Parameters
     ----------
     y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, but beta must be positive.
-
-    Returns
-    -------
-    float or ndarray of shape (n_outputs,)
-        As of `smooth_l1_loss`.
-
-    Raises
-    ------
-    ValueError
-        As `smooth_l1_loss`, and for a beta of 0.
+        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
 
     References
     ----------
@@ -181,17 +161,7 @@ def log_cosh_loss(
     Parameters
     ----------
     y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, but beta must be positive.
-
-    Returns
-    -------
-    float or ndarray of shape (n_outputs,)
-        As of `smooth_l1_loss`.
-
-    Raises
-    ------
-    ValueError
-        As `smooth_l1_loss`, and for a beta of 0.
+        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
 
     References
     ----------

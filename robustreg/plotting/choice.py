@@ -20,10 +20,8 @@ from robustreg.plotting.drawing import (
     line_style,
     strength_axis,
 )
-from robustreg.plotting.measuring import choice_of
+from robustreg.plotting.measuring import last_of
 
-# Size of the marks of the best and of the 1se choice: one fits around the other.
-BEST_SIZE, ONE_SE_SIZE = 45.0, 130.0
 # What the line one standard error below the best is called.
 WITHIN = "best less its standard error"
 # The order in which parameters are said: what the loss is, then what makes it.
@@ -127,7 +125,9 @@ class CVDisplay:
         TypeError
             If the estimator is no `RobustRegressorCV`.
         """
-        model = choice_of(estimator, "Of a search draw cv_results_ by itself.")
+        model: RobustRegressorCV = last_of(
+            estimator, RobustRegressorCV, " Of a search draw cv_results_ by itself."
+        )
         results = model.cv_results_
         splits = range(model.n_splits_)
         display = cls(
@@ -228,9 +228,10 @@ class CVDisplay:
         """Mark the best candidate and the 1se choice, which may be one."""
         style = {"facecolors": "none", "edgecolors": ink(), "linewidths": 1.4}
         on_top = {"zorder": 4, "clip_on": False}
+        # One fits around the other.
         marks = [
-            ("best", self.best_index, {"marker": "o", "s": BEST_SIZE}),
-            ("1se", self.index_1se, {"marker": "s", "s": ONE_SE_SIZE}),
+            ("best", self.best_index, {"marker": "o", "s": 45.0}),
+            ("1se", self.index_1se, {"marker": "s", "s": 130.0}),
         ]
         self.marks_ = {
             name: self.ax_.scatter(x[i], y[i], label=name, **own, **style, **on_top)

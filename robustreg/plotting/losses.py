@@ -24,8 +24,6 @@ QUANTITIES = {
     "gradient": "slope, loss'(r)",
     "weight": "weight, loss'(r) / r",
 }
-# Weights have a largest one, 1, but for losses with a kink.
-HIGHEST_WEIGHT = 1.1
 # Points of a line, so many that it bends where it does.
 N_RESIDUALS = 601
 
@@ -183,7 +181,8 @@ class LossDisplay:
         ax.set_ylabel(QUANTITIES[quantity])
         ax.set_xlim(self.residual[0], self.residual[-1])
         if quantity == "weight":
-            ax.set_ylim(0.0, HIGHEST_WEIGHT)
+            # The largest is 1, but for losses with a kink.
+            ax.set_ylim(0.0, 1.1)
         elif curves[quantity].shape[0] > 2:
             _keep_most_visible(ax, curves[quantity])
         return lines

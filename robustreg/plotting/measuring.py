@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from robustreg.choosing import RobustRegressorCV, chosen_by
+from robustreg.choosing import chosen_by
 from robustreg.estimators.base import loss_of
 from robustreg.estimators.predictor import LinearPredictor
 from robustreg.losses import Tilted
@@ -59,26 +59,15 @@ class Measured:
     row: Array
 
 
-def regressor_of(estimator: Any) -> LinearPredictor:
-    """Return the fitted regressor that a pipeline ends in; refuse another kind."""
+def last_of(
+    estimator: Any, kind: type, otherwise: str = "", what: str | None = None
+) -> Any:
+    """Return the fitted model that a pipeline ends in; refuse another kind."""
     model = model_of(estimator)
-    if not isinstance(model, LinearPredictor):
+    if not isinstance(model, kind):
         raise TypeError(
-            "estimator must be a fitted regressor of robustreg, or a pipeline that "
-            f"ends in one. Got {type(model).__name__}. Of a search pass its "
-            "best_estimator_, of a TransformedTargetRegressor its regressor_, with y "
-            "as that one saw it; QuantilesDisplay draws a QuantilesRegressor."
-        )
-    return model
-
-
-def choice_of(estimator: Any, otherwise: str) -> RobustRegressorCV:
-    """Return the fitted choice that a pipeline ends in; refuse another kind."""
-    model = model_of(estimator)
-    if not isinstance(model, RobustRegressorCV):
-        raise TypeError(
-            "estimator must be a fitted RobustRegressorCV, or a pipeline that ends in "
-            f"one. Got {type(model).__name__}. {otherwise}"
+            f"estimator must be a fitted {what or kind.__name__}, or a pipeline that "
+            f"ends in one. Got {type(model).__name__}.{otherwise}"
         )
     return model
 
@@ -100,7 +89,13 @@ def measured(
     estimator: Any, X: Any, y: Any, sample_weight: Any, target: int | None
 ) -> Measured:
     """Return what a fit says of one target of the rows that have weight."""
-    model = regressor_of(estimator)
+    otherwise = (
+        " Of a search pass its best_estimator_, of a TransformedTargetRegressor its "
+        "regressor_, with y as that one saw it; QuantilesDisplay draws a "
+        "QuantilesRegressor."
+    )
+    what = "regressor of robustreg"
+    model: LinearPredictor = last_of(estimator, LinearPredictor, otherwise, what)
     refuse_collections("robustreg.plotting", X=X, y=y, sample_weight=sample_weight)
     place = place_of(target, model)
     X = features_of(estimator, X)

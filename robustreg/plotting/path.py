@@ -25,7 +25,7 @@ from robustreg.plotting.drawing import (
     line_style,
     strength_axis,
 )
-from robustreg.plotting.measuring import choice_of, place_of
+from robustreg.plotting.measuring import last_of, place_of
 from robustreg.validation import check_score_data
 
 # Coefficients of the choice that are this share of the largest apart are of other data.
@@ -182,7 +182,9 @@ class PathDisplay:
         ConvergenceWarning
             Once, if some fits did not converge.
         """
-        model = choice_of(estimator, "PathDisplay.from_path draws a RobustPath.")
+        model: RobustRegressorCV = last_of(
+            estimator, RobustRegressorCV, " PathDisplay.from_path draws a RobustPath."
+        )
         place, rows = place_of(target, model), features_of(estimator, X)
         alphas = _tried(model)
         values, _ = check_score_data(rows, y, np.shape(model.coef_), sample_weight)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from robustreg.estimators.quantiles import QuantilesRegressor
-from robustreg.pipelines import feature_names_of, features_of, model_of
+from robustreg.pipelines import feature_names_of, features_of
 from robustreg.plotting.drawing import (
     BLUE,
     DASHES,
@@ -21,7 +21,7 @@ from robustreg.plotting.drawing import (
     legend_of,
     point_style,
 )
-from robustreg.plotting.measuring import medians_along
+from robustreg.plotting.measuring import last_of, medians_along
 from robustreg.rows import present, taken
 from robustreg.scale import median_of_each
 from robustreg.validation import (
@@ -159,12 +159,7 @@ class QuantilesDisplay:
             For a feature that is none, a sparse X against a feature, and data of
             another shape than that of the fit.
         """
-        model = model_of(estimator)
-        if not isinstance(model, QuantilesRegressor):
-            raise TypeError(
-                "estimator must be a fitted QuantilesRegressor, or a pipeline that "
-                f"ends in one. Got {type(model).__name__}."
-            )
+        model: QuantilesRegressor = last_of(estimator, QuantilesRegressor)
         refuse_collections("robustreg.plotting", X=X, y=y, sample_weight=sample_weight)
         names = feature_names_of(estimator, model.n_features_in_)
         place = _place_of(feature, names)

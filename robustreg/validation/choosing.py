@@ -83,17 +83,7 @@ def check_split_params(owner: str, params: dict[str, Any]) -> None:
 def checked_splits(
     owner: str, splits: Callable[..., Iterable[Any]], params: dict[str, Any]
 ) -> list[Any]:
-    """Return the splits of a splitter; where groups are missing, say how to pass them.
-
-    Parameters
-    ----------
-    owner : str
-        Who splits.
-    splits : callable
-        Makes them, of metadata by name.
-    params : dict
-        The metadata of the splitter.
-    """
+    """Return the splits that metadata make; of missing groups say how to pass them."""
     try:
         return list(splits(**params))
     except ValueError as error:
