@@ -90,7 +90,8 @@ class RobustRegressorCV(LinearPredictor):
         start at the smallest that makes all coefficients 0, as those of `LassoCV` do.
         With l2 alone they start where what columns explain is halved in the direction
         in which they vary most: at the largest eigenvalue of their covariance times
-        the median of ``abs(loss'(r))`` over that of ``abs(r)``, without columns.
+        the median of :math:`\lvert \text{loss}'(r) \rvert` over that of
+        :math:`\lvert r \rvert`, without columns.
     eps : float, default=1e-3
         Smallest alpha over the largest, in (0, 1); ignored if ``alphas`` are given.
     scale : float or {"mad", "proposal2"}, default="mad"

@@ -12,7 +12,7 @@ from robustreg.losses import Loss
 class L1Regressor(ScaledLossModel):
     r"""Least absolute deviations, and quantile regression by ``quantile``.
 
-    Minimises, over coefficients c and an intercept b, with ``r = y - X @ c - b``,
+    Minimises, over coefficients c and an intercept b, with :math:`r = y - X c - b`,
 
     .. math::
 
@@ -87,15 +87,15 @@ class L1Regressor(ScaledLossModel):
         redescending loss.
     stationarity_ : float or ndarray of shape (n_targets,)
         Largest violation of the optimality condition over the mean size of
-        ``loss'(r)``, in standardised columns: 0 at a (local) minimum. nan for a loss
-        with a kink at 0, which has the exact gap only.
+        :math:`\text{loss}'(r)`, in standardised columns: 0 at a (local) minimum. nan
+        for a loss with a kink at 0, which has the exact gap only.
     n_iter_ : int
         Iterations of the last solver run, the largest of all targets. For rows that
         are elsewhere, readings of all of them.
     weights_ : ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
-        ``loss'(r) / r`` relative to the loss's largest curvature, in [0, 1]: how
-        much each row counts. Absent for losses with a kink. Lazy if X is a dask
-        collection, as `outliers_` is.
+        :math:`\text{loss}'(r) / r` relative to the loss's largest curvature, in
+        [0, 1]: how much each row counts. Absent for losses with a kink. Lazy if X is
+        a dask collection, as `outliers_` is.
     residual_scale_ : float or ndarray of shape (n_targets,)
         Robust scale of the residuals, in units of y: ``scale_`` where it is estimated,
         1.4826 times the weighted median of the absolute residuals where ``scale`` is

@@ -29,16 +29,16 @@ from robustreg.validation import (
 class MMRegressor(RobustLinearModel):
     r"""MM-regression: 50 % breakdown and 95 % efficiency.
 
-    With ``r = y - X @ c - b``, the S-estimate [1]_ is the fit with the smallest scale s
-    that solves
+    With :math:`r = y - X c - b`, the S-estimate [1]_ is the fit with the smallest scale
+    s that solves
 
     .. math::
 
         \sum_i w_i \, \rho(r_i / s)
         = \text{breakdown} \cdot \Bigl( \sum_i w_i - \text{rank} \Bigr)
 
-    where rho is Tukey's loss, rising from 0 to 1. The M-step starts there and goes
-    down to the next local minimum, over c and b, of
+    where :math:`\rho` is Tukey's loss, rising from 0 to 1. The M-step starts there and
+    goes down to the next local minimum, over c and b, of
 
     .. math::
 
@@ -111,8 +111,8 @@ class MMRegressor(RobustLinearModel):
         The constants of Tukey's loss for the M-step and for the S-estimate, by
         default 4.685 and 1.548.
     weights_ : ndarray or dask Array of shape (n_samples,) or (n_samples, n_targets)
-        ``loss'(r) / r``, in [0, 1]: how much each row counts in the M-step. Lazy if X
-        is a dask collection, as `outliers_` is.
+        :math:`\text{loss}'(r) / r`, in [0, 1]: how much each row counts in the M-step.
+        Lazy if X is a dask collection, as `outliers_` is.
     residual_scale_ : float or ndarray of shape (n_targets,)
         `scale_`; positive and as small as rounding errors if that is 0.
     outliers_ : ndarray or dask Array of bool, of the shape of y

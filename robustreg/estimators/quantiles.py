@@ -57,7 +57,7 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
     r"""Several quantiles of one target, fitted together, that do not cross.
 
     Minimises, for each quantile q, over coefficients c and an intercept b, with
-    ``r = y - X @ c - b``,
+    :math:`r = y - X c - b`,
 
     .. math::
 

@@ -114,9 +114,9 @@ def predict_table(
     where m is the median of the errors, and e how far their quantile of the side is
     from it. For ``"normal"`` m is 0 and e ``t_level`` times ``residual_scale_``, as
     after least squares. For ``"residuals"`` they are those of the residuals, e times
-    ``(1 + 15 / n) * sqrt(n / (n - p))``. Residuals of the fit are smaller than those of
-    new rows, for which some factor has to make up [1]_; how often intervals by this one
-    hold is a test.
+    :math:`(1 + 15 / n) \sqrt{n / (n - p)}`. Residuals of the fit are smaller than
+    those of new rows, for which some factor has to make up [1]_; how often intervals by
+    this one hold is a test.
 
     References
     ----------

@@ -38,7 +38,7 @@ def wald_test(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> pandas.DataFrame:
-    r"""Test linear hypotheses ``R c = v`` of the coefficients, of several at once.
+    r"""Test linear hypotheses :math:`R c = v` of the coefficients, of several at once.
 
     With the covariance C of the coefficients c, and q rows of R,
 

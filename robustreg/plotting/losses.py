@@ -30,13 +30,14 @@ N_RESIDUALS = 601
 
 @final
 class LossDisplay:
-    """Losses against the residual: value, slope and weight.
+    r"""Losses against the residual: value, slope and weight.
 
-    The value ``loss(r)`` is what a residual r costs, the slope ``loss'(r)`` how hard it
-    pulls at the fit, and the weight how much its row counts beside one of least
-    squares: ``loss'(r) / r`` relative to the loss's largest curvature, as ``weights_``
-    of a fit has it. A loss with a kink at 0 has no largest curvature; its weight is
-    ``loss'(r) / r`` itself, which has no bound.
+    The value :math:`\text{loss}(r)` is what a residual r costs, the slope
+    :math:`\text{loss}'(r)` how hard it pulls at the fit, and the weight how much its
+    row counts beside one of least squares: :math:`\text{loss}'(r) / r` relative to the
+    loss's largest curvature, as ``weights_`` of a fit has it. A loss with a kink at 0
+    has no largest curvature; its weight is :math:`\text{loss}'(r) / r` itself, which
+    has no bound.
 
     Use `from_losses` to make one.
 
