@@ -26,8 +26,10 @@ from robustreg.linalg import (
     EPS,
     MOST_DIRECT_PARAMS,
     SMALLEST_RCOND,
+    Factor,
     cholesky_solve,
     conjugate_gradients,
+    factor_of_root,
     factorise,
     jacobi,
     solve_symmetric,
@@ -134,8 +136,7 @@ def local_gap(
     .. [1] Boyd, S., Vandenberghe, L. (2004). Convex Optimization, section 9.1.2.
        Cambridge University Press.
     """
-    curved = model.factor.scale > 0
-    if not (objective.loss.facts.unimodal and curved[objective.rows.varies].all()):
+    if not (objective.loss.facts.unimodal and _is_curved(objective, model.factor)):
         return np.inf
     curvature = model.gram.weight
     rows = np.flatnonzero(curvature)
@@ -148,20 +149,33 @@ def local_gap(
     near = np.minimum(near, objective.loss.curvature(r + reach))
     loses = objective.weight[rows] * near < KEPT * c
     if loses.any():
-        lost = np.zeros_like(curvature)
-        lost[rows] = np.where(loses, c, 0.0)
-        every = np.arange(objective.n_params)
-        hessian = model.hessian - objective.rows.gram(lost, every)
-        left_over = hessian.diagonal() >= DIGITS_LEFT * model.hessian.diagonal()
-        factor = factorise(hessian)
-        if factor.rcond < SMALLEST_RCOND or not left_over.all():
+        factor = _without(objective, model, rows[loses])
+        if factor is None or not _is_curved(objective, factor):
             return np.inf
         left = float(point.gradient @ factor.solve(point.gradient))
-        if left > MAY_GROW * square:
+        if not left <= MAY_GROW * square:
             return np.inf
         square = left
     rounding = float(c @ residual_error(objective, point, rows) ** 2)
     return 0.5 * (np.sqrt(square) + np.sqrt(rounding)) ** 2 / (KEPT * share)
+
+
+def _is_curved(objective: Objective, factor: Factor) -> bool:
+    """Return whether no column that varies is without curvature."""
+    return bool((factor.scale > 0)[objective.rows.varies].all())
+
+
+def _without(objective: Objective, model: Model, rows: Index) -> Factor | None:
+    """Return the factor of a model without some rows, None if that has no digits."""
+    lost, every = np.zeros_like(model.gram.weight), np.arange(objective.n_params)
+    lost[rows] = model.gram.weight[rows]
+    if model.factor.rcond < SMALLEST_RCOND:
+        # It is that of a root, from which nothing can be taken.
+        return factor_of_root(objective.hessian_root(model.gram.weight - lost, every))
+    hessian = model.hessian - objective.rows.gram(lost, every)
+    left_over = hessian.diagonal() >= DIGITS_LEFT * model.hessian.diagonal()
+    factor = factorise(hessian)
+    return factor if factor.rcond >= SMALLEST_RCOND and left_over.all() else None
 
 
 def _is_faint(

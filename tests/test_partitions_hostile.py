@@ -132,6 +132,18 @@ def test_columns_that_all_but_depend_on_others_under_an_l1_penalty(penalty, how)
     assert len(passes) <= 10
 
 
+@pytest.mark.parametrize("loss", ["l2", "log_cosh", "pseudo_huber", "tukey"])
+def test_a_row_far_out_under_an_l1_penalty(loss):
+    X, y = make_data(N)
+    X = all_but_dependent(X, "a row far out")
+    options = {"loss": loss, "scale": 1.0, "penalty": "l1", "alpha": 1e-3}
+    (fit,), passes = fit_parts(X, y, **options, tol=1e-8)
+    model = RobustRegressor(**options, tol=1e-10).fit(X, y)
+    assert fit.success
+    assert_allclose(fit.coef, model.coef_, rtol=0, atol=1e-3)
+    assert len(passes) <= (20 if loss == "tukey" else 10)
+
+
 def test_a_kinked_fit_whose_sample_has_lost_its_digits_ends():
     X, y = make_data(N)
     X = all_but_dependent(X, "a row far out")

@@ -35,6 +35,10 @@ STEP_TOL, STEP_RTOL = 1e-14, 1e-12
 # Each pass gains a digit at least: these gain all, and make good for a sample that is
 # no guide.
 MOST_PASSES = 25
+# What is asked of the curvature of all rows where steps by another gained little. Far
+# away no row may lose its own; near by parabolas are slow; and beside a row far out the
+# Gram matrix has no digits, which the rows of the sample have.
+IN_TURN: dict[float | None, float | None] = {None: 1.0, 1.0: 0.0, 0.0: None}
 
 
 class OutOfSightError(Exception):
@@ -141,11 +145,10 @@ class Descent:
                 params, majorised = 0.5 * (params + best.reading.params), 1.0
                 continue
             if best is not None and found.left > POOR * left:
-                # Far away no row may lose its curvature; near by parabolas are slow.
-                majorised = 0.0 if best.reading.asked.majorised == 1.0 else 1.0
+                majorised = IN_TURN[best.reading.asked.majorised]
             best, left = found, found.left
             try:
-                params, new = self.moved(found)
+                params, new = self.moved(found, majorised is not None)
             except OutOfSightError:
                 window, left = window.wider(), np.inf
                 continue
@@ -180,10 +183,13 @@ class Descent:
             left = gap**2
         return Found(reading, gap, allowed, left, off, mad_of(self.whole, reading))
 
-    def moved(self, found: Found) -> tuple[Array, float]:
-        """Return the params and the scale to look at next."""
+    def moved(self, found: Found, by_gram: bool = False) -> tuple[Array, float]:
+        """Return the params and the scale to look at next, by all rows' Gram matrix.
+
+        If there is one: else by the curvature of the sample.
+        """
         reading, unit = found.reading, found.reading.asked.scale
-        fit_at = self._model_fit(reading)
+        fit_at = self._model_fit(reading, by_gram and reading.gram.size > 0)
         if self._excess_of is None:
             return fit_at(unit), unit
         if not np.isfinite(found.off):
@@ -203,12 +209,11 @@ class Descent:
         """Return the fit of squares by products of all rows, or what was given."""
         asked = replace(self._asked(params, scale), majorised=0.0)
         reading = self.whole.foreseen(asked)
-        return params if reading is None else self._model_fit(reading)(scale)
+        return params if reading is None else self._model_fit(reading, True)(scale)
 
-    def _model_fit(self, reading: Reading) -> Callable[[float], Array]:
+    def _model_fit(self, reading: Reading, by_gram: bool) -> Callable[[float], Array]:
         """Return what makes the fit at a scale of the model that a pass told."""
-        known = reading.asked.majorised is not None
-        model = self.whole.quadratic if known else self.whole.near_minimum
+        model = self.whole.quadratic if by_gram else self.whole.near_minimum
         start, unit = Start(reading.params, is_near=True), reading.asked.scale
 
         def fit_at(scale: float) -> Array:
