@@ -6,11 +6,13 @@ errors of the residuals are worth.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from robustreg.linalg import NOISE_LEVELS, TINY
 from robustreg.objective import RESIDUAL_ERROR, Objective, Point
-from robustreg.rows import Array, Index, middle_of
+from robustreg.rows import BLOCK_ENTRIES, Array, Index, middle_of, stretches
 
 # Slopes this close to an end of their range, and residuals to where their loss becomes
 # linear, as a share of it, count as there: they may hold other fits, too. Far above
@@ -81,7 +83,11 @@ def stationarity(objective: Objective, point: Point) -> float:
     # What underflowed on its way to 0 is nothing.
     if hidden and largest <= max(FEW_ERRORS * _slope_errors(objective, point), TINY):
         return 0.0
-    terms = float(objective.weight @ np.abs(objective.loss.gradient(point.residual)))
+
+    def slopes(place: slice) -> Array:
+        return np.abs(objective.loss.gradient(point.residual[place]))
+
+    terms = _mean(objective, slopes)
     return largest / terms if terms > 0 else float("inf")
 
 
@@ -90,10 +96,19 @@ def _slope_errors(objective: Objective, point: Point) -> float:
 
     By the inequality of Cauchy and Schwarz, as columns have mean square 1.
     """
-    every = np.arange(point.residual.size)
-    curvature = objective.loss.curvature(point.residual)
-    errors = curvature * residual_error(objective, point, every)
-    return float(np.sqrt(objective.weight @ errors**2))
+
+    def squares(place: slice) -> Array:
+        curvature = objective.loss.curvature(point.residual[place])
+        return (curvature * residual_error(objective, point, place)) ** 2
+
+    return float(np.sqrt(_mean(objective, squares)))
+
+
+def _mean(objective: Objective, of: Callable[[slice], Array]) -> float:
+    """Return the weighted mean over rows of what is made of a stretch at a time."""
+    weight = objective.weight
+    places = stretches(weight.size, BLOCK_ENTRIES)
+    return float(sum(weight[place] @ of(place) for place in places))
 
 
 def rounding_of_terms(objective: Objective, point: Point) -> float:
@@ -109,7 +124,7 @@ def typical_residual(objective: Objective, point: Point) -> float:
     return float(objective.weight @ np.abs(point.residual))
 
 
-def residual_error(objective: Objective, point: Point, rows: Index) -> Array:
+def residual_error(objective: Objective, point: Point, rows: Index | slice) -> Array:
     """Return the rounding errors of some residuals."""
     size = np.abs(objective.target[rows]) + np.abs(point.residual[rows])
     return np.asarray(RESIDUAL_ERROR * size)

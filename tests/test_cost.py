@@ -3,6 +3,7 @@
 Costs are passes over the rows, rows held near the kink, Gram matrices and steps.
 """
 
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -177,6 +178,27 @@ def test_rough_passes_that_overflow_are_repeated():
     narrow = model.fit(wide, high).coef_
     exact = model.fit(wide.astype(np.float64), high).coef_
     np.testing.assert_allclose(narrow, exact, rtol=1e-6)
+
+
+def test_samples_are_given_back_before_all_rows_are_looked_at(monkeypatch):
+    drawn, kept = [], []
+    draw, fit = Sampling.draw_kinked, active_rows._smooth_fit
+
+    def drawing(self, objective):
+        found = draw(self, objective)
+        drawn.append(weakref.ref(found.objective))
+        return found
+
+    def counted(objective, *near):
+        if objective.rows.n_rows == 60_000:
+            kept.append(sum(each() is not None for each in drawn))
+        return fit(objective, *near)
+
+    monkeypatch.setattr(Sampling, "draw_kinked", drawing)
+    monkeypatch.setattr(active_rows, "_smooth_fit", counted)
+    L1Regressor().fit(*data())
+    assert drawn
+    assert kept == [0]
 
 
 def test_coordinates_of_many_rows_are_those_of_a_sample():

@@ -15,7 +15,12 @@ from sklearn.base import clone
 
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.estimators import arrays
+from robustreg.losses import SmoothL1
+from robustreg.objective import Objective
 from robustreg.partitions import Drawing
+from robustreg.penalties import make_penalty
+from robustreg.rows import BLOCK_ENTRIES, make_rows
+from robustreg.tolerance import stationarity
 
 NAMES = ["age", "rooms", "flag", "area"]
 MODELS = {
@@ -216,6 +221,16 @@ def peak_bytes(function, *arguments):
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def test_what_a_point_is_measured_by_takes_no_values_for_all_rows():
+    X = np.random.default_rng(0).normal(size=(10 * BLOCK_ENTRIES, 1))
+    weight = np.full(len(X), 1 / len(X))
+    rows = make_rows(X, weight, True)
+    penalty = make_penalty(None, 0.0, 0.0, 1)
+    objective = Objective(rows, X[:, 0], weight, SmoothL1(0.5), penalty)
+    point = objective.evaluate(rows.standard.from_original(np.ones(1), 0.0))
+    assert peak_bytes(stationarity, objective, point) < X.nbytes
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -198,29 +198,23 @@ def near_kinked(
 
     From samples of samples, the smallest of them solved, or from wide losses.
     """
-    some = _samples_of_samples(objective, sampling)
-    few = some.pop()
-    if sampling.has_few(few):
-        point = _as_it_is(few, start, exact).point
-        error = typical_residual(few, point) / few.rows.n_rows
-    else:
-        point, error = _smooth_fit(few, *_of_wide_losses(few, start))
-    while some:
-        near = near_sample(few, point, error)
-        few = some.pop()
-        point, error = _smooth_fit(few, *near)
-    return point, error
+    if sampling.has_few(objective):
+        point = _as_it_is(objective, start, exact).point
+        return point, typical_residual(objective, point) / objective.rows.n_rows
+    # The sample is given back before all rows are looked at.
+    near = _of_sample(objective, start, exact, sampling)
+    return _smooth_fit(objective, *(near or _of_wide_losses(objective, start)))
 
 
-def _samples_of_samples(objective: Objective, sampling: Sampling) -> list[Objective]:
-    """Return the objective, that of a sample of its rows, of a sample of those, ..."""
-    some = [objective]
-    while not sampling.has_few(some[-1]):
-        drawn = sampling.draw_kinked(some[-1])
-        if drawn is None:
-            break
-        some.append(drawn.objective)
-    return some
+def _of_sample(
+    objective: Objective, start: Array, exact: Exact, sampling: Sampling
+) -> tuple[Array, float, float] | None:
+    """Return what `near_sample` does of a sample, None if rows are not so many more."""
+    drawn = sampling.draw_kinked(objective)
+    if drawn is None:
+        return None
+    few = drawn.objective
+    return near_sample(few, *near_kinked(few, start, exact, sampling))
 
 
 def _smooth_fit(
