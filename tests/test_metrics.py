@@ -401,7 +401,7 @@ PARAMETERS = [
     (metrics.robust_r2_score, "scale", [1.0, 2.0], "positive.*scale_"),
     (metrics.robust_r2_score, "scale", np.nan, "positive.*scale_"),
     (metrics.robust_r2_score, "centered", 1.5, "bool"),
-    (metrics.tau_scale, "multioutput", "variance_weighted", "raw_values"),
+    (metrics.tau_scale, "multioutput", "variance", "raw_values', 'uniform_av"),
     (metrics.tau_scale, "multioutput", [1.0, 2.0], "raw_values.*1 weights"),
     (metrics.tau_scale, "multioutput", [-1.0], "raw_values"),
     (metrics.tau_scale, "multioutput", [0.0], "raw_values"),

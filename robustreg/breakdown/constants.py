@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 # Constants beyond these have a breakdown of 99 % and an efficiency of 1 - 1e-9.
 SMALLEST, LARGEST = 0.05, 400.0
-# More is what nobody can tell from 1.
-MOST_EFFICIENT = 1 - 1e-8
 
 
 def _moments(c: float) -> list[float]:
@@ -74,5 +71,6 @@ def tukey_for_efficiency(efficiency: float) -> float:
     >>> round(tukey_for_efficiency(0.95), 4)
     4.6851
     """
-    goal = float(np.clip(efficiency, 0.0, MOST_EFFICIENT))
+    # More is what nobody can tell from 1.
+    goal = min(efficiency, efficiency_of(LARGEST))
     return float(brentq(lambda c: efficiency_of(c) - goal, 0.5, LARGEST))

@@ -53,10 +53,11 @@ SMOOTH: dict[str, CovType] = {
     "cluster": CovType(sandwich.cluster, GROUPS),
 }
 
+MM = "an MM-estimate"
 # By what a kind of fits is called in errors.
 COV_TYPES: dict[str, dict[str, CovType]] = {
     "a smooth loss": SMOOTH,
-    "an MM-estimate": {"avar1": CovType(mm.avar1), **SMOOTH},
+    MM: {"avar1": CovType(mm.avar1), **SMOOTH},
     # Its slope jumps, as Talwar's: the Hessian is an estimate, that of a row is none.
     "a loss whose slope jumps": {
         "HC0": CovType(sandwich.hc0),
@@ -85,7 +86,7 @@ EVERY_NAME = dict.fromkeys(chain(*COV_TYPES.values(), RESAMPLING))
 def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
     """Return which covariances a fit has, as a key of `COV_TYPES`."""
     if estimator.starts_from_s:
-        return "an MM-estimate"
+        return MM
     if loss.facts.piecewise_linear:
         return "an absolute loss"
     if jumps_of(loss):
@@ -96,7 +97,7 @@ def kind_of(estimator: RobustLinearModel, loss: Loss) -> str:
 def cov_type_of(kind: str, loss: Loss, asked: str | None, grouped: bool) -> str:
     """Return the covariance that is asked for; refuse one that a kind does not have."""
     default = next((name for name in DEFAULTS if name in COV_TYPES[kind]), "")
-    fast = [FAST_BOOTSTRAP] if "avar1" in COV_TYPES[kind] else []
+    fast = [FAST_BOOTSTRAP] if kind == MM else []
     known = [*COV_TYPES[kind], *fast, BOOTSTRAP]
     chosen = default if asked is None else asked
     if chosen not in known:
