@@ -55,7 +55,8 @@ def _moments(X: NDArray[np.floating[Any]], weight: Array) -> tuple[Array, Array,
     n, p = X.shape
     mean, square, seen = np.zeros(p), np.zeros(p), 0.0
     for place in _places(n, p):
-        w = weight[place]
+        # BLAS multiplies no view of one number that stands for all weights.
+        w = np.ascontiguousarray(weight[place])
         total = float(w.sum())
         if total == 0:
             continue
