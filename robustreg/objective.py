@@ -295,14 +295,12 @@ class Objective:
            iteratively reweighted least-squares. Communications in Statistics A6,
            813-827.
         """
-        curvature = self.loss.curvature(point.residual)
-        if majorised > 0:
-            r = np.where(point.residual == 0, 1.0, point.residual)
-            ratio = np.where(point.residual == 0, curvature, self.loss.gradient(r) / r)
-            curvature = (1 - majorised) * curvature + majorised * ratio
-        if self.loss.facts.breakpoints is None:
-            curvature = np.where(np.abs(curvature) < FAINTEST, 0.0, curvature)
-        return self.weight * curvature
+        dtype = np.result_type(self.weight, point.residual)
+        result = np.empty(self.weight.shape, dtype)
+        for place in stretches(result.size):
+            curvature = _curvature(self.loss, point.residual[place], majorised)
+            result[place] = self.weight[place] * curvature
+        return result
 
     def adjoint(self, slopes: Array) -> Array:
         """Return what the penalty's gradient equals if ``slopes`` are optimal."""
@@ -342,6 +340,18 @@ class Objective:
         at_zero = np.maximum(np.abs(point.gradient) - self.l1, 0.0)
         away = np.abs(point.gradient + self.l1 * np.sign(point.params))
         return np.where((point.params == 0) & (self.l1 > 0), at_zero, away)
+
+
+def _curvature(loss: Loss, residual: Array, majorised: float) -> Array:
+    """Return the curvature of some rows, what is too faint for its square as 0."""
+    curvature = loss.curvature(residual)
+    if majorised > 0:
+        r = np.where(residual == 0, 1.0, residual)
+        ratio = np.where(residual == 0, curvature, loss.gradient(r) / r)
+        curvature = (1 - majorised) * curvature + majorised * ratio
+    if loss.facts.breakpoints is None:
+        curvature = np.where(np.abs(curvature) < FAINTEST, 0.0, curvature)
+    return curvature
 
 
 def _for_params(penalty: ElasticNet) -> tuple[Array, Array]:

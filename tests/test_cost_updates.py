@@ -10,14 +10,16 @@ from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
 from robustreg.estimators import arrays
 from robustreg.fitting import estimated
 from robustreg.linalg import Square, least_norm_solve
-from robustreg.losses import Pinball
+from robustreg.losses import Pinball, Tukey
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
 from robustreg.rows import DenseRows, make_rows, signed_gram, weighted_gram
-from robustreg.scale import MAD_FACTOR, mad, mad_along, mad_beside
+from robustreg.rows.base import BLOCK_ENTRIES
+from robustreg.scale import MAD_FACTOR, estimates, mad, mad_along, mad_beside
 from robustreg.solvers import profiled
 from robustreg.solvers.kinked.interior_point import equations, interior_point
 from robustreg.solvers.results import Start
+from robustreg.solvers.reweighted import Reweighting
 
 FORMS = {
     "dense": lambda X: X,
@@ -116,6 +118,39 @@ def test_newton_steps_touch_the_rows_that_switch(gram_rows):
     # The last steps, before and after which few rows cross a breakpoint.
     assert min(gram_rows) <= 20
     assert sum(gram_rows) <= 4 * len(X)
+
+
+def test_a_settled_fit_makes_the_gram_matrices_of_its_steps(gram_rows, monkeypatch):
+    X, y = data()
+    newton, steps = Reweighting._newton, []
+    monkeypatch.setattr(
+        Reweighting, "_newton", lambda *a: steps.append(1) or newton(*a)
+    )
+    assert RobustRegressor("tukey").fit(X, y).stationarity_ <= 1e-10
+    # What is smaller is of a sample.
+    most = [rows for rows in gram_rows if rows > len(X) // 5]
+    assert sum(most) <= len(steps) * len(X)
+
+
+def test_a_settling_scale_sorts_few_rows_and_a_curvature_sees_few_at_a_time(
+    monkeypatch,
+):
+    X, y = data(150_000)
+    median, curvature, sizes = estimates._sorted_median, Tukey.curvature, ([], [])
+
+    def sort(values, *more):
+        sizes[0].append(values.size)
+        return median(values, *more)
+
+    def curve(loss, residual):
+        sizes[1].append(residual.size)
+        return curvature(loss, residual)
+
+    monkeypatch.setattr(estimates, "_sorted_median", sort)
+    monkeypatch.setattr(Tukey, "curvature", curve)
+    assert RobustRegressor("tukey").fit(X, y).stationarity_ <= 1e-10
+    assert max(sizes[0]) <= len(X) / 10
+    assert max(sizes[1]) <= BLOCK_ENTRIES < len(X)
 
 
 @pytest.mark.parametrize("loss", ["smooth_l1", "huber", "pseudo_huber", "log_cosh"])

@@ -214,7 +214,7 @@ def _settle(scaled: AnyScale, near: FixedPoint, least: float = 0.0) -> FixedPoin
         return near
     params = settled.params / settled.scale
     start = Start(params, is_near=True, settled=True, residual=settled.residual)
-    scaled.start_from(settled.scale, start)
+    scaled.start_from(settled.scale, replace(start, unique=settled.unique))
     return replace(near, scale=settled.scale)
 
 

@@ -111,7 +111,9 @@ def majorised_newton(
         if result.success and not (is_minimum or start.settled):
             beyond = beyond_saddle(objective, result.point)
         if beyond is None or done >= max_iter:
-            return replace(result, n_iter=done)
+            # Without a step it is what the start is.
+            unique = result.unique or (done == 0 and start.unique)
+            return replace(result, n_iter=done, unique=unique)
         point, done = beyond, done + 1
 
 

@@ -42,8 +42,9 @@ PROGRESS, LATER = 0.5, 0.3
 # curvature end in other fixed points than reweighting more often, and are no fewer.
 FIRST_LEVEL = SHARES.index(0.1)
 # How far the logarithm of the scale is looked for, from near: where the Hessian is all
-# but singular, the line leads far away.
-REACHES = (1e-8, 1e-6, 1e-4, 0.01, 0.2)
+# but singular, the line leads far away. Few rows come near the median on the way to the
+# first of these ends, and many on that to the last.
+REACHES = ((1e-8, 1e-6, 1e-4, 0.01), (0.2,))
 # Steps in a row that do not halve the violation, and steps in all, that end it: on a
 # plateau many gain little, and each costs a pass and a half.
 MOST_STALLED, MOST_STEPS = 60, 300
@@ -64,12 +65,15 @@ class Settled:
         Relative violation of the optimality condition at that scale.
     residual : ndarray of shape (n_rows,)
         Residuals, in units of the scale.
+    unique : bool
+        Whether a step by a regular Hessian led there.
     """
 
     params: Array
     scale: float
     violation: float
     residual: Array
+    unique: bool
 
 
 @final
@@ -82,6 +86,7 @@ class _State:
     scale: float
     point: Point
     violation: float
+    unique: bool
 
 
 @final
@@ -146,9 +151,12 @@ class Reweighting:
             best = now if now.violation <= best.violation else best
         if now is None or best is None:
             return None
-        return Settled(best.params, best.scale, best.violation, best.point.residual)
+        left, residual = best.violation, best.point.residual
+        return Settled(best.params, best.scale, left, residual, best.unique)
 
-    def _state(self, params: Array, residual: Array) -> _State | None:
+    def _state(
+        self, params: Array, residual: Array, unique: bool = False
+    ) -> _State | None:
         """Return the point at the scale of residuals in units of y."""
         scale = self._measure(residual)
         if not scale > self._floor:
@@ -156,7 +164,7 @@ class Reweighting:
         objective = self._objective_at(scale)
         point = objective.evaluate(params / scale, residual / scale)
         violation = stationarity(objective, point)
-        return _State(params, residual, scale, point, violation)
+        return _State(params, residual, scale, point, violation, unique)
 
     def _change(self, direction: Array) -> Array:
         """Return by how much residuals change along a direction."""
@@ -194,8 +202,9 @@ class Reweighting:
         hessian = objective.hessian(objective.curvature(now.point), columns)
         slope = now.point.gradient + objective.l1 * np.sign(now.params)
         right = np.column_stack([slope, drift])[columns]
+        solution, regular = least_norm_solve(hessian, right)
         step = np.zeros((now.params.size, 2))
-        step[columns] = -now.scale * least_norm_solve(hessian, right)[0]
+        step[columns] = -now.scale * solution
         direction, tangent = step.T
         residual = now.residual + self._change(direction)
         change = self._change(tangent)
@@ -203,7 +212,7 @@ class Reweighting:
         if length is None:
             return None
         params = now.params + direction + length * tangent
-        return self._state(params, residual + length * change)
+        return self._state(params, residual + length * change, regular)
 
     def _length(self, residual: Array, change: Array, scale: float) -> float | None:
         """Return by how much the log scale changes, on the line that the fit takes.
@@ -211,13 +220,14 @@ class Reweighting:
         None if that is too much. Where the scale moves faster than the one it is
         measured at, it changes against the disagreement.
         """
-        scale_at = self._line(residual, change, REACHES[-1])
-        excess = partial(excess_at, scale_at, scale)
-        # Residuals whose scale vanishes on the line have a logarithm of -inf.
-        with np.errstate(divide="ignore"):
-            here = excess(0.0)
-            for reach in REACHES:
-                for end in (reach, -reach):
-                    if excess(end) * here <= 0:
-                        return root_between(excess, 0.0, end)
+        for reaches in REACHES:
+            scale_at = self._line(residual, change, reaches[-1])
+            excess = partial(excess_at, scale_at, scale)
+            # Residuals whose scale vanishes on the line have a logarithm of -inf.
+            with np.errstate(divide="ignore"):
+                here = excess(0.0)
+                for reach in reaches:
+                    for end in (reach, -reach):
+                        if excess(end) * here <= 0:
+                            return root_between(excess, 0.0, end)
         return None
