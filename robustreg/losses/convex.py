@@ -94,9 +94,10 @@ class L1(_Kinked):
 @final
 @dataclass(frozen=True)
 class Pinball(_Kinked):
-    """Two slopes that meet in a kink: ``max(low * r, high * r)``, low < 0 < high.
+    r"""Two slopes in a kink: :math:`\max(\text{low} \, r, \text{high} \, r)`.
 
-    ``low, high = quantile - 1, quantile`` is the loss of quantile regression [1]_.
+    With low < 0 < high; ``low, high = quantile - 1, quantile`` is the loss of quantile
+    regression [1]_.
 
     References
     ----------

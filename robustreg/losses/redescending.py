@@ -179,10 +179,10 @@ class Talwar(BreakpointLoss, _Sublinear):
 @final
 @dataclass(frozen=True)
 class Hampel(_Sublinear):
-    """Hampel's three-part loss, with ``0 < a <= b < c``.
+    r"""Hampel's three-part loss, with :math:`0 < a \le b < c`.
 
     Huber's with the breakpoint a up to b; from there its slope falls along a line from
-    a to 0 at c. Rows with ``abs(r) >= c`` have no pull at all [1]_.
+    a to 0 at c. Rows with :math:`\lvert r \rvert \ge c` have no pull [1]_.
 
     References
     ----------
