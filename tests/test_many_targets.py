@@ -57,13 +57,13 @@ def make_targets(X, rng):
 @pytest.fixture
 def alone(monkeypatch):
     """Return a list to which each target that is fitted by itself is added."""
-    seen, scaled = [], targets.AnyScale
+    seen, fit = [], targets.fit_in_basis
 
-    def keep(problem, *args):
+    def keep(problem, *args, **options):
         seen.append(problem.y)
-        return scaled(problem, *args)
+        return fit(problem, *args, **options)
 
-    monkeypatch.setattr(targets, "AnyScale", keep)
+    monkeypatch.setattr(targets, "fit_in_basis", keep)
     return seen
 
 

@@ -200,7 +200,7 @@ def test_fewer_rows_than_columns():
 
 
 def test_a_fit_is_made_in_few_steps_at_all_scales(monkeypatch):
-    made, by_values = [], orthogonal._by_singular_values
+    made, by_values = [], orthogonal._in_basis
 
     def keep(*args):
         made.append(by_values(*args))
@@ -209,7 +209,7 @@ def test_a_fit_is_made_in_few_steps_at_all_scales(monkeypatch):
     def never(*args, **options):
         raise AssertionError("the interior-point method failed")
 
-    monkeypatch.setattr(orthogonal, "_by_singular_values", keep)
+    monkeypatch.setattr(orthogonal, "_in_basis", keep)
     monkeypatch.setattr(exact, "augmented_lagrangian", never)
     data = Exact(5000, 10)
     model = RobustRegressor("l1", fit_intercept=False)
@@ -250,12 +250,13 @@ def test_both_coordinates_have_the_same_predictions_and_penalty(name):
     data = Exact(offset=1e7)
     rows = make_rows(data.X, data.weight, False)
     penalty = make_penalty(name, 1e-3, 0.5, 4).rescaled(rows.standard.unit)
-    basis = orthogonal.basis_for(rows, data.weight, penalty)
+    inside = orthogonal.basis_for(rows, data.weight, penalty)
+    basis = inside.basis
     z = np.append(np.random.default_rng(1).normal(size=4), 0.0)
     params = basis.lifted(z)
     size = np.abs(params).max()
     np.testing.assert_allclose(basis.lowered(params), z, rtol=0, atol=1e-14 * size)
-    predicted = basis.rows.predict(z)
+    predicted = inside.rows.predict(z)
     np.testing.assert_allclose(rows.predict(params), predicted, atol=1e-14 * size)
     charge = penalty.value(params[:-1])
     assert basis.penalty.value(z[:-1]) == pytest.approx(charge, rel=1e-9)
@@ -266,14 +267,15 @@ def test_a_wrong_answer_is_not_certified(away):
     data = Exact()
     rows, weight = make_rows(data.X, np.ones(300), False), np.full(300, 1 / 300)
     penalty = make_penalty(None, 0.0, 0.5, 4)
-    basis = orthogonal.basis_for(rows, np.ones(300), penalty)
+    inside = orthogonal.basis_for(rows, np.ones(300), penalty)
+    basis = inside.basis
     objective = Objective(rows, data.y, weight, L1(), penalty)
-    reduced = Objective(basis.rows, data.y, weight, L1(), basis.penalty)
+    reduced = Objective(inside.rows, data.y, weight, L1(), basis.penalty)
     z = basis.lowered(rows.standard.from_original(data.centre, 0.0))
     z[:-1] += away * np.random.default_rng(2).normal(size=4)
     point = reduced.evaluate(z)
     claim = Result(point, gap=0.0, n_iter=1, success=True)
-    found = orthogonal.certified(objective, basis, claim, 1e-10)
+    found = orthogonal.certified(objective, inside, claim, 1e-10)
     coef, _ = rows.standard.to_original(found.params)
     case = case_of(data, loss="l1")
     assert not found.success

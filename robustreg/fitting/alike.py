@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
-from robustreg.fitting.basis import in_basis, lifted
+from robustreg.fitting.basis import fit_in_basis
 from robustreg.fitting.estimated import fit_at_scale
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array
 from robustreg.solvers.majorised import few_count
-from robustreg.solvers.orthogonal import Basis
+from robustreg.solvers.orthogonal import InBasis
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Alike:
     will_do: bool
 
 
-def fit_alike(problem: Problem, basis: Basis | None, near: Alike | None) -> Alike:
+def fit_alike(problem: Problem, basis: InBasis | None, near: Alike | None) -> Alike:
     """Return the fit of a problem, from where another one's is.
 
     Of a loss that is not convex the start is its own: no other leads to the same valley
@@ -53,16 +54,17 @@ def fit_alike(problem: Problem, basis: Basis | None, near: Alike | None) -> Alik
     ----------
     problem : Problem
         What to fit.
-    basis : Basis or None
+    basis : InBasis or None
         The coordinates to solve it in, as `basis_of` has them.
     near : Alike or None
         A fit of the same rows; None if there is none.
     """
     near = near if problem.loss.facts.convex else None
     start = None if near is None else near.params
-    scaled = AnyScale(*in_basis(problem, start, basis), is_near=near is not None)
-    found = fit_at_scale(scaled, None if near is None else near.scale)
-    scaled = lifted(scaled, problem, basis)
+    at = None if near is None else near.scale
+    fit, is_near = partial(fit_at_scale, near=at), near is not None
+    ended = fit_in_basis(problem, start, basis, fit, is_near=is_near)
+    scaled, found = ended.whole, ended.answer
     params = np.asarray(scaled.params(), dtype=np.float64)
     data = (problem.rows, problem.weight)
     coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)

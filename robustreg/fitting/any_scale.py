@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import final
 
 import numpy as np
@@ -13,10 +13,11 @@ from robustreg.fitting.problem import Problem
 from robustreg.fitting.watched import Watched
 from robustreg.linalg import MOST_COPIED
 from robustreg.losses import Loss
-from robustreg.objective import RESIDUAL_ERROR, Model, Objective
+from robustreg.objective import RESIDUAL_ERROR, Model, Objective, Watch
 from robustreg.rows import Array, design_rank, typical_design, typical_terms
 from robustreg.scale import COUNTED, SCALES, scale_floor, spread
 from robustreg.solvers import Result, Start, solve
+from robustreg.solvers.orthogonal import has_basis, refuse_unseen
 from robustreg.solvers.profiled import tangent_at
 from robustreg.solvers.refinement import refine
 from robustreg.solvers.starting import is_seen
@@ -88,15 +89,23 @@ class AnyScale:
 
     def objective(self, scale: float, loss: Loss) -> Objective:
         """Return the objective in units of a scale."""
-        units, watched = self._at(scale), self.watched
+        units = self._at(scale)
         return Objective(
             self.problem.rows,
             units.of_target(self.problem.y),
             self._weight,
             loss,
             self._penalty,
-            watch=None if watched is None else watched.in_units(units),
+            watch=self._watch(units),
         )
+
+    def _watch(self, units: Units) -> Watch | None:
+        """Return what is told of each pass in some units."""
+        told = None if self.watched is None else self.watched.in_units(units)
+        rows = self.problem.rows
+        if rows.standard.exact or not has_basis(rows, self._penalty):
+            return told
+        return partial(refuse_unseen, told)
 
     def in_units_of(self, scale: float, params: Array) -> Array:
         """Return params, which are in units of y, as an objective at a scale does."""

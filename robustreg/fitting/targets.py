@@ -6,15 +6,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from robustreg.fitting.any_scale import AnyScale
-from robustreg.fitting.basis import basis_of, in_basis, lifted
+from robustreg.fitting.basis import basis_of, fit_in_basis
 from robustreg.fitting.finished import finished
 from robustreg.fitting.problem import Fit, Problem
 from robustreg.fitting.stopping import fit_unless_stopped
 from robustreg.fitting.together import fit_together, number_together
-from robustreg.objective import Model
 from robustreg.rows import Array
-from robustreg.solvers.orthogonal import Basis
 
 
 def fit_problem(problem: Problem, start: Array | None = None) -> Fit:
@@ -55,7 +52,13 @@ def fit_targets(
                 # That of one is that of all: they share rows, weights and penalty.
                 basis = basis if asked else basis_of(problem)
                 asked = True
-                fit, shared = _fit(problem, start, basis, shared)
+                given = problem, start, basis, fit_unless_stopped
+                ended = fit_in_basis(*given, shared=shared)
+                at, stopped = ended.answer
+                estimated = problem.estimate is not None
+                fit = finished(ended.whole, at, estimated)
+                fit = replace(fit, stopped=stopped)
+                basis, shared = ended.basis, ended.inner.shared_model()
             fits.append(fit)
     return fits
 
@@ -73,20 +76,8 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     collapsed : bool
         Whether the scale is the least that counts as positive.
     """
-    basis = basis_of(problem)
-    scaled = AnyScale(*in_basis(problem, start, basis), is_near=True)
-    found, stopped = fit_unless_stopped(scaled)
-    found = replace(found, collapsed=collapsed)
-    fit = finished(lifted(scaled, problem, basis), found, True)
+    given = problem, start, basis_of(problem), fit_unless_stopped
+    ended = fit_in_basis(*given, is_near=True)
+    found, stopped = ended.answer
+    fit = finished(ended.whole, replace(found, collapsed=collapsed), True)
     return replace(fit, stopped=stopped)
-
-
-def _fit(
-    problem: Problem, start: Array | None, basis: Basis | None, shared: Model | None
-) -> tuple[Fit, Model | None]:
-    """Return the fit of a problem, and its Hessian if it is that of every y."""
-    scaled = AnyScale(*in_basis(problem, start, basis), shared)
-    found, stopped = fit_unless_stopped(scaled)
-    whole = lifted(scaled, problem, basis)
-    fit = finished(whole, found, problem.estimate is not None)
-    return replace(fit, stopped=stopped), scaled.shared_model()

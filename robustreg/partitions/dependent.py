@@ -14,13 +14,13 @@ import numpy as np
 import scipy.linalg
 
 from robustreg.fitting import Coefficients, Fit
-from robustreg.linalg import NO_DIRECTION, SMALLEST_RCOND, factorise
-from robustreg.partitions.basis import Basis, basis_of
+from robustreg.linalg import EPS, NO_DIRECTION, SMALLEST_RCOND, factorise
 from robustreg.partitions.engine import Engine
 from robustreg.partitions.part import Part, Root, Tally
 from robustreg.partitions.sampling import Drawn
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, prepared, rows_in
+from robustreg.solvers.orthogonal import Basis, basis_of
 
 
 @final
@@ -49,7 +49,7 @@ class Dependence:
     def rows(self, some: Drawn) -> Rows:
         """Return the rows of a sample as they are fitted."""
         if self.basis is not None:
-            return self.basis.rows(some.part)
+            return self.basis.rows(some.rows_in(self.standard))
         unit = np.where(self.kept, self.standard.unit, 0.0)
         return some.rows_in(replace(self.standard, unit=unit))
 
@@ -63,9 +63,10 @@ class Dependence:
 
     def _least(self, coef: Array, intercept: Any) -> tuple[Array, float]:
         """Return the coefficients and the intercept of least norm."""
-        if self.basis is not None:
-            coef, intercept = self.basis.lifted(coef, intercept)
-        params = self.standard.from_original(coef, intercept)
+        if self.basis is None:
+            params = self.standard.from_original(coef, intercept)
+        else:
+            params = self.basis.lifted(np.append(coef, intercept))
         params[:-1] -= self.directions @ (self.directions.T @ params[:-1])
         coef, intercept = self.standard.to_original(params)
         return coef, float(intercept)
@@ -114,7 +115,8 @@ def dependence(
     basis = None
     if not regular:
         free = of_columns @ scipy.linalg.qr(nothing)[0][:, nothing.shape[1] :]
-        basis = basis_of(standard, of_rows @ of_columns.T, free, penalty.l2)
+        asked = np.zeros(penalty.l2.size), of_rows @ of_columns.T, free, penalty.l2
+        basis = basis_of(standard, *asked, EPS * free.shape[1])
     directions = of_columns @ nothing
     return Dependence(standard, kept, directions, basis)
 

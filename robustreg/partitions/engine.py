@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
-from robustreg.partitions.basis import Basis
 from robustreg.partitions.part import Part, Tally, tallied
 from robustreg.report import Report
+from robustreg.rows import prepared, rows_in
+from robustreg.solvers.orthogonal import Basis
 
 # Of a part and further arguments.
 Verb = Callable[..., Tally]
@@ -34,7 +35,7 @@ class Pass:
 
 @final
 @dataclass(frozen=True)
-class InBasis:
+class VerbInBasis:
     """A verb of rows that are in a basis."""
 
     verb: Verb
@@ -47,7 +48,8 @@ class InBasis:
 
     def __call__(self, part: Part, *args: Any) -> Tally:
         """Return what the verb makes of a part."""
-        return self.verb(self.basis.of_part(part), *args)
+        rows = rows_in(prepared(part.X), self.basis.standard)
+        return self.verb(replace(part, X=self.basis.columns(rows)), *args)
 
 
 class Engine(ABC):
@@ -86,7 +88,7 @@ class Engine(ABC):
             If no row has weight.
         """
         tally = self._tally(
-            verb if self.basis is None else InBasis(verb, self.basis), args
+            verb if self.basis is None else VerbInBasis(verb, self.basis), args
         )
         if tally is None:
             raise ValueError(

@@ -1,17 +1,19 @@
 """Columns that all but depend on each other: the same problem in a basis of their own.
 
 Without an intercept, columns far from 0 differ by next to nothing from multiples of
-one another: at 1e8 standard deviations their Gram matrix has lost all digits. Rows over
-their norms have a singular value decomposition ``U S V.T`` without that loss. In the
-coordinates ``z = S V.T coef`` the design is U with its rows' norms, whose columns are
-as independent as the data are, and a ridge stays one, of ``1 / S^2`` each:
+one another: at 1e8 standard deviations their Gram matrix has lost all digits. So has
+that of columns in which one row is 1e8 times as far out as others. A root R of it,
+``R.T @ R``, has a singular value decomposition ``U S V.T`` without that loss. In the
+coordinates ``z = S V.T coef`` columns are as independent as the data are, and a ridge
+stays one, of ``1 / S^2`` each:
 
-    prediction = norms U z,    coef = V inv(S) z,    coef @ coef = z @ inv(S^2) z
+    prediction = X V inv(S) z,    coef = V inv(S) z,    coef @ coef = z @ inv(S^2) z
 
-Over their norms, because rounding errors of an orthogonal factorisation are as large in
-each row as in the largest [1]_.
+Where columns depend by themselves the root is that of rows over their norms, because
+rounding errors of an orthogonal factorisation are as large in each row as in the
+largest [1]_; where a row far out makes them look so, that of the weighted rows.
 
-Cost: ``6 n p^2`` and a dense copy, once a fit, at all scales.
+Cost: ``3 n p^2`` and a dense copy, once a fit, at all scales.
 
 References
 ----------
@@ -22,13 +24,21 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 import scipy.linalg
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import ABSENT, EPS, MOST_COPIED, jacobi
-from robustreg.objective import RESIDUAL_ERROR, Objective, Point
+from robustreg.linalg import (
+    ABSENT,
+    EPS,
+    FEW_ENTRIES,
+    MOST_COPIED,
+    SMALLEST_RCOND,
+    jacobi,
+)
+from robustreg.objective import RESIDUAL_ERROR, Objective, Point, Watch
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows, Standard, dense_rows, strata
 from robustreg.solvers.results import Result
@@ -39,74 +49,189 @@ from robustreg.tolerance import allowed_gap
 MOST_COLUMNS = 400
 # The last figure of a column that a certificate sees.
 SEEN = 1e-11
+# A gradient is at most the steepest slope times a column's root mean square, 1. Beyond
+# this multiple a row that no sample saw owns the column; heavy tails stay far below.
+MOST_PULL = 30.0
 
 
+@final
+class UnseenRow(Exception):
+    """A row far out was not in the sample that standardised the columns."""
+
+
+@final
 @dataclass(frozen=True)
 class Basis:
-    """The same problem in other coordinates.
+    """Other columns with the same predictions.
 
     Parameters
     ----------
-    rows : Rows
-        The design in these coordinates; the intercept is the same.
+    standard : Standard
+        The coordinates of the columns that there are.
+    center : ndarray of shape (n_features,)
+        What is taken off the standardised columns.
+    lift : ndarray of shape (n_features, n_reduced)
+        The new columns are what is left times this.
+    lower : ndarray of shape (n_reduced, n_features)
+        New coefficients are standardised ones times this.
     penalty : ElasticNet
-        The penalty in these coordinates.
-    lift : ndarray of shape (n_columns, n_reduced)
-        Coefficients of the coordinates.
-    lower : ndarray of shape (n_reduced, n_columns)
-        Coordinates of the coefficients.
-    level : ndarray of shape (n_reduced,)
-        The design over its rows' norms has orthogonal columns of norm ``1 / level``.
-    norms : ndarray of shape (n_rows,)
-        These norms.
+        That of the new coefficients.
     """
 
-    rows: Rows
-    penalty: ElasticNet
+    standard: Standard
+    center: Array
     lift: Array
     lower: Array
-    level: Array
-    norms: Array
+    penalty: ElasticNet
+
+    def columns(self, rows: Rows) -> Array:
+        """Return the new columns of rows in the coordinates."""
+        design, first = _features(rows, self.center), self.lower[:1].T
+        # What the largest column leaves keeps the digits of small differences.
+        first = first / np.linalg.norm(first)
+        along = design @ first
+        design -= along * first.T
+        return np.asarray(design @ self.lift + along * (first.T @ self.lift))
+
+    def rows(self, rows: Rows) -> Rows:
+        """Return rows with the new columns, in coordinates that leave these alone."""
+        return dense_rows(self.columns(rows), _alone(self.lift.shape[1], rows))
 
     def lifted(self, params: Array) -> Array:
-        """Return the params of the coordinates."""
-        return np.append(self.lift @ params[:-1], params[-1])
+        """Return the params of new ones."""
+        coef = self.lift @ params[:-1]
+        return np.append(coef, params[-1] - coef @ self.center)
 
     def lowered(self, params: Array) -> Array:
-        """Return the coordinates of params."""
-        return np.append(self.lower @ params[:-1], params[-1])
+        """Return the new params of others."""
+        coef = params[:-1]
+        return np.append(self.lower @ coef, params[-1] + coef @ self.center)
+
+
+def basis_of(
+    standard: Standard,
+    center: Array,
+    root: Array,
+    free: Array,
+    ridge: Array,
+    nothing: float,
+) -> Basis:
+    """Return the basis in which no columns all but depend on each other.
+
+    Parameters
+    ----------
+    standard : Standard
+        The coordinates.
+    center : ndarray of shape (n_features,)
+        What is taken off the columns.
+    root : ndarray of shape (n_rows, n_features)
+        A root of the mean of products of what is left.
+    free : ndarray of shape (n_features, k)
+        Orthonormal coefficients, of which those of a fit are combinations.
+    ridge : ndarray of shape (n_features,)
+        The penalty's curvature: 0, or positive for all columns that vary.
+    nothing : float
+        Singular values up to this share of the largest are rounding errors.
+    """
+    ridged = ridge > 0
+    unit = np.where(ridged, 1 / np.sqrt(np.where(ridged, ridge, 1.0)), 1.0)
+    directions = unit[:, None] * free
+    _, size, vectors = scipy.linalg.svd(root @ directions, full_matrices=False)
+    kept = size > nothing * size.max(initial=0.0)
+    size, vectors = size[kept], vectors[kept]
+    return Basis(
+        standard,
+        center,
+        directions @ (vectors.T / size),
+        (size[:, None] * vectors) @ (free.T / unit),
+        ElasticNet(0 * size, 1 / size**2 if ridged.any() else 0 * size),
+    )
+
+
+@final
+@dataclass(frozen=True)
+class InBasis:
+    """The same problem with the columns of a basis.
+
+    Parameters
+    ----------
+    basis : Basis
+        The basis.
+    rows : Rows
+        The design; the columns are orthonormal for rows weighted by ``weight``.
+    weight : ndarray of shape (n_rows,)
+        Whose sum of products the basis is of.
+    """
+
+    basis: Basis
+    rows: Rows
+    weight: Array
 
     def corrected(self, rows: Rows, params: Array, z: Array) -> Array:
-        """Return params that predict what coordinates do, without what lifting cost.
+        """Return params that predict what new ones do, without what lifting cost.
 
-        The factorisation is that of a design which rounding errors moved.
+        The new columns are those that rounding errors moved.
         """
         prediction = self.rows.predict(z)
         # Each divides errors by what nearly dependent columns leave of the digits.
         for _ in range(2):
             missed = prediction - rows.predict(params)
-            change = self.rows.adjoint(missed / self.norms**2)[:-1] * self.level**2
-            params = params + np.append(self.lift @ change, 0.0)
+            change = self.rows.adjoint(self.weight * missed)
+            change[-1] = 0.0
+            params = params + self.basis.lifted(change)
         return params
 
 
-def basis_for(rows: Rows, weight: Array, penalty: ElasticNet) -> Basis | None:
+def basis_for(rows: Rows, weight: Array, penalty: ElasticNet) -> InBasis | None:
     """Return the basis of a design whose Gram matrix has lost its digits, else None.
 
-    Nor is there one for large data, nor for an l1 penalty, which is one of the
-    coefficients as they are.
+    A sample of rows tells.
     """
-    features = np.flatnonzero(rows.varies[:-1])
-    curvature = penalty.l2
-    few = 1 < features.size <= MOST_COLUMNS
-    few = few and rows.n_rows * features.size <= MOST_COPIED
+    if not has_basis(rows, penalty):
+        return None
+    if all_but_depend(rows, weight, np.append(penalty.l2, 0.0)):
+        design = _features(rows, 0.0)
+        return _in_basis(rows, design, 0.0, _directions(design)[1] ** -2.0, penalty)
+    every = np.arange(rows.n_params)
+    if are_owned(rows, weight, every, np.ones(every.size)):
+        return basis_of_far_rows(rows, weight, penalty)
+    return None
+
+
+def has_basis(rows: Rows, penalty: ElasticNet) -> bool:
+    """Return whether a problem may be solved in a basis.
+
+    Not that of large data, nor under an l1 penalty, which is one of the coefficients as
+    they are.
+    """
+    n_features = np.count_nonzero(rows.varies[:-1])
+    few = 1 < n_features <= MOST_COLUMNS and rows.n_rows * n_features <= MOST_COPIED
     # With fewer rows than columns a ridge has solvers of its own.
-    served = rows.n_rows < rows.n_params and curvature.any()
-    if not few or served or penalty.l1.any():
-        return None
-    if not all_but_depend(rows, weight, np.append(curvature, 0.0)):
-        return None
-    return _by_singular_values(rows, features, curvature)
+    served = rows.n_rows < rows.n_params and penalty.l2.any()
+    return bool(few and not served and not penalty.l1.any())
+
+
+def basis_of_far_rows(rows: Rows, weight: Array, penalty: ElasticNet) -> InBasis:
+    """Return a basis that gives rows far out columns of their own."""
+    center = rows.standard.constant * np.median(_sampled(rows, weight), axis=0)[:-1]
+    return _in_basis(rows, _features(rows, center), center, weight, penalty)
+
+
+def refuse_unseen(told: Watch | None, point: Point, params: Array) -> None:
+    """Raise `UnseenRow` if a gradient shows one; else tell of the point.
+
+    By the inequality of Cauchy and Schwarz; the squares of a smooth loss's slopes are
+    at most twice the value times the curvature.
+    """
+    objective, facts = point.objective, point.objective.loss.facts
+    most = facts.steepest
+    if not facts.bounded_slope:
+        most = float(np.sqrt(2 * facts.largest_curvature * point.value))
+    pull = np.abs(point.gradient - objective.l2 * params)
+    if pull.max(initial=0.0) > MOST_PULL * most:
+        raise UnseenRow
+    if told is not None:
+        told(point, params)
 
 
 def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
@@ -115,16 +240,13 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
     Rows count by their direction: one far out has all columns in its own. Where they
     are fewer than columns they are asked whether they depend on each other.
     """
-    live, columns = np.flatnonzero(weight), np.flatnonzero(rows.varies)
-    # A few more rows than columns tell how these depend on each other.
-    enough = int(50 + 1.25 * columns.size)
-    if live.size > enough:
-        live = live[strata(live.size, enough).astype(np.intp)]
-    design, norms = _directions(rows.dense(live)[:, columns])
-    design = design if live.size >= columns.size else design.T
+    columns = np.flatnonzero(rows.varies)
+    design, norms = _directions(_sampled(rows, weight)[:, columns])
+    n_rows = norms.size
+    design = design if n_rows >= columns.size else design.T
     ridge = np.zeros(design.shape[1])
     if curvature.any():
-        ridge = curvature[columns] * (live.size / np.median(norms) ** 2)
+        ridge = curvature[columns] * (n_rows / np.median(norms) ** 2)
     gram = design.T @ design
     gram.flat[:: ridge.size + 1] += ridge
     scale = jacobi(gram.diagonal())
@@ -154,45 +276,80 @@ def _directions(design: Array) -> tuple[Array, Array]:
     return design / norms[:, None], norms
 
 
-def _by_singular_values(rows: Rows, features: Index, curvature: Array) -> Basis:
-    """Return the basis of the features over the root of the penalty's curvature."""
-    design, norms = _directions(rows.dense(np.arange(rows.n_rows))[:, features])
-    ridged = bool(curvature[features].all())
-    unit = 1 / np.sqrt(curvature[features]) if ridged else np.ones(features.size)
-    left, size, right = scipy.linalg.svd(
-        design * unit, full_matrices=False, overwrite_a=True
-    )
-    kept = size > _nothing(rows) * size[0]
-    left, size, right = left[:, kept], size[kept], right[kept]
-    spread = norms[:, None] * left
-    level = np.sqrt((spread**2).mean(axis=0))
-    size = size * level
-    lift = np.zeros((curvature.size, size.size))
-    lower = np.zeros((size.size, curvature.size))
-    lift[features] = unit[:, None] * right.T / size
-    lower[:, features] = size[:, None] * right / unit
-    penalty = ElasticNet(np.zeros(size.size), 1 / size**2 if ridged else 0 * size)
-    standard = Standard(0 * size, 0 * size + 1, rows.standard.constant)
-    new = dense_rows(spread / level, standard)
-    return Basis(new, penalty, lift, lower, level, norms)
+def _sampled(rows: Rows, weight: Array) -> Array:
+    """Return a few more rows than columns: how these depend on each other they tell."""
+    live = np.flatnonzero(weight)
+    enough = int(50 + 1.25 * np.count_nonzero(rows.varies))
+    if live.size > enough:
+        live = live[strata(live.size, enough).astype(np.intp)]
+    return rows.dense(live)
+
+
+def are_owned(rows: Rows, weight: Array, columns: Index, square: Array) -> bool:
+    """Return whether a few rows make a column's mean square, and hide others in it.
+
+    Few entries keep their digits.
+    """
+    if rows.n_rows * rows.n_params <= FEW_ENTRIES:
+        return False
+    design = _sampled(rows, weight)[:, columns]
+    size = np.abs(design - rows.standard.constant * np.median(design, axis=0))
+    some = size > 0
+    logs = np.log(size, where=some, out=np.zeros_like(size)).sum(axis=0)
+    count = some.sum(axis=0)
+    typical = np.exp(logs[count > 0] / count[count > 0])
+    return bool((typical**2 < SMALLEST_RCOND * square[count > 0]).any())
+
+
+def _features(rows: Rows, center: Array | float) -> Array:
+    """Return the standardised columns less a centre."""
+    design = rows.dense(np.arange(rows.n_rows))[:, :-1]
+    design -= center
+    return design
+
+
+def _alone(n_columns: int, rows: Rows) -> Standard:
+    """Return coordinates that leave columns as they are."""
+    none = np.zeros(n_columns)
+    return Standard(none, none + 1, rows.standard.constant)
+
+
+def _in_basis(
+    rows: Rows,
+    design: Array,
+    center: Array | float,
+    weight: Array,
+    penalty: ElasticNet,
+) -> InBasis:
+    """Return the problem in the basis of weighted rows of a design."""
+    p, share = design.shape[1], weight / weight.sum()
+    root = dense_rows(design, _alone(p, rows)).root(share, np.arange(p))
+    free = np.eye(p)[:, rows.varies[:-1]]
+    lost, center = _nothing(rows), np.zeros(p) + center
+    basis = basis_of(rows.standard, center, root, free, penalty.l2, lost)
+    return InBasis(basis, basis.rows(rows), share)
 
 
 def certified(
-    objective: Objective, basis: Basis, reduced: Result, tol: float
+    objective: Objective, inside: InBasis, reduced: Result, tol: float
 ) -> Result:
     """Return the result of a problem, given that of the same problem in a basis.
 
     The gap is the larger one of both problems': what rounding leaves of a constraint is
     charged by a typical distance, which is short beside what nearly dependent features
-    allow.
+    allow. In coordinates by a sample that missed what makes the basis the gap of a
+    problem says nothing, and grows by what lifting cost.
     """
     z = reduced.point.params.astype(np.float64)
-    params = basis.corrected(objective.rows, basis.lifted(z), z)
+    params = inside.corrected(objective.rows, inside.basis.lifted(z), z)
     point = objective.evaluate(params)
     slopes = reduced.optimal_slopes
     gap, success, facts = reduced.gap, reduced.success, objective.loss.facts
-    if facts.convex:
+    if not objective.rows.standard.exact:
+        gap = gap + max(point.value - reduced.value, 0.0)
+    elif facts.convex:
         gap = max(gap, duality_gap(objective, point, slopes))
+    if facts.convex:
         allowed = allowed_gap(objective, point, tol, slopes)
         allowed = max(allowed, _last_digits(objective, point, slopes))
         success = success and gap <= allowed
@@ -213,9 +370,7 @@ def _last_digits(objective: Objective, point: Point, slopes: Array) -> float:
     Where terms of a prediction cancel it has more rounding errors than its size says.
     """
     low, high = objective.loss.facts.slopes
-    rows, weight = objective.representatives
-    room = (slopes[rows] > low) & (slopes[rows] < high)
-    rows, weight = rows[room], weight[room]
+    rows = np.flatnonzero((slopes > low) & (slopes < high))
     terms = objective.rows.dense(rows) * point.params
     error = RESIDUAL_ERROR * np.linalg.norm(terms, axis=1)
-    return float(weight @ objective.loss.value(error))
+    return float(objective.weight[rows] @ objective.loss.value(error))

@@ -19,7 +19,7 @@ from robustreg.linalg import EPS, FEW_ENTRIES, MOST_COPIED, SMALLEST_RCOND, fact
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.descent import Step, StepRule
-from robustreg.solvers.orthogonal import MOST_COLUMNS, all_but_depend
+from robustreg.solvers.orthogonal import MOST_COLUMNS, all_but_depend, are_owned
 from robustreg.solvers.quadratics.active_set import RootQuadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
@@ -53,7 +53,7 @@ def proximal_step(
     linear = point.gradient[columns] - hessian @ start
     solution = minimize_l1_quadratic(hessian, linear, l1, start)
     step = _step_to(objective, point, hessian, columns, solution)
-    if _has_few_digits(objective, hessian, solution, curvature):
+    if _has_few_digits(objective, hessian, columns, solution, curvature):
         by_root = _step_by_root(objective, point, curvature, columns, solution)
         if by_root is not None and by_root.decrease >= step.decrease:
             return by_root
@@ -95,12 +95,16 @@ def _is_faint(objective: Objective, curvature: Array, columns: Index) -> bool:
 
 
 def _has_few_digits(
-    objective: Objective, hessian: Array, solution: Array, curvature: Array
+    objective: Objective,
+    hessian: Array,
+    columns: Index,
+    solution: Array,
+    curvature: Array,
 ) -> bool:
     """Return whether the Gram matrix of the columns in use has too few digits.
 
-    Of many entries only if columns all but depend on each other: those that do exactly
-    a ridge tells apart.
+    Of many entries only if columns all but depend on each other, or a row far out makes
+    them look so: those that do exactly a ridge tells apart.
     """
     used = np.flatnonzero(solution)
     n_entries = np.count_nonzero(curvature) * objective.n_params
@@ -113,7 +117,10 @@ def _has_few_digits(
         return False
     if n_entries <= FEW_ENTRIES:
         return True
-    return all_but_depend(objective.rows, curvature, objective.l2)
+    if all_but_depend(objective.rows, curvature, objective.l2):
+        return True
+    square = hessian.diagonal() / curvature.sum()
+    return are_owned(objective.rows, curvature, columns, square)
 
 
 def _is_noise(objective: Objective, curvature: Array) -> bool:
