@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 # Constants beyond these have a breakdown of 99 % and an efficiency of 1 - 1e-9.
-SMALLEST, LARGEST = 0.05, 400.0
+SHORTEST, LONGEST = 0.05, 400.0
 
 
 def _moments(c: float) -> list[float]:
@@ -58,7 +58,7 @@ def tukey_for_breakdown(breakdown: float) -> float:
     >>> round(tukey_for_breakdown(0.5), 4)
     1.5476
     """
-    return float(brentq(lambda c: _mean_rho(c) - breakdown, SMALLEST, LARGEST))
+    return float(brentq(lambda c: _mean_rho(c) - breakdown, SHORTEST, LONGEST))
 
 
 @cache
@@ -72,5 +72,5 @@ def tukey_for_efficiency(efficiency: float) -> float:
     4.6851
     """
     # More is what nobody can tell from 1.
-    goal = min(efficiency, efficiency_of(LARGEST))
-    return float(brentq(lambda c: efficiency_of(c) - goal, 0.5, LARGEST))
+    goal = min(efficiency, efficiency_of(LONGEST))
+    return float(brentq(lambda c: efficiency_of(c) - goal, 0.5, LONGEST))

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.fitting.problem import Fit
+from robustreg.linalg import LARGEST
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.rows import Array
-
-# A residual that is no number is one of the largest.
-LARGEST = float(np.finfo(np.float64).max)
 
 
 def with_absent(
@@ -30,6 +28,7 @@ def with_absent(
         return fit
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         residual = y[~live] - (X[~live] @ fit.coef + fit.intercept)
+        # A residual that is no number is one of the largest.
         distance = np.nan_to_num(residual / fit.residual_scale, nan=LARGEST)
         relative = np.nan_to_num(residual / fit.scale, nan=LARGEST)
         outliers = np.empty(live.shape, dtype=bool)

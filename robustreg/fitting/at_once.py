@@ -57,7 +57,7 @@ def fit_at_once(problems: list[Problem]) -> list[Alike | None]:
     few = [first[i] for i in _sparsely([problems[i].penalty for i in first])]
     run = _Run(problems, shared)
     for sequence in _sequences(problems, smooth):
-        run.follow(sequence)
+        run.fit_sequence(sequence)
     for group in (few, first, smooth):
         run.fit_also(group)
     return run.fits
@@ -97,7 +97,7 @@ class _Run:
             near = self._between(self._strengths[new], starts)
         self._fit(new, near)
 
-    def follow(self, sequence: list[int]) -> None:
+    def fit_sequence(self, sequence: list[int]) -> None:
         """Fit a loss of parabolas and lines for one strength after the other."""
         self._walk(sequence)
         if self.fits[sequence[0]] is None:

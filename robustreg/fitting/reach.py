@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from robustreg.linalg import SUMMABLE
 from robustreg.losses import Loss
 from robustreg.rows import Array
 from robustreg.scale import spread, weighted_median
 
-# At this many units from the median of y, or at one over it, squares and their sums are
-# floating point numbers still, with room for leverage and for the curvature of a loss.
-REACH = 1e140
 # Beyond these, differences of targets and coefficients may be no numbers, or have lost
 # digits.
 LARGEST_SPREAD, SMALLEST_SPREAD = 1e290, 1e-290
@@ -46,20 +44,20 @@ def within_reach(y: Array, weight: Array, loss: Loss, unit: float | None) -> Arr
     largest = max(float(y.max()), -float(y.min()))
     if largest == 0:
         return y
-    if unit is not None and 1 / REACH <= largest / unit <= REACH:
+    if unit is not None and 1 / SUMMABLE <= largest / unit <= SUMMABLE:
         _check_width(y, weight, loss, unit)
         return y
     typical = spread(y * EIGHTH, weight) / EIGHTH if largest > 1 else spread(y, weight)
     if unit is None:
         _check_spread(typical, largest)
         unit = typical if typical > 0 else largest
-    elif typical > REACH * unit or 0 < largest < unit / REACH:
+    elif typical > SUMMABLE * unit or 0 < largest < unit / SUMMABLE:
         raise ValueError(
             f"y has a typical distance of {typical:.2g} from its median, of which "
             f"scale={unit:.3g} is no measure: they may differ by a factor of "
-            f"{REACH:g}. Choose another scale, or scale='mad'."
+            f"{SUMMABLE:g}. Choose another scale, or scale='mad'."
         )
-    return y if largest <= REACH * unit else _clipped(y, weight, loss, unit)
+    return y if largest <= SUMMABLE * unit else _clipped(y, weight, loss, unit)
 
 
 def _check_width(y: Array, weight: Array, loss: Loss, unit: float) -> None:
@@ -96,7 +94,7 @@ def _clipped(y: Array, weight: Array, loss: Loss, unit: float) -> Array:
     """Return targets of which those far out are as far as the reach."""
     center = weighted_median(y * EIGHTH, weight)
     distance = y * EIGHTH - center
-    limit = REACH * unit * EIGHTH
+    limit = SUMMABLE * unit * EIGHTH
     far = np.abs(distance) > limit
     if not far.any():
         return y
@@ -104,8 +102,8 @@ def _clipped(y: Array, weight: Array, loss: Loss, unit: float) -> Array:
         raise ValueError(
             f"y has values {np.abs(distance / unit).max() / EIGHTH:.2g} scales away "
             f"from its median, in rows {np.flatnonzero(far)[:5].tolist()}: the limit "
-            f"of {loss!r} is {REACH:g}. Drop these rows, or choose a loss with bounded "
-            "slopes, such as 'smooth_l1'."
+            f"of {loss!r} is {SUMMABLE:g}. Drop these rows, or choose a loss with "
+            "bounded slopes, such as 'smooth_l1'."
         )
     reached = y.copy()
     reached[far] = (center + np.sign(distance[far]) * limit) / EIGHTH

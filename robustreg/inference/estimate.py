@@ -102,7 +102,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CovOptions:
     """How errors are to be estimated, by the parameters that `coef_table` documents."""
 
     cov_type: str | None
@@ -118,7 +118,7 @@ class Asked:
         return {"bandwidth": self.bandwidth, "kernel": self.kernel}
 
 
-def estimate(estimator: Any, data: Data, asked: Asked) -> Estimate:
+def estimate(estimator: Any, data: Data, asked: CovOptions) -> Estimate:
     """Return coefficients and their covariance, by the family of ``cov_type``."""
     cov_type, options = asked.cov_type, asked.options
     # Resamples are drawn from the same numbers for each target.

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from robustreg.estimators.base import RobustLinearModel, loss_of
 from robustreg.inference.checks import coefficients_of, judged
-from robustreg.inference.estimate import Asked, Data, Estimate, estimate
+from robustreg.inference.estimate import CovOptions, Data, Estimate, estimate
 from robustreg.inference.table import check_level, law_of
 from robustreg.inference.targets import (
     frame_class,
@@ -145,7 +145,7 @@ def predict_table(
     refuse_collections("predict_table", X_new=X_new)
     rows = check_predict_data(model, features_of(estimator, X_new))
     data = Data(X, y, sample_weight, groups)
-    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
+    asked = CovOptions(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model, y), []
     for target in targets:
         one = one_target(model, target.place)

@@ -11,7 +11,7 @@ from scipy.stats import norm, t
 
 from robustreg.inference.bootstrap import by_percentiles
 from robustreg.inference.checks import check_choice, judged
-from robustreg.inference.estimate import Asked, Data, Estimate, estimate
+from robustreg.inference.estimate import CovOptions, Data, Estimate, estimate
 from robustreg.inference.families import RESAMPLING
 from robustreg.inference.targets import (
     frame_class,
@@ -230,7 +230,7 @@ def coef_table(
         )
     estimator = judged(estimator, cov_type)
     data = Data(X, y, sample_weight, groups)
-    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
+    asked = CovOptions(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model_of(estimator), y), []
     for target in targets:
         found = estimate(estimator, data.of(target), asked)
@@ -294,7 +294,7 @@ def coef_covariance(
     (3, 3)
     """
     data = Data(X, y, sample_weight, groups)
-    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
+    asked = CovOptions(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     return estimate(judged(estimator, cov_type), data, asked).covariance
 
 

@@ -11,7 +11,7 @@ from scipy.stats import chi2, f
 
 from robustreg.estimators import QuantilesRegressor, RobustLinearModel
 from robustreg.inference.checks import checked_names, is_penalised, judged
-from robustreg.inference.estimate import Asked, Data, Estimate, estimate
+from robustreg.inference.estimate import CovOptions, Data, Estimate, estimate
 from robustreg.inference.hypotheses import Hypothesis, hypotheses_of
 from robustreg.inference.targets import frame_class, one_below_the_other, targets_of
 from robustreg.linalg import ABSENT
@@ -123,7 +123,7 @@ def wald_test(
     _refuse_penalised(model)
     columns, index = ["statistic", "df", "df_resid", "p_value"], [h.name for h in every]
     data = Data(X, y, sample_weight, groups)
-    asked = Asked(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
+    asked = CovOptions(cov_type, bandwidth, kernel, n_bootstrap, random_state, n_jobs)
     targets, tables = targets_of(model, y), []
     for target in targets:
         found = estimate(estimator, data.of(target), asked)

@@ -11,7 +11,7 @@ import numpy as np
 from robustreg.objective import Objective
 from robustreg.partitions.part import Part, together
 from robustreg.partitions.scales import Excess
-from robustreg.partitions.sums import Asked, held
+from robustreg.partitions.sums import Asked, near_kink
 from robustreg.partitions.whole import Whole
 from robustreg.scale import AGREES, LOG_TOL, FixedPoint, find_fixed_point
 from robustreg.solvers import Result, Start, canonical_fit
@@ -47,7 +47,7 @@ class Held:
 
     def __init__(self, whole: Whole, asked: Asked, reach: float) -> None:
         self.whole, self.asked, self.reach = whole, asked, reach
-        tally = whole.engine.run(held, asked, reach)
+        tally = whole.engine.run(near_kink, asked, reach)
         self.adjoint, self.rows = tally.sums[-1], tally.rows[1]
         self.reading = whole.reading(asked, tally)
 

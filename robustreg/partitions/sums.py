@@ -157,7 +157,7 @@ def gradient(part: Part, asked: Asked) -> Tally:
     return _seen(part, asked.point(part), asked)
 
 
-def held(part: Part, asked: Asked, reach: float) -> Tally:
+def near_kink(part: Part, asked: Asked, reach: float) -> Tally:
     """Return what `gradient` does, and the rows near the kink.
 
     With the adjoint of the slopes of all others.

@@ -24,7 +24,7 @@ from robustreg.rows.base import (
 
 # Rows of the sample that say what is typical: more than of dense data, for most entries
 # say nothing.
-TYPICAL_ROWS = 10_000
+FEW_SPARSE_ROWS = 10_000
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
@@ -58,7 +58,7 @@ def sparse_columns(X: Any, weight: Array) -> tuple[Iterator[Array], Array]:
 
     And the weight of these rows.
     """
-    drawn, share = representatives(weight, TYPICAL_ROWS)
+    drawn, share = representatives(weight, FEW_SPARSE_ROWS)
     some, step = X[drawn].tocsc(), max(1, HELD_ENTRIES // drawn.size)
     places = range(0, X.shape[1], step)
     return (some[:, j : j + step].toarray() for j in places), share

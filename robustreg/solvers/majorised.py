@@ -50,8 +50,8 @@ NEAR = 0.05
 SOUND = 1e-3
 # Shares of the parabolas' curvature in a step's, the rest Newton's own. From one to the
 # next a step gets about three times as short, which few halvings of it would do better.
-SHARES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
-ALL = len(SHARES) - 1
+LEVELS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+ALL = len(LEVELS) - 1
 
 
 def convex_start(loss: Loss) -> Loss:
@@ -130,7 +130,7 @@ def _stationary(
         stalled, promised = trial is point, step.decrease
         point, left = trial, stationarity(objective, trial)
         unique = step.model is not None and not step.singular
-        is_minimum = unique and SHARES[level] == 0
+        is_minimum = unique and LEVELS[level] == 0
         level = max(level - 1, 0) if left <= NEAR else ALL
     success = left <= tol
     if stalled and not success:
@@ -181,11 +181,11 @@ def step_down(
 ) -> tuple[Point, Step, int]:
     """Return a point that is no higher, with the step to it and its share of parabolas.
 
-    The same point if none is found. ``level`` is the place in `SHARES` to try first,
+    The same point if none is found. ``level`` is the place in `LEVELS` to try first,
     and that of the step.
     """
     while True:
-        curvature = objective.curvature(point, SHARES[level])
+        curvature = objective.curvature(point, LEVELS[level])
         with np.errstate(over="ignore", invalid="ignore"):
             step = step_rule.step(objective, point, curvature, None)
         if level == ALL:

@@ -28,7 +28,7 @@ from robustreg.linalg import MOST_DIRECT_PARAMS, least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.descent import StepRule
-from robustreg.solvers.majorised import ALL, SHARES, step_down
+from robustreg.solvers.majorised import ALL, LEVELS, step_down
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
 from robustreg.tolerance import stationarity
 
@@ -38,9 +38,9 @@ NEAR = 0.01
 # A Newton step must leave no more than this share of the violation; after one that does
 # not, the next is tried at this share of it.
 PROGRESS, LATER = 0.5, 0.3
-# The place in `SHARES` of the smallest that is tried: steps with less of the parabolas'
+# The place in `LEVELS` of the smallest that is tried: steps with less of the parabolas'
 # curvature end in other fixed points than reweighting more often, and are no fewer.
-FIRST_LEVEL = SHARES.index(0.1)
+FIRST_LEVEL = LEVELS.index(0.1)
 # How far the logarithm of the scale is looked for, from near: where the Hessian is all
 # but singular, the line leads far away. Few rows come near the median on the way to the
 # first of these ends, and many on that to the last.
