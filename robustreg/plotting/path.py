@@ -158,12 +158,8 @@ class PathDisplay:
         ----------
         estimator : RobustRegressorCV or Pipeline
             A fitted choice, or a pipeline that ends in one.
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Features of the fit.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets of the fit.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the fit.
+        X, y, sample_weight : array-like
+            What it was fitted to.
         target : int, default=None
             The column of y to draw, if the estimator was fitted to several.
         ax, n_labels, line_kwargs
