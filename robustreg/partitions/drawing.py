@@ -34,7 +34,7 @@ class Drawing:
     worthwhile : float
         All rows are taken if they are no more than this many samples.
     most_near : int
-        Entries, 32 MiB, of the rows near a median, unless params ask for more. Of more
+        Entries, 64 MiB, of the rows near a median, unless params ask for more. Of more
         rows some stand for all.
     most_gathered : int
         Entries, 512 MiB, that are brought where an exact fit needs all rows.
@@ -44,7 +44,7 @@ class Drawing:
     per_param: int = 20
     most_entries: int = 2**23
     worthwhile: float = 2.5
-    most_near: int = 2**22
+    most_near: int = 2**23
     most_gathered: int = 2**26
 
     def size(self, n_rows: int, n_params: int) -> int:
