@@ -29,44 +29,25 @@ from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
 from robustreg.solvers.kinked.interior_point.working import LIKELY
-from robustreg.solvers.many.switching import MOST_STEPS, pieces_of
+from robustreg.solvers.many.pieces import (
+    MOST_STEPS,
+    STEPS_AHEAD,
+    Band,
+    near_ends,
+    pieces_of,
+)
 from robustreg.solvers.quadratics.quadratic import block_pivoting
 
 # Of no more params than this the gradient is kept up to date, at p k for each row that
 # switches; of more only that of the working set, and the others' takes a pass.
 MOST_WATCHED = 1000
-# A step of no more than the first share of the last one over all rows may look at the
-# rows near a breakpoint alone: those that steps of this length and half as much again
-# can make switch.
-SHORT, STEPS_AHEAD = 0.2, 1.5
-# Of fewer rows, or if more than this share is near, to look at all is as cheap.
-FEWEST_ROWS, LARGEST_BAND = 10_000, 0.125
+# A step of no more than this share of the last one over all rows may look at the rows
+# near a breakpoint alone.
+SHORT = 0.2
 # Steps without a switch that may reduce what rounding left.
 PATIENCE = 5
 # Where rows still switched, a fit is good if its gap is this share of what is allowed.
 FAR_BELOW = 1e-3
-
-
-@dataclass(frozen=True)
-class Band:
-    """The rows near a breakpoint, the only ones that a short step can make switch.
-
-    Parameters
-    ----------
-    index : ndarray of shape (n_near,)
-        Which rows.
-    rows : Rows
-        Their working columns.
-    residual : ndarray of shape (n_near,)
-        Their residuals where the band was made.
-    reach : float
-        How far params may be from there, in Euclidean norm.
-    """
-
-    index: Index
-    rows: Rows
-    residual: Array
-    reach: float
 
 
 @final
@@ -97,8 +78,6 @@ class SwitchingFit:
     _pending: Array
     _band: Band | None
     _norms: Array | None
-    _usual: float
-    _far_out: Array
     _longest: float
 
     def __init__(self, objective: Objective, point: Point, features: Index) -> None:
@@ -173,7 +152,7 @@ class SwitchingFit:
         band = self._band
         if band is not None and reach <= band.reach:
             self._pending = total
-            residual = band.residual - band.rows.predict(total)
+            residual = band.residual - band.design @ total
             inside = np.flatnonzero(
                 self._pieces.of(residual) != self._piece[band.index]
             )
@@ -190,9 +169,7 @@ class SwitchingFit:
         moved = self._gram @ direction
         if rows.size:
             before, weight = self._piece[rows], self._objective.weight[rows]
-            pieces, after = self._pieces, self._pieces.of(residual)
-            level = pieces.levels[after] - pieces.levels[before]
-            offset = pieces.offsets[after] - pieces.offsets[before]
+            after, level, offset = self._pieces.crossed(before, residual)
             change, missed = self._watched().cross(
                 rows,
                 weight * level,
@@ -209,34 +186,13 @@ class SwitchingFit:
             self.gradient[self.working] += moved
 
     def _near(self, reach: float) -> Band | None:
-        """Return the rows that may switch within a reach, None if they are many.
-
-        No residual changes by more than its row's norm times the params' change.
-        """
-        n_rows = self._residual.size
-        if n_rows < FEWEST_ROWS:
-            return None
+        """Return the rows that may switch within a reach, None if they are many."""
         if self._norms is None:
             self._norms = self._narrow.norms()
-            # Longer rows are looked at one by one.
-            self._usual = 1.5 * float(np.median(self._norms))
-            self._far_out = self._norms > self._usual
-        # One width for all but rows far out; then each candidate's own.
-        near, width = self._far_out.copy(), reach * self._usual
-        ends = self._pieces.ends
-        for end in ends:
-            inside = self._residual >= end - width
-            inside &= self._residual <= end + width
-            near |= inside
-        index = np.flatnonzero(near)
-        residual, room = self._residual[index], reach * self._norms[index]
-        kept = np.zeros(index.size, bool)
-        for end in ends:
-            kept |= np.abs(residual - end) <= room
-        index = index[kept]
-        if index.size > LARGEST_BAND * n_rows:
+        index = near_ends(self._residual, self._pieces.ends, self._norms, reach)
+        if index is None:
             return None
-        return Band(index, self._narrow.take(index), residual[kept], reach)
+        return Band(index, self._narrow.dense(index), self._residual[index], reach)
 
     def _settle(self) -> None:
         """Bring all residuals up to date."""

@@ -33,54 +33,21 @@ from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
 from robustreg.solvers.many.mean_curvature import EVEN, Nearby
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.newton import SCALE_RTOL
+from robustreg.solvers.many.pieces import (
+    MOST_STEPS,
+    STEPS_AHEAD,
+    Band,
+    near_ends,
+    pieces_of,
+)
 from robustreg.solvers.many.scale_moves import BOTH_HOLDERS, Measure, share_of
 from robustreg.solvers.quadratics.quadratic import Pivoted, pivoted
 
-# Steps after which a fit, and all after it, are left to others.
-MOST_STEPS = 15
 # What rounding leaves of a slope, as a share of the largest one of the loss.
 LEFT_OF_SLOPES = 1e-12
 # Sums that are brought up to date have the rounding errors of the scale at which they
 # were evaluated; they are evaluated again once it has fallen to this share.
 LARGEST_FALL = 0.5
-# After the first step of a fit the rows near an end will do, those that steps of half
-# as much again can make cross; of fewer rows, or if more than this share is near, to
-# look at all is as cheap.
-STEPS_AHEAD, FEWEST_ROWS, LARGEST_BAND = 1.5, 4_000, 0.125
-
-
-@final
-@dataclass(frozen=True)
-class Pieces:
-    """The parabolas and lines of a loss, from low residuals to high ones.
-
-    Parameters
-    ----------
-    ends : tuple of float
-        Its breakpoints.
-    levels, offsets : ndarray of shape (n_pieces,)
-        The gradient on a piece is ``level r + offset``.
-    """
-
-    ends: tuple[float, ...]
-    levels: Array
-    offsets: Array
-
-    def of(self, residual: Array, scale: float = 1.0) -> NDArray[np.int8]:
-        """Return the number of the piece that each residual over a scale is on."""
-        piece = np.zeros(residual.shape, np.int8)
-        for end in self.ends:
-            piece += residual > end * scale
-        return piece
-
-
-def pieces_of(loss: Loss) -> Pieces:
-    """Return the pieces of a loss that is made of parabolas and lines."""
-    breakpoints = loss.facts.breakpoints or ()
-    ends = np.array(breakpoints or (0.0,))
-    within = np.concatenate([[ends[0] - 1], (ends[:-1] + ends[1:]) / 2, [ends[-1] + 1]])
-    levels = loss.curvature(within)
-    return Pieces(breakpoints, levels, loss.gradient(within) - levels * within)
 
 
 def fit_by_switching(
@@ -109,35 +76,6 @@ def fit_by_switching(
         at.params[i], at.scales[i] = walk.params, walk.scale
         found[i] = walk.is_even()
     return at, found
-
-
-@final
-@dataclass(frozen=True)
-class Band:
-    """The rows that a few short steps may take across an end; others keep their side.
-
-    Parameters
-    ----------
-    index : ndarray of shape (n_near,)
-        Which rows.
-    design, residual : ndarray
-        Their design, and their residuals where the band was made.
-    measure : Measure or None
-        Tells of their residuals the scale of all.
-    scale : float
-        The scale where the band was made.
-    reach, rise : float
-        How far params, in Euclidean norm, and the scale may go from where they were
-        then.
-    """
-
-    index: Index
-    design: Array
-    residual: Array
-    measure: Measure | None
-    scale: float
-    reach: float
-    rise: float
 
 
 @final
@@ -296,31 +234,25 @@ class _Walk:
     def _near(self, length: float, turn: Array) -> Band | None:
         """Return the rows that a few steps of a length may take across an end.
 
-        None if they are many, or all are few. No residual changes by more than its
-        row's norm times the change of the params.
+        None if they are many, or all are few.
         """
-        residual, scale = self._residual, self.scale
-        if residual.size < FEWEST_ROWS or self._pending.any():
+        residual, scale, few = self._residual, self.scale, None
+        if self._pending.any():
             return None
         rise = STEPS_AHEAD * length
         reach = rise * (1 + float(np.linalg.norm(turn)))
         ends = self._pieces.ends + (self._measure.ends if self._measure else ())
-        width = reach * self._norms + rise * float(np.abs(ends).max())
         # The holders of a median are there, too.
-        width += BOTH_HOLDERS / residual.size * scale
-        near = np.zeros(residual.size, dtype=bool)
-        for end in ends:
-            near |= np.abs(residual - end * scale) <= width
-        index = np.flatnonzero(near)
-        if index.size > LARGEST_BAND * residual.size:
+        room = rise * float(np.abs(ends).max()) + BOTH_HOLDERS / residual.size * scale
+        index = near_ends(residual, scale * np.array(ends), self._norms, reach, room)
+        if index is None:
             return None
-        few = None
         if self._measure is not None:
             few = self._measure.beside(residual, index)
             if few is None:
                 return None
         design = self._shared.design[index]
-        return Band(index, design, residual[index], few, scale, reach, rise)
+        return Band(index, design, residual[index], reach, rise, scale, few)
 
     def _move(self, step: Array, turn: Array, look: _Look) -> bool:
         """Make a step; return whether it is exact, but for signs."""
@@ -335,11 +267,9 @@ class _Walk:
         """Take rows that crossed a breakpoint to the pieces of their residuals."""
         if not rows.size:
             return
-        pieces, piece = self._pieces, self._pieces.of(residual, self.scale)
-        before, few = self._piece[rows], self._shared.design[rows]
-        weight = self._shared.weight[rows]
-        level = weight * (pieces.levels[piece] - pieces.levels[before])
-        offset = weight * (pieces.offsets[piece] - pieces.offsets[before])
+        weight, few = self._shared.weight[rows], self._shared.design[rows]
+        piece, *gained = self._pieces.crossed(self._piece[rows], residual, self.scale)
+        level, offset = (weight * gain for gain in gained)
         self._gram += (few.T * level) @ few
         turned = offset @ few
         self._offset += turned
