@@ -127,6 +127,17 @@ def test_ordinary_and_heavy_tailed_rows_make_no_basis(monkeypatch):
             RobustRegressor(loss).fit(X, y)
 
 
+@pytest.mark.parametrize("loss", ["huber", "l1", "l2", "tukey"])
+@pytest.mark.parametrize("scale", [1.0, "mad"])
+def test_single_precision_says_what_rounding_costs(loss, scale):
+    X, y, _ = (each.astype(np.float32) for each in make_data(2.0**33))
+    model = RobustRegressor(loss, scale=scale).fit(X, y)
+    double = X.astype(float), y.astype(float)
+    other = RobustRegressor(loss, scale=scale).fit(*double)
+    assert model.coef_.dtype == np.float32
+    np.testing.assert_allclose(model.coef_, other.coef_, rtol=1e-6)
+
+
 def test_several_quantiles_and_folds():
     X, y, _ = make_data(2.0**33)
     quantiles = (0.25, 0.5)

@@ -47,7 +47,9 @@ class AnyScale:
             params = self._units.from_original(start)
         self._penalty = problem.penalty.rescaled(problem.rows.standard.unit)
         self._weight = problem.weight / problem.weight.sum()
-        report = problem.report
+        rows, report = problem.rows, problem.report
+        # Whether a row that no sample saw ends a fit: only while it is made.
+        self.refuses = not rows.standard.exact and has_basis(rows, self._penalty)
         self.watched = None if report is None else Watched(report)
         # What is known of the last fit is in units of its scale.
         self._last: Result | None = None
@@ -102,10 +104,7 @@ class AnyScale:
     def _watch(self, units: Units) -> Watch | None:
         """Return what is told of each pass in some units."""
         told = None if self.watched is None else self.watched.in_units(units)
-        rows = self.problem.rows
-        if rows.standard.exact or not has_basis(rows, self._penalty):
-            return told
-        return partial(refuse_unseen, told)
+        return partial(refuse_unseen, told) if self.refuses else told
 
     def in_units_of(self, scale: float, params: Array) -> Array:
         """Return params, which are in units of y, as an objective at a scale does."""

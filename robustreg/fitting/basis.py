@@ -65,6 +65,7 @@ def fit_in_basis(
         penalty = _standardised(problem)
         basis = basis_of_far_rows(problem.rows, problem.weight, penalty)
         return fit_in_basis(problem, start, basis, fit, is_near=is_near)
+    inner.refuses = False
     return Found(_lifted(inner, problem, basis), inner, basis, answer)
 
 
@@ -95,8 +96,8 @@ def _lifted(reduced: AnyScale, problem: Problem, inside: InBasis | None) -> AnyS
     if inside is None:
         return reduced
     scaled = AnyScale(replace(problem, report=None), None)
+    scaled.refuses = False
     objective = scaled.objective(reduced.scale, problem.loss)
-    objective.watch = None
     result = certified(objective, inside, reduced.last, problem.tol)
     scaled.take(reduced.scale, objective, result)
     return scaled
