@@ -97,8 +97,11 @@ def test_what_it_is_not_for_is_left_alone():
     assert left_alone(X, smooth) == 0
     assert left_alone(X, others) == len(others)
     assert left_alone(sp.csr_array(X), smooth) == len(smooth)
-    assert left_alone(np.column_stack([X, X[:, 0]]), smooth) == len(smooth)
-    assert left_alone(X[:40], smooth) == len(smooth)
+    # Nor what is not unique, nor a lone strength for which the Gram matrix is no guide.
+    free = [model for model in smooth if model.alpha == 0]
+    assert left_alone(np.column_stack([X, X[:, 0]]), free) == len(free)
+    assert left_alone(X[:40], smooth[:1]) == 1
+    assert left_alone(X[:3], smooth) == len(smooth)
 
 
 def test_a_column_where_the_loss_has_no_curvature_is_left_alone():

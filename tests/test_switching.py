@@ -163,3 +163,30 @@ def test_rows_that_come_near_the_median_unseen_are_seen_in_the_end():
     for fit in fit_at_once(problems_of(X, y, weight, models)):
         residual = y - X @ fit.coef - fit.intercept
         assert mad(residual, weight, 0) == pytest.approx(fit.scale, rel=1e-9)
+
+
+def dummies(n=600):
+    """Return rows of all levels of categories, some rare, with outliers in y."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, (2, 2, 5, 30), size=(n, 4)) // [1, 1, 1, 2]
+    levels = [code[:, None] == np.unique(code) for code in codes.T]
+    X = np.hstack([*levels, rng.normal(size=(n, 30))]).astype(float)
+    y = X[:, ::3] @ rng.normal(size=X[:, ::3].shape[1]) + rng.standard_t(1.5, size=n)
+    return X, y
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "l2"])
+@pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
+def test_columns_that_depend_on_each_other_are_walked_along(walked, loss, penalty):
+    """Rows are few for their columns, too: no other way leads to all fits at once."""
+    X, y = dummies()
+    largest = 0.3 if loss == "smooth_l1" else 1.5
+    alphas = largest * np.geomspace(1.0, 1e-2, 6)
+    models = models_of(loss, penalty, alphas, tol=1e-14)
+    found = fit_at_once(problems_of(X, y, np.ones(len(y)), models))
+    assert walked == [len(models)]
+    for model, fit in zip(models, found, strict=True):
+        line = model.fit(X, y).predict(X)
+        np.testing.assert_allclose(X @ fit.coef + fit.intercept, line, atol=1e-8)
+        assert fit.scale == pytest.approx(model.scale_, rel=1e-9)
+        np.testing.assert_array_equal(fit.coef == 0, model.coef_ == 0)

@@ -22,6 +22,8 @@ from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.scale_moves import Measure
 from robustreg.solvers.many.switching import fit_by_switching
 from robustreg.solvers.many.vertices import REGULAR
+from robustreg.solvers.orthogonal import all_but_depend
+from robustreg.solvers.proximal import RIDGE
 
 # Where rows are few for their columns, mean curvature times the Gram matrix is no
 # Hessian; a design of more entries is not formed.
@@ -31,18 +33,20 @@ AT_ONCE = 1e-3
 # One in this many penalties that differ in strength comes first, others between,
 # on the line through two of them but for rounding errors.
 SPARSELY, ON_THE_WAY = 8, 1e-9
-# Strengths that are near enough to each other for each to lead to the next, at least.
-MANY = 8
+# Strengths that are near enough to each other for each to lead to the next, at least;
+# and where only that leads to them.
+MANY, SEVERAL = 8, 2
 
 
 def fit_at_once(problems: list[Problem]) -> list[Alike | None]:
     """Return the fits of problems with convex and smooth losses, by one Gram matrix.
 
     None for those that it does not lead to, or not for certain, and for all if rows are
-    sparse, or their columns depend on each other or all but do. Many strengths of a
-    loss of parabolas and lines are fitted one after the other. A few of those of the
-    first loss start at the median of y, its others between these, and those of other
-    losses where the first one is with the same penalty.
+    sparse or fewer than their columns, or these all but depend on each other. Many
+    strengths of a loss of parabolas and lines are fitted one after the other. Where the
+    Gram matrix is a guide, a few of those of the first loss start at the median of y,
+    its others between these, and those of other losses where the first one is with the
+    same penalty.
 
     Parameters
     ----------
@@ -56,7 +60,7 @@ def fit_at_once(problems: list[Problem]) -> list[Alike | None]:
     first = [i for i in smooth if problems[i].loss == problems[smooth[0]].loss]
     few = [first[i] for i in _sparsely([problems[i].penalty for i in first])]
     run = _Run(problems, shared)
-    for sequence in _sequences(problems, smooth):
+    for sequence in _sequences(problems, smooth, shared):
         run.fit_sequence(sequence)
     for group in (few, first, smooth):
         run.fit_also(group)
@@ -90,7 +94,7 @@ class _Run:
         new = np.array([i for i in group if i not in self._asked], dtype=np.intp)
         self._asked.update(new.tolist())
         starts = np.array([i for i, f in enumerate(self.fits) if f], dtype=np.intp)
-        if not new.size:
+        if not new.size or self._shared.factor is None:
             return
         near = self._at.taken(new)
         if starts.size:
@@ -177,17 +181,21 @@ def between(own: Array, others: Array) -> tuple[int, int, float]:
     return low, high, float(share[high])
 
 
-def _sequences(problems: list[Problem], smooth: list[int]) -> list[list[int]]:
+def _sequences(
+    problems: list[Problem], smooth: list[int], shared: Shared
+) -> list[list[int]]:
     """Return which problems lead from one to the next, the strongest penalty first.
 
     Those that share a loss of parabolas and lines and a mixture of l1 and l2, where
-    they are many, and few rows tell how the scale moves.
+    they are many or nothing else leads to them, and few rows tell how the scale moves.
+    Of columns that depend on each other without a penalty the fit is not unique.
     """
     if problems[0].scale in SCALES.keys() - LINES.keys():
         return []
     groups: list[list[int]] = []
     for i in smooth:
-        if not problems[i].loss.facts.breakpoints:
+        unique = not shared.ridge or strength_of(problems[i].penalty).any()
+        if problems[i].loss.facts.breakpoints is None or not unique:
             continue
         like = [
             group for group in groups if _are_alike(problems[group[0]], problems[i])
@@ -199,7 +207,7 @@ def _sequences(problems: list[Problem], smooth: list[int]) -> list[list[int]]:
     return [
         sorted(group, key=lambda i: -strength_of(problems[i].penalty).sum())
         for group in groups
-        if len(group) >= MANY
+        if len(group) >= (MANY if shared.factor is not None else SEVERAL)
     ]
 
 
@@ -243,21 +251,23 @@ def _is_smooth(problem: Problem) -> bool:
 
 
 def _shared(problem: Problem) -> Shared | None:
-    """Return what problems share, None if it is too much, or no guide."""
+    """Return what problems share, None if it is too much, or has too few digits."""
     rows = problem.rows
-    p, few = rows.n_params, rows.n_rows * rows.n_params <= MOST_FORMED
-    if rows.stored is not None or not few or rows.n_rows < FEWEST_ROWS * p:
+    n, p = rows.n_rows, rows.n_params
+    if rows.stored is not None or n * p > MOST_FORMED or n < p:
+        return None
+    if all_but_depend(rows, problem.weight, np.zeros(p)):
         return None
     weight = problem.weight / problem.weight.sum()
     gram = rows.gram(weight, np.arange(p))
     # Of what does not vary the params are 0.
     gram[np.diag_indices(p)] += ~rows.varies
     factor = factorise(gram)
-    if factor.rcond < REGULAR:
-        return None
+    regular = factor.rcond >= REGULAR
+    guide = factor if regular and n >= FEWEST_ROWS * p else None
     target = problem.y - units_of(problem).center
-    design = rows.dense(np.arange(rows.n_rows))
-    return Shared(design, target, weight, gram, factor)
+    ridge = 0.0 if regular else RIDGE
+    return Shared(rows.dense(np.arange(n)), target, weight, gram, guide, ridge)
 
 
 def _measure(problem: Problem, name: str) -> Measure:

@@ -46,16 +46,20 @@ class Shared:
     target, weight : ndarray of shape (n_rows,)
         Targets in units of y, and weights with the sum 1.
     gram : ndarray of shape (n_params, n_params)
-        ``design.T @ diag(weight) @ design``, positive definite.
-    factor : Factor
-        Its factor.
+        ``design.T @ diag(weight) @ design``.
+    factor : Factor or None
+        Its factor, None where it is no guide to a Hessian.
+    ridge : float
+        A share of the diagonal that makes Hessians definite if columns depend on each
+        other.
     """
 
     design: Array
     target: Array
     weight: Array
     gram: Array
-    factor: Factor
+    factor: Factor | None
+    ridge: float = 0.0
 
     @property
     def few(self) -> slice:
@@ -176,6 +180,7 @@ def _along_pulls(shared: Shared, sums: Sums) -> Array:
     curvature weighs over the one that it does not. Of Gaussian rows all else is right,
     too.
     """
+    assert shared.factor is not None
     d = shared.factor.solve_each(sums.pull)
     squares = (d @ shared.few_rows.T) ** 2
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from robustreg.losses import Loss
 from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
-from robustreg.solvers.many.mean_curvature import EVEN, Nearby
+from robustreg.solvers.many.mean_curvature import Nearby
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.newton import SCALE_RTOL
 from robustreg.solvers.many.pieces import (
@@ -43,6 +44,12 @@ from robustreg.solvers.many.pieces import (
 from robustreg.solvers.many.scale_moves import BOTH_HOLDERS, Measure, share_of
 from robustreg.solvers.quadratics.quadratic import Pivoted, pivoted
 
+# Where strengths are farther apart than this ratio others come between.
+LONGEST_STRIDE = 0.8
+# A step that moves the params by more scales, or mean residuals, leads astray.
+FARTHEST = 10.0
+# A direction in which the loss has less than this share of its mean curvature is flat.
+LEAST_CURVED = 1e-6
 # What rounding leaves of a slope, as a share of the largest one of the loss.
 LEFT_OF_SLOPES = 1e-12
 # Sums that are brought up to date have the rounding errors of the scale at which they
@@ -71,11 +78,32 @@ def fit_by_switching(
     at = Nearby(np.zeros((len(terms), walk.params.size)), np.zeros(len(terms)))
     found = np.zeros(len(terms), dtype=bool)
     for i, term in enumerate(terms):
-        if not walk.fit(term.l1, term.l2):
+        if not all(walk.fit(*way) for way in _ways(shared, terms[max(i - 1, 0)], term)):
             break
         at.params[i], at.scales[i] = walk.params, walk.scale
-        found[i] = walk.is_even()
+        found[i] = walk.is_unique(term.l2)
     return at, found
+
+
+def _ways(shared: Shared, last: Terms, term: Terms) -> list[tuple[Array, Array]]:
+    """Return the strengths by which to go from one penalty to another, which is last.
+
+    Where the Gram matrix is no guide, rows that are few for their columns leave some of
+    these without curvature, and long steps lead astray.
+    """
+    ratio = (term.l1 + term.l2).sum() / ((last.l1 + last.l2).sum() or 1.0)
+    if shared.factor is not None or not 0 < ratio < LONGEST_STRIDE:
+        return [(term.l1, term.l2)]
+    count = int(np.ceil(np.log(ratio) / np.log(LONGEST_STRIDE)))
+    back = ratio ** (np.arange(1 - count, 1) / count)
+    return [(term.l1 * each, term.l2 * each) for each in back]
+
+
+def _pivots(matrix: Array, ridge: float) -> Array:
+    """Return what is left of each column after those before, 0 without a factor."""
+    matrix.flat[:: len(matrix) + 1] *= 1 + ridge
+    factor, info = scipy.linalg.lapack.dpotrf(matrix, lower=1)
+    return np.asarray(factor.diagonal() ** 2 if info == 0 else 0.0 * matrix[0])
 
 
 @final
@@ -110,13 +138,14 @@ class _Walk:
     _offset: Array
     _force: Array
     _fresh: float
+    _slope: float
 
     def __init__(
         self, shared: Shared, loss: Loss, near: Nearby, measure: Measure | None
     ) -> None:
         self._shared, self._measure = shared, measure
         self.params, self.scale = near.params[0], float(near.scales[0])
-        self._pieces, self._slope = pieces_of(loss), max(np.abs(loss.facts.slopes))
+        self._pieces = pieces_of(loss)
         self._residual = shared.target - shared.design @ self.params
         self._piece = self._pieces.of(self._residual, self.scale)
         self._curvature = shared.weight * self._pieces.levels[self._piece]
@@ -150,13 +179,17 @@ class _Walk:
                 return True
         return False
 
-    def is_even(self) -> bool:
-        """Return whether no column lies where the loss has hardly any curvature.
+    def is_unique(self, l2: Array) -> bool:
+        """Return whether the loss is curved in all directions that rows tell apart.
 
-        There the optimum may not be unique, and which one it is others say.
+        Where it is not the optimum may not be unique, and which one it is others say.
         """
-        least = EVEN * float(self._curvature.sum()) * self._shared.gram.diagonal()
-        return bool((self._gram.diagonal() >= least).all())
+        used, shared = np.flatnonzero(self.params), self._shared
+        some = np.ix_(used, used)
+        own = _pivots(self._gram[some] + np.diag(l2[used]), shared.ridge)
+        every = _pivots(shared.gram[some], shared.ridge)
+        least = LEAST_CURVED * float(self._curvature.sum())
+        return bool((own > 0).all() and (own >= least * every).all())
 
     def _refresh(self) -> None:
         """Evaluate what steps bring up to date, and its rounding errors with it."""
@@ -165,13 +198,33 @@ class _Walk:
         self._offset = (weight * self._pieces.offsets[self._piece]) @ design
         inner = (self._curvature * self._residual) @ design
         self._force = inner + self.scale * self._offset
+        slopes = self._pieces.levels[self._piece] * self._residual / self.scale
+        slopes += self._pieces.offsets[self._piece]
+        self._slope = float(np.abs(slopes).max())
         self._fresh, self._pending = self.scale, np.zeros_like(self.params)
 
     def _model(self, l1: Array, l2: Array) -> Pivoted | None:
-        """Return the fit of a penalty at this scale if no row crosses a breakpoint."""
+        """Return the fit of a penalty at this scale if no row crosses a breakpoint.
+
+        Where few rows leave a direction without curvature, the mean curvature of the
+        loss around the params holds it, until rows have crossed.
+        """
+        shared = self._shared
+        found = self._held(l1, l2, shared.ridge * self._gram.diagonal())
+        if shared.factor is not None or (found and not self._is_far(found.solution)):
+            return found
+        return self._held(l1, l2, float(self._curvature.sum()) * shared.gram.diagonal())
+
+    def _is_far(self, params: Array) -> bool:
+        """Return whether it is farther to params than residuals are from 0."""
+        size = max(self.scale, float(self._shared.weight @ np.abs(self._residual)))
+        return bool(np.linalg.norm(params - self.params) > FARTHEST * size)
+
+    def _held(self, l1: Array, l2: Array, ridge: Array) -> Pivoted | None:
+        """Return the fit if a ridge holds the params where they are."""
         hessian = self._gram.copy()
-        hessian[np.diag_indices(l2.size)] += l2
-        linear = -self._force - self._gram @ self.params
+        hessian[np.diag_indices(l2.size)] += l2 + ridge
+        linear = -self._force - self._gram @ self.params - ridge * self.params
         return pivoted(hessian, linear, self.scale * l1, self.params)
 
     def _look_at_all(self, step: Array, turn: Array) -> _Look:
