@@ -187,7 +187,9 @@ class _Walk:
         used, shared = np.flatnonzero(self.params), self._shared
         some = np.ix_(used, used)
         own = _pivots(self._gram[some] + np.diag(l2[used]), shared.ridge)
-        every = _pivots(shared.gram[some], shared.ridge)
+        every = shared.gram.diagonal()[used]
+        if shared.ridge:
+            every = _pivots(shared.gram[some], shared.ridge)
         least = LEAST_CURVED * float(self._curvature.sum())
         return bool((own > 0).all() and (own >= least * every).all())
 
