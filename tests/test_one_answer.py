@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from robustreg import L1Regressor, SmoothL1Regressor
+from robustreg.solvers import ties
 
 BLOCKS = range(0, 120, 20)
 # Each for a reason of its own: rounding errors that pass for a rank,
@@ -86,3 +87,24 @@ def test_the_least_norm_of_exact_fits_keeps_their_digits():
         model = SmoothL1Regressor(beta=0.059, penalty=None, scale=0.017)
         model.fit(X, y, sample_weight=weight)
         np.testing.assert_allclose(model.predict(X), y, rtol=0, atol=4e-15)
+
+
+def dummies(rng, n, levels):
+    """Return a column for each level of each of some categories."""
+    codes = [rng.integers(0, k, n)[:, None] == np.arange(k) for k in levels]
+    return np.hstack(codes).astype(float)
+
+
+def test_dummies_under_an_l1_penalty_have_least_norm_without_another_fit(monkeypatch):
+    solves = []
+    run = ties._least_ridge
+    monkeypatch.setattr(ties, "_least_ridge", lambda *a: solves.append(a) or run(*a))
+    rng = np.random.default_rng(0)
+    X = np.hstack([dummies(rng, 400, (2, 2, 4, 5)), rng.normal(size=(400, 3))])
+    y = X @ rng.normal(size=X.shape[1]) + rng.standard_t(3, size=400)
+    for alpha in (0.03, 0.01, 0.001):
+        model = L1Regressor(penalty="l1", alpha=alpha).fit(X, y)
+        # A little of both dummies of two categories for the intercept is no gain.
+        assert model.coef_[0] == pytest.approx(-model.coef_[1], rel=1e-9)
+        assert model.coef_[2] == pytest.approx(-model.coef_[3], rel=1e-9)
+    assert not solves

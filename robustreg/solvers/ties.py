@@ -19,11 +19,12 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import linprog
+from scipy.optimize import linprog, nnls
 
 from robustreg.linalg import (
     ABSENT,
     EPS,
+    MOST_COPIED,
     NO_DIRECTION,
     SMALLEST_RCOND,
     jacobi,
@@ -113,7 +114,8 @@ def _among_optimal(
     if _is_unique(objective, point, slopes):
         return _moved(objective, point, _least_norm(objective, point.params))
     if objective.loss.facts.piecewise_linear and (objective.l1 > 0).any():
-        point = _least_ridge(objective, point, solve, allowed)
+        least = _least_on_face(objective, point, slopes, allowed)
+        point = least or _least_ridge(objective, point, solve, allowed)
     params = _centred(objective, point, slopes)
     return _moved(objective, point, _least_norm(objective, params))
 
@@ -129,6 +131,76 @@ def _snapped(objective: Objective, point: Point) -> Array:
     tiny = NO_DIRECTION * max(size.max(), typical_residual(objective, point))
     at_zero = (objective.l1 > 0) & (size > 0) & (size <= tiny)
     return np.where(at_zero, 0.0, point.params) if at_zero.any() else point.params
+
+
+def _least_on_face(
+    objective: Objective, point: Point, slopes: Array, allowed: float
+) -> Point | None:
+    """Return the optimum of least coefficient norm, None if that is not found.
+
+    Optimal are all fits on whose sides of their kinks rows and coefficients stay: those
+    that the slopes leave no other. That is least distance programming [1]_.
+
+    References
+    ----------
+    .. [1] Lawson, C. L., Hanson, R. J. (1974). Solving Least Squares Problems, chapter
+       23. Prentice-Hall.
+    """
+    rows, params = objective.rows, point.params.copy()
+    # For the slopes and the rows outside.
+    rows.passes += 2
+    pull = rows.adjoint(objective.weight * slopes) - objective.linear
+    at_bound = np.abs(pull) >= (1 - AT_END) * objective.l1
+    flat = rows.varies & (objective.l2 == 0)
+    columns = np.flatnonzero(flat & (at_bound | (params != 0)))
+    inside = _inside(objective, slopes)
+    outside = np.flatnonzero((objective.weight > 0) & ~inside)
+    if not inside.any() or outside.size * columns.size > MOST_COPIED:
+        return None
+    way = scipy.linalg.null_space(rows.root(1.0 * inside, columns), NO_DIRECTION)
+    sign = np.sign(pull[columns]) * (objective.l1[columns] > 0)
+    side = np.where(slopes[outside] > np.mean(objective.loss.facts.slopes), 1.0, -1.0)
+    moves = side[:, None] * rows.dense(outside)[:, columns] @ way
+    limits = np.vstack([-moves, sign[:, None] * way])
+    room = np.append(side * point.residual[outside], sign * params[columns])
+    coefs = columns < params.size - 1
+    step = _least_distance(way[coefs], params[columns[coefs]], limits, room)
+    if step is None:
+        return None
+    params[columns] += way @ step
+    # Coefficients that end at their kink are there to rounding.
+    least = objective.evaluate(params)
+    least = _moved(objective, least, _snapped(objective, least))
+    return least if least.value <= point.value + allowed else None
+
+
+def _least_distance(
+    basis: Array, origin: Array, limits: Array, room: Array
+) -> Array | None:
+    """Return t of least ``|origin + basis t|`` with ``limits t >= -room``, if found."""
+    if not 0 < basis.shape[1] <= basis.shape[0]:
+        return None
+    image, root = scipy.linalg.qr(basis, mode="economic")
+    if np.abs(np.diagonal(root)).min() <= NO_DIRECTION:
+        return None
+    middle = image.T @ origin
+    limits = scipy.linalg.solve_triangular(root, limits.T, trans="T").T
+    size = np.linalg.norm(limits, axis=1)
+    bound = np.flatnonzero(size > NO_DIRECTION * size.max())
+    near = np.maximum(room[bound], 0.0) / size[bound]
+    first = np.argsort(near, kind="stable")[:FIRST_ROWS]
+    bound, near = bound[first], near[first]
+    limits = limits[bound] / size[bound, None]
+    matrix = np.vstack([limits.T, limits @ middle - near])
+    goal = np.append(np.zeros(middle.size), 1.0)
+    try:
+        missed = matrix @ nnls(matrix, goal)[0] - goal
+    except RuntimeError:
+        return None
+    if missed[-1] == 0:
+        return None
+    step = scipy.linalg.solve_triangular(root, -missed[:-1] / missed[-1] - middle)
+    return np.asarray(step)
 
 
 def _least_ridge(
