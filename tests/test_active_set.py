@@ -50,6 +50,18 @@ def test_the_minimum_meets_the_optimality_condition(kind, n, p, started):
         assert violation(problem, x, u).max() < 1e-12
 
 
+@pytest.mark.parametrize(("n", "p"), [(30, 6), (20, 60)])
+def test_columns_that_do_not_depend_take_no_singular_values(n, p, monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("singular values")
+
+    monkeypatch.setattr("scipy.linalg.svd", refuse)
+    for seed in range(8):
+        problem = make_problem(np.random.default_rng(seed), n, p, "plain")
+        x, u = problem.minimum(np.zeros(p))
+        assert violation(problem, x, u).max() < 1e-12
+
+
 def test_it_agrees_with_the_method_of_gram_matrices():
     for seed in range(20):
         rng = np.random.default_rng(seed)

@@ -9,8 +9,8 @@ minimum, and the one whose slope exceeds its l1 part most enters. Where columns 
 on each other only the l1 part tells them apart, and the way along their null space
 leads to a coefficient of 0.
 
-Cost: a singular value decomposition of the columns in use for each change of signs, all
-with as many rows as there are columns.
+Cost: a triangle of the columns in use for each change of signs, or their singular
+values where they all but depend, all with as many rows as there are columns.
 
 References
 ----------
@@ -20,13 +20,15 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, NO_DIRECTION
+from robustreg.linalg import EPS, NO_DIRECTION, SMALLEST_RCOND
 from robustreg.rows import Array, Index
 from robustreg.solvers.quadratics import ROUNDING
 
@@ -140,24 +142,21 @@ class _Search:
         p = self.problem
         if not used.size:
             return np.zeros(0), p.target
-        root = np.vstack([p.design[:, used], np.diag(np.sqrt(p.l2[used]))])
-        target = np.append(p.target, np.zeros(used.size))
+        ridge = np.diag(np.sqrt(p.l2[used]))[p.l2[used] > 0]
+        root = np.vstack([p.design[:, used], ridge])
+        target = np.append(p.target, np.zeros(len(ridge)))
         unit = 1 / np.sqrt((root**2).sum(axis=0))
         pull = (p.shift - p.l1 * self.sign)[used] * unit
-        left, size, right = scipy.linalg.svd(root * unit, full_matrices=False)
-        # Others are rounding errors of dependent columns, whose l1 parts agree.
-        kept = size > 4 * EPS * max(root.shape) * size[0]
-        # Not as what the others leave of it, where small entries would cancel.
-        apart = right[~kept].T @ (right[~kept] @ pull)
-        left, size, right = left[:, kept], size[kept], right[kept]
-        inner = right @ pull
-        if np.abs(apart).max() > NO_DIRECTION * np.abs(pull).max():
-            return unit * apart, None
+        left, inner, back = _by_triangle(root * unit, pull) or _by_values(
+            root * unit, pull
+        )
+        if left is None:
+            return unit * inner, None
         image = left.T @ target
-        goal = unit * (right.T @ ((image + inner / size) / size))
+        goal = unit * back(image + inner)
         residual = target - left @ image
         # Twice is enough: what is left of it lies outside the columns to rounding.
-        residual -= left @ (left.T @ residual + inner / size)
+        residual -= left @ (left.T @ residual + inner)
         return goal - self.x[used], residual[: p.target.size]
 
     def _dropped(self, used: Index, step: Array) -> bool:
@@ -208,3 +207,50 @@ class _Search:
             return False
         self.entered, self.sign[worst] = worst, np.sign(slope[worst])
         return True
+
+
+# An orthonormal basis of the columns, where the pull leads in it, and the way back; no
+# basis if the pull leads outside, there.
+Orthogonal = tuple[Array | None, Array, Callable[[Array], Array]]
+
+
+def _by_triangle(root: Array, pull: Array) -> Orthogonal | None:
+    """Return the columns' triangle solved for a pull, None if they all but depend."""
+    if root.shape[0] < root.shape[1]:
+        return _across(root, pull)
+    left, upper = scipy.linalg.qr(root, mode="economic", check_finite=False)
+    if not scipy.linalg.lapack.dtrcon(upper)[0] > SMALLEST_RCOND:
+        return None
+    back = partial(scipy.linalg.solve_triangular, upper, check_finite=False)
+    return left, back(pull, trans="T"), back
+
+
+def _across(root: Array, pull: Array) -> Orthogonal | None:
+    """Return where a pull leads that fewer rows than columns do not see, if it does."""
+    turn, upper = scipy.linalg.qr(root.T, check_finite=False)
+    n_rows = len(root)
+    if not scipy.linalg.lapack.dtrcon(upper[:n_rows])[0] > SMALLEST_RCOND:
+        return None
+    unseen = turn[:, n_rows:]
+    apart = unseen @ (unseen.T @ pull)
+    if np.abs(apart).max() <= NO_DIRECTION * np.abs(pull).max():
+        return None
+    return None, apart, np.asarray
+
+
+def _by_values(root: Array, pull: Array) -> Orthogonal:
+    """Return the same by singular values, which tell how columns depend."""
+    short = max(root.shape[1] - root.shape[0], 0)
+    root = np.pad(root, ((0, short), (0, 0)))
+    left, size, right = scipy.linalg.svd(root, full_matrices=False)
+    # Others are rounding errors of dependent columns, whose l1 parts agree.
+    kept = size > 4 * EPS * max(root.shape) * size[0]
+
+    def back(inner: Array) -> Array:
+        return np.asarray(right[kept].T @ (inner / size[kept]))
+
+    # Not as what the others leave of it, where small entries would cancel.
+    apart = right[~kept].T @ (right[~kept] @ pull)
+    if np.abs(apart).max() > NO_DIRECTION * np.abs(pull).max():
+        return None, apart, back
+    return left[: len(left) - short, kept], (right[kept] @ pull) / size[kept], back
