@@ -8,7 +8,7 @@ from test_mean_curvature import data, problems_of, with_rare_column
 from robustreg import RobustRegressor
 from robustreg.fitting import at_once, fit_at_once
 from robustreg.scale import mad
-from robustreg.solvers.many import switching
+from robustreg.solvers.many import switching, walk
 
 ALPHAS = np.geomspace(0.5, 5e-4, 12)
 
@@ -66,19 +66,20 @@ def test_fits_are_those_one_by_one(
         np.testing.assert_array_equal(fit.coef == 0, model.coef_ == 0)
 
 
-def test_a_walk_costs_a_pass_a_strength_and_the_rows_that_cross(monkeypatch):
+def test_a_walk_costs_few_passes_and_the_rows_that_cross(monkeypatch):
     """Costs are products with the design, and the rows that cross, never the clock."""
     steps, passes, crossed = [], [], []
-    for name, calls in (("_move", steps), ("_look_at_all", passes)):
-        method = getattr(switching._Walk, name)
+    counts = {"_move": steps, "moved": passes, "settle": passes}
+    for name, calls in counts.items():
+        method = getattr(walk.Walk, name)
         monkeypatch.setattr(
-            switching._Walk,
+            walk.Walk,
             name,
             lambda *args, calls=calls, method=method: calls.append(1) or method(*args),
         )
-    cross = switching._Walk._cross
+    cross = walk.Walk._cross
     monkeypatch.setattr(
-        switching._Walk,
+        walk.Walk,
         "_cross",
         lambda walk, rows, residual: (
             crossed.append(rows.size) or cross(walk, rows, residual)
@@ -88,8 +89,8 @@ def test_a_walk_costs_a_pass_a_strength_and_the_rows_that_cross(monkeypatch):
     models = models_of(alphas=np.geomspace(2.0, 2e-3, 60))
     assert None not in fit_at_once(problems_of(X, y, np.ones(8000), models))
     assert len(steps) <= 3 * len(models)
-    # Later steps for a strength look at the rows that may cross.
-    assert len(passes) <= 1.2 * len(models)
+    # Several strengths look at the rows that may cross, and then at all at once.
+    assert len(passes) <= 0.75 * len(models)
     # Over the whole path a row crosses about once.
     assert sum(crossed) <= 8000
 
@@ -107,6 +108,29 @@ def test_rows_that_may_cross_stand_for_all(walked, scale, weighted):
         model.fit(X, y, weight)
         np.testing.assert_allclose(fit.coef, model.coef_, rtol=1e-9, atol=1e-10)
         assert fit.scale == pytest.approx(model.scale_, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2.0, "mad"])
+def test_fits_that_all_rows_contradict_are_made_anew(walked, monkeypatch, scale):
+    X, y, _ = data(8000)
+    models = models_of(alphas=np.geomspace(2.0, 2e-3, 30), scale=scale, tol=1e-14)
+    problems = problems_of(X, y, np.ones(8000), models)
+    expected, near = fit_at_once(problems), switching.near_ways
+    confirmed, confirm = [], switching._confirmed
+
+    def counted(walk, reached):
+        confirmed.append((confirm(walk, reached), len(reached)))
+        return confirmed[-1][0]
+
+    monkeypatch.setattr(switching, "_confirmed", counted)
+    # Every other row is missed that may cross.
+    monkeypatch.setattr(switching, "near_ways", lambda *args: near(*args)[::2])
+    found = fit_at_once(problems)
+    assert walked == [len(models)] * 2
+    assert any(some < every for some, every in confirmed)
+    for fit, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(fit.coef, other.coef, rtol=1e-9, atol=1e-10)
+        assert fit.scale == pytest.approx(other.scale, rel=1e-9)
 
 
 def test_the_scale_may_fall_far_on_the_way(walked):
@@ -138,7 +162,7 @@ def test_where_it_does_not_lead_others_do(walked, monkeypatch):
     X, y, weight = data()
     models = models_of()
     expected = fit_at_once(problems_of(X, y, weight, models))
-    monkeypatch.setattr(switching, "MOST_STEPS", 1)
+    monkeypatch.setattr(walk, "MOST_STEPS", 1)
     found = fit_at_once(problems_of(X, y, weight, models))
     assert walked[1] < walked[0] == len(models)
     for fit, other in zip(found, expected, strict=True):

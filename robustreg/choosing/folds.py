@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
@@ -22,6 +22,7 @@ from robustreg.fitting import (
     fit_at_once,
     standardisations,
 )
+from robustreg.penalties import make_penalty
 from robustreg.rows import Array, Index, Rows, make_rows, merged, present, taken
 from robustreg.validation import Callbacks
 
@@ -254,14 +255,11 @@ class _Sequence:
 
     def _problems(self, combination: Combination) -> list[Problem]:
         """Return what is asked for with each alpha."""
-        models = (
-            combination.estimator(place, self.shared)
-            for place in range(combination.alphas.size)
-        )
-        return [
-            problem_on(model, *self.data, combination.loss, self.eps)
-            for model in models
-        ]
+        model = combination.estimator(0, self.shared)
+        first = problem_on(model, *self.data, combination.loss, self.eps)
+        name, share, n_coefs = model.penalty, model.l1_ratio, first.rows.n_params - 1
+        penalties = (make_penalty(name, a, share, n_coefs) for a in combination.alphas)
+        return [replace(first, penalty=penalty) for penalty in penalties]
 
     def _at_once(
         self, own: list[int], problems: dict[int, list[Problem]], times: list[Array]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isqrt
+from math import ceil, isqrt
 from typing import Any
 
 import numpy as np
@@ -65,10 +65,17 @@ def _equal_median(values: Array) -> Array:
 
 def _sorted_median(values: Array, weight: Array, below: float, total: float) -> float:
     """Return the median of values beside others with some weight below them."""
-    order = np.argsort(values)
-    sums, slack = below + np.cumsum(weight[order]), TIE * total
-    lower = values[order[np.searchsorted(sums, total / 2 - slack)]]
-    upper = values[order[np.searchsorted(sums, total / 2 + slack)]]
+    halves = total / 2 - TIE * total - below, total / 2 + TIE * total - below
+    if weight.min() == weight.max():
+        # Order statistics are found without a sort.
+        first, last = (max(ceil(half / weight[0]) - 1, 0) for half in halves)
+        ordered = np.partition(values, last)
+        upper = ordered[last]
+        lower = upper if first == last else ordered[:last].max()
+    else:
+        order = np.argsort(values)
+        sums = np.cumsum(weight[order])
+        lower, upper = (values[order[np.searchsorted(sums, half)]] for half in halves)
     return float(lower + (upper - lower) / 2)
 
 

@@ -89,7 +89,7 @@ class Band:
     design: Array
     residual: Array
     reach: float
-    rise: float = 0.0
+    rise: float = np.inf
     scale: float = 1.0
     measure: Measure | None = None
 
@@ -124,3 +124,24 @@ def near_ends(
             near[place] |= np.abs(residual[place] - end) <= width
     index = np.flatnonzero(near)
     return index if index.size <= LARGEST_BAND * residual.size else None
+
+
+def near_ways(here: Array, there: Array, ends: Iterable[float], room: float) -> Index:
+    """Return the rows with an end of a piece on their way, or nearly so.
+
+    Parameters
+    ----------
+    here, there : ndarray of shape (n_rows,)
+        Where residuals are, and where they are likely to go.
+    ends : iterable of float
+        In their units.
+    room : float
+        How far from their way an end may be.
+    """
+    near = np.zeros(here.size, dtype=bool)
+    for place in stretches(here.size, ROWS_IN_CACHE):
+        low = np.minimum(here[place], there[place]) - room
+        high = np.maximum(here[place], there[place]) + room
+        for end in ends:
+            near[place] |= (low <= end) & (end <= high)
+    return np.flatnonzero(near)

@@ -117,7 +117,7 @@ def pivoted(hessian: Array, linear: Array, l1: Array, start: Array) -> Pivoted |
         found = Pivoted(start, sign, active, factor)
         x = found.solve(-(linear + l1 * sign))
         solution = x[active]
-        slope = hessian[:, active] @ solution + linear
+        slope = solution @ hessian[active] + linear
         # An entry is no larger than the root of the product of its diagonal's.
         size = root * (root[active] @ np.abs(solution)) + np.abs(linear) + l1
         leave = active[(l1[active] > 0) & (solution * sign[active] <= 0)]
