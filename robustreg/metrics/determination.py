@@ -77,8 +77,10 @@ def robust_r2_score(
     centered : bool, default=True
         Whether predictions compete with m, or with 0 as in R for a model without an
         intercept.
-    sample_weight, multioutput
-        As for `smooth_l1_loss`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
 
     Returns
     -------

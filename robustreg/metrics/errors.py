@@ -36,8 +36,10 @@ def trimmed_mean_absolute_error(
         True and predicted targets, of one shape.
     trim : float, default=0.25
         Share of rows left out, by weight, in [0, 1).
-    sample_weight, multioutput
-        As for `smooth_l1_loss`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
 
     Returns
     -------
@@ -97,8 +99,10 @@ def tau_scale(
     ----------
     y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
         True and predicted targets, of one shape.
-    sample_weight, multioutput
-        As for `smooth_l1_loss`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
 
     Returns
     -------

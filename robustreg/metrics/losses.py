@@ -91,8 +91,24 @@ def huber_loss(
 
     Parameters
     ----------
-    y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        True and predicted targets, of one shape.
+    beta : float, default=1.0
+        Breakpoint in units of y, positive.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
+
+    Returns
+    -------
+    float or ndarray of shape (n_outputs,)
+        At least 0; an array for ``"raw_values"``.
+
+    Raises
+    ------
+    ValueError
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------
@@ -124,8 +140,24 @@ def pseudo_huber_loss(
 
     Parameters
     ----------
-    y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        True and predicted targets, of one shape.
+    beta : float, default=1.0
+        Breakpoint in units of y, positive.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
+
+    Returns
+    -------
+    float or ndarray of shape (n_outputs,)
+        At least 0; an array for ``"raw_values"``.
+
+    Raises
+    ------
+    ValueError
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------
@@ -160,8 +192,24 @@ def log_cosh_loss(
 
     Parameters
     ----------
-    y_true, y_pred, beta, sample_weight, multioutput
-        As for `smooth_l1_loss`, which returns and raises the same; 0 is no beta.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        True and predicted targets, of one shape.
+    beta : float, default=1.0
+        Breakpoint in units of y, positive.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights, not all 0.
+    multioutput : {"uniform_average", "raw_values"} or array-like
+        Weights of shape (n_outputs,) if it is neither; the first is the default.
+
+    Returns
+    -------
+    float or ndarray of shape (n_outputs,)
+        At least 0; an array for ``"raw_values"``.
+
+    Raises
+    ------
+    ValueError
+        As `smooth_l1_loss`, and for a beta of 0.
 
     References
     ----------

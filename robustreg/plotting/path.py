@@ -118,8 +118,10 @@ class PathDisplay:
         ----------
         path : RobustPath
             The path.
-        feature_names, alpha
-            As for the class: alpha is a strength to mark.
+        feature_names : list of str or None, default=None
+            What features are called; None calls them x0, x1, and so on.
+        alpha : float or None, default=None
+            A strength to mark.
         ax, n_labels, line_kwargs
             See `plot`.
 
@@ -158,8 +160,12 @@ class PathDisplay:
         ----------
         estimator : RobustRegressorCV or Pipeline
             A fitted choice, or a pipeline that ends in one.
-        X, y, sample_weight : array-like
-            What it was fitted to.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Features of the fit.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets of the fit.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the fit.
         target : int, default=None
             The column of y to draw, if the estimator was fitted to several.
         ax, n_labels, line_kwargs
