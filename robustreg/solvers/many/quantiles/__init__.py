@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from robustreg.linalg import Square
 from robustreg.objective import Objective
-from robustreg.rows import Array, Block, Index
+from robustreg.rows import Array, Block, Index, middle_of
 from robustreg.solvers.many.interior_points import near_optima
 from robustreg.solvers.many.kinks import Kinks
 from robustreg.solvers.many.quantiles.near import Near, active_rows, near_optimum
@@ -90,7 +90,7 @@ def many_quantiles(
     """
     k = levels.size
     params, gap, n_iter = np.zeros((k, objective.n_params)), np.full(k, np.inf), 0
-    every = Sides.of_all(objective, levels)
+    every = Sides(objective, levels)
     left, near = np.arange(k), near_optimum(every)
     for _ in range(ROUNDS):
         if near is None or not left.size:
@@ -175,10 +175,12 @@ def _gaps(sides: Sides, corners: Corners, tol: float) -> Array:
     force = sides.force_at(corners)[:, used]
     few, share = objective.representatives
     residual = residuals(objective, corners.params, few)
-    for i, basis in enumerate(corners.basis):
+    blocks = sides.rows.dense(corners.basis.ravel())
+    blocks = blocks.reshape(*corners.basis.shape, -1)
+    for i, (basis, block) in enumerate(zip(corners.basis, blocks, strict=True)):
         if basis[:1].min(initial=0) < 0:
             continue
-        square = Square(sides.rows.dense(basis)[:, used])
+        square = Square(block[:, used])
         if not square.rcond > REGULAR:
             continue
         weight = objective.weight[basis]
@@ -186,9 +188,9 @@ def _gaps(sides: Sides, corners: Corners, tol: float) -> Array:
         half = held / weight
         if np.abs(half).max(initial=0.0) > 0.5 - AT_END:
             continue
-        left = objective.target[basis] - sides.rows.dense(basis) @ corners.params[i]
-        missed = force[i] + held @ sides.rows.dense(basis)[:, used]
-        typical = float(np.median(np.abs(residual[i])))
+        left = objective.target[basis] - block @ corners.params[i]
+        missed = force[i] + held @ block[:, used]
+        typical = middle_of(np.abs(residual[i]))
         clipped = np.clip(residual[i], -CLIPPED_AT * typical, CLIPPED_AT * typical)
         size = np.abs(clipped) / 2 + (sides.levels[i] - 0.5) * clipped
         gap = float(weight @ (np.abs(left) / 2 - half * left))

@@ -100,8 +100,8 @@ class Active:
             size = np.where(weights > 0, size, np.inf)
         live = np.count_nonzero(weights, axis=1)
         last = np.clip(count.astype(np.intp), 1, live) - 1
-        size = np.partition(size, np.unique(last), axis=1)
-        return np.asarray(size[np.arange(last.size), last])
+        each = zip(size, last, strict=True)
+        return np.array([np.partition(a, place)[place] for a, place in each])
 
 
 def sizes(norms: Array, n_params: int) -> Array:

@@ -30,9 +30,10 @@ AFAR, MOST_SHARE = 0.15, 0.25
 # longer than the error times the third says that its loss was too narrow; one that
 # leaves more of the error than the last share is the last.
 MOST_NEWTON, LEAST_LEFT, LOST, WORTH = 10, 0.15, 2.0, 0.8
-# Rows this many errors away are taken to keep their side; in another round errors are
-# taken to be larger by the second factor.
-BAND, WIDER = 4.0, 4.0
+# Rows this many errors away are taken to keep their side: of a step by a sample's
+# Hessian, and of steps by their own, which estimate errors more safely. In another
+# round errors are taken to be larger by the last factor.
+BAND, OWN_BAND, WIDER = 4.0, 2.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def near_optimum(sides: Sides) -> Near | None:
         every, start = sides.every(), _afar(objective, levels)
         params, share, _ = _narrowed(every, sides, start, share, np.zeros_like(share))
         return _nearest(every, sides, params, share, share)
-    few, start = Sides.of_all(drawn.objective, levels), _afar(drawn.objective, levels)
+    few, start = Sides(drawn.objective, levels), _afar(drawn.objective, levels)
     # By how much a sample's fit is off.
     off = deviation * np.sqrt(few.used.size / few.rows.n_rows)
     found = _narrowed(few.every(), few, start, share, off)
@@ -132,16 +133,16 @@ def active_rows(sides: Sides, near: Near) -> Active:
     """Return the rows that may cross, all others held on their side."""
     if near.active is not None:
         return near.active
-    share = _kept_share(sides, near.share)
+    share = _kept_share(sides, BAND * near.share)
     if (share >= 1).all():
         return sides.every()
     return sides.around(near.params, within(sides.objective, near.params, share))
 
 
-def _kept_share(sides: Sides, share: Array) -> Array:
-    """Return the share of rows that may cross, given the error in shares."""
+def _kept_share(sides: Sides, band: Array) -> Array:
+    """Return the share of rows that may cross, given how far off in shares."""
     least = LEAST_ROWS_PER_PARAM * sides.objective.n_params / sides.rows.n_rows
-    return np.clip(2 * BAND * share, least, 1.0)
+    return np.clip(2 * band, least, 1.0)
 
 
 def _nearest(
@@ -149,7 +150,7 @@ def _nearest(
 ) -> Near:
     """Return where steps have led, with the rows nearest to the kinks there."""
     n, inner = sides.rows.n_rows, params[:, sides.used]
-    count = int(np.ceil(n * _kept_share(sides, share).max()))
+    count = int(np.ceil(n * _kept_share(sides, OWN_BAND * share).max()))
     active = some.nearest(inner, count)
     return Near(params, share, surely, active.reach(inner, 2 * share * n), active)
 

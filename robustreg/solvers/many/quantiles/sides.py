@@ -31,27 +31,22 @@ class Sides:
     below; between, a number from -1/2 to 1/2 is added to their middle.
     """
 
-    def __init__(self, objective: Objective, levels: Array, mean: Array) -> None:
-        self.objective, self.levels, self._mean = objective, levels, mean
+    def __init__(self, objective: Objective, levels: Array) -> None:
+        self.objective, self.levels = objective, levels
         self.rows, self.used = objective.rows, np.flatnonzero(objective.rows.varies)
-        self.middle = np.outer(levels - 0.5, mean)
-
-    @classmethod
-    def of_all(cls, objective: Objective, levels: Array) -> Sides:
-        """Return those of an objective's rows."""
-        objective.rows.passes += 0.5
-        return cls(objective, levels, objective.rows.adjoint(objective.weight))
+        self._middle = levels[:, None] - 0.5
 
     def of(self, which: Index) -> Sides:
         """Return those of some of the quantiles."""
-        return Sides(self.objective, self.levels[which], self._mean)
+        return Sides(self.objective, self.levels[which])
 
     def every(self) -> Active:
         """Return all rows, of which any may cross."""
         target, weight, k = self.objective.target, self.objective.weight, self._half
         every = np.arange(target.size)
         rows = SharedRows(self.rows.dense(every)[:, self.used], target)
-        weights, linear = np.tile(weight, (k.size, 1)), -self.middle[:, self.used]
+        weights = np.tile(weight, (k.size, 1))
+        linear = -self._middle * rows.adjoint(weight)
         kinks = Kinks(rows, weights, -k, k, linear)
         size = sizes(self.rows.norms()[None], self.used.size)
         return Active(np.tile(every, (k.size, 1)), kinks, size)
@@ -62,53 +57,55 @@ class Sides:
         A distance is that of a typical row.
         """
         inside: list[list[Index]] = [[] for _ in params]
-        target, weight = self.objective.target, self.objective.weight
+        target = self.objective.target
 
         def terms(place: slice, block: Block) -> tuple[Array]:
             residual = target[place] - block.predict_each(params)
-            slopes = np.copysign(weight[place] / 2, residual)
+            slopes = np.copysign(0.5, residual)
             reach = sizes(block.norms(), self.used.size) * width[:, None]
             near = np.abs(residual, out=residual) <= reach
             slopes[near] = 0.0
             for found, which in zip(inside, near, strict=True):
                 found.append(place.start + np.flatnonzero(which))
-            return (block.adjoint_each(slopes),)
+            return self._pulled(place, block, slopes)
 
         # Norms are half a pass.
         (force,) = self.rows.map_reduce(terms, 1.5)
         found = [np.concatenate(parts) for parts in inside]
-        return self._active(found, np.asarray(force) + self.middle)
+        return self._active(found, np.asarray(force))
 
     def force_of_smooth(self, params: Array, width: Array) -> Array:
         """Return the force of slopes that rise over half-widths on both sides."""
-        target, weight = self.objective.target, self.objective.weight
-        unit = 0.5 / width[:, None]
+        target, unit = self.objective.target, 0.5 / width[:, None]
 
         def terms(place: slice, block: Block) -> tuple[Array]:
             slopes = target[place] - block.predict_each(params)
             slopes *= unit
             np.clip(slopes, -0.5, 0.5, out=slopes)
-            slopes *= weight[place]
-            return (block.adjoint_each(slopes),)
+            return self._pulled(place, block, slopes)
 
-        (force,) = self.rows.map_reduce(terms)
-        return np.asarray(np.asarray(force) + self.middle)
+        return np.asarray(self.rows.map_reduce(terms)[0])
 
     def force_at(self, corners: Corners) -> Array:
         """Return the force of all rows but those that are fitted exactly."""
-        target, weight = self.objective.target, self.objective.weight
+        target = self.objective.target
 
         def terms(place: slice, block: Block) -> tuple[Array]:
             residual = target[place] - block.predict_each(corners.params)
-            slopes = np.copysign(weight[place] / 2, residual)
+            slopes = np.copysign(0.5, residual)
             slopes[residual == 0] = 0.0
             here = (corners.basis >= place.start) & (corners.basis < place.stop)
             fit, column = np.nonzero(here)
             slopes[fit, corners.basis[fit, column] - place.start] = 0.0
-            return (block.adjoint_each(slopes),)
+            return self._pulled(place, block, slopes)
 
-        (force,) = self.rows.map_reduce(terms)
-        return np.asarray(np.asarray(force) + self.middle)
+        return np.asarray(self.rows.map_reduce(terms)[0])
+
+    def _pulled(self, place: slice, block: Block, slopes: Array) -> tuple[Array]:
+        """Return the force of a block, of slopes from their middle; these change."""
+        slopes += self._middle
+        slopes *= self.objective.weight[place]
+        return (block.adjoint_each(slopes),)
 
     @property
     def _half(self) -> Array:
