@@ -26,9 +26,9 @@ def scales(monkeypatch):
     """Return a list to which each fit adds its scale."""
     seen, fit = [], AnyScale.fit
 
-    def count(self, scale, *args):
+    def count(self, scale, *args, **options):
         seen.append(scale)
-        return fit(self, scale, *args)
+        return fit(self, scale, *args, **options)
 
     monkeypatch.setattr(AnyScale, "fit", count)
     return seen

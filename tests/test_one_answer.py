@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg import L1Regressor, SmoothL1Regressor
+from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg.fitting.any_scale import AnyScale
 from robustreg.solvers import ties
 
 BLOCKS = range(0, 120, 20)
@@ -108,3 +109,20 @@ def test_dummies_under_an_l1_penalty_have_least_norm_without_another_fit(monkeyp
         assert model.coef_[0] == pytest.approx(-model.coef_[1], rel=1e-9)
         assert model.coef_[2] == pytest.approx(-model.coef_[3], rel=1e-9)
     assert not solves
+
+
+def test_only_fits_near_the_scale_ask_whether_they_are_the_only_ones(monkeypatch):
+    asked, fits = [], []
+    ask, fit = ties._is_unique, AnyScale.fit
+    monkeypatch.setattr(ties, "_is_unique", lambda *a: asked.append(a) or ask(*a))
+
+    def count(self, scale, *args, **options):
+        fits.append(scale)
+        return fit(self, scale, *args, **options)
+
+    monkeypatch.setattr(AnyScale, "fit", count)
+    rng = np.random.default_rng(0)
+    X = np.hstack([dummies(rng, 400, (2, 2, 4, 5)), rng.normal(size=(400, 3))])
+    y = X @ rng.normal(size=X.shape[1]) + rng.standard_t(3, size=400)
+    RobustRegressor().fit(X, y)
+    assert 0 < len(asked) <= len(fits) // 2

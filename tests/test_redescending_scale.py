@@ -97,9 +97,9 @@ def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypa
     X, y = heavy_tails(200, 10, seed, df=1.5)
     fits, fit = [], AnyScale.fit
 
-    def counted(self, *args):
+    def counted(self, *args, **options):
         fits.append(self.problem.loss)
-        return fit(self, *args)
+        return fit(self, *args, **options)
 
     monkeypatch.setattr(AnyScale, "fit", counted)
     model = RobustRegressor(loss, beta=beta, penalty="l2", alpha=0.01)
@@ -120,9 +120,9 @@ def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypa
 def test_few_rows_a_param_cost_few_gram_matrices(loss, monkeypatch):
     grams, fit = [], FormedRows.gram
 
-    def counted(self, *args):
+    def counted(self, *args, **options):
         grams.append(args)
-        return fit(self, *args)
+        return fit(self, *args, **options)
 
     monkeypatch.setattr(FormedRows, "gram", counted)
     for seed in range(4):
@@ -233,9 +233,9 @@ def test_params_that_fit_half_of_the_rows_leave_a_start(loss, p, options, monkey
     y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=100)
     starts, fit = [], AnyScale.fit
 
-    def count(self, *args):
+    def count(self, *args, **options):
         starts.append(self.problem.loss.facts.convex)
-        return fit(self, *args)
+        return fit(self, *args, **options)
 
     monkeypatch.setattr(AnyScale, "fit", count)
     with warnings.catch_warnings():
@@ -259,9 +259,9 @@ def test_an_l1_part_settles_with_its_scale(loss, p, monkeypatch):
     y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=300)
     starts, fit = [], AnyScale.fit
 
-    def count(self, *args):
+    def count(self, *args, **options):
         starts.append(self.problem.loss.facts.convex)
-        return fit(self, *args)
+        return fit(self, *args, **options)
 
     monkeypatch.setattr(AnyScale, "fit", count)
     model = RobustRegressor(loss, penalty="l1", alpha=0.12).fit(X, y)

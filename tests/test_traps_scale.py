@@ -226,9 +226,9 @@ def test_a_scale_of_rounding_errors_is_none(seed, monkeypatch):
     weight = np.array([2, 1, 0, 0, 0, 3, 0, 0, 1, 3, 2, 0, 1.0])
     scales, fit = [], AnyScale.fit
 
-    def counted(self, scale, *args):
+    def counted(self, scale, *args, **options):
         scales.append(scale)
-        return fit(self, scale, *args)
+        return fit(self, scale, *args, **options)
 
     monkeypatch.setattr(AnyScale, "fit", counted)
     with pytest.warns(ScaleCollapseWarning):

@@ -114,13 +114,24 @@ class AnyScale:
         """Return the units of a scale."""
         return Units(self._units.center, scale)
 
-    def fit(self, scale: float, tol: float, max_iter: int | None = None) -> Array:
-        """Fit at a scale, from the last fit if any; return residuals in its units."""
+    def fit(
+        self,
+        scale: float,
+        tol: float,
+        max_iter: int | None = None,
+        *,
+        any_optimum: bool = False,
+    ) -> Array:
+        """Fit at a scale, from the last fit if any; return residuals in its units.
+
+        As `solve` does with the other arguments.
+        """
         p = self.problem
         most = p.max_iter if max_iter is None else min(max_iter, p.max_iter)
         objective = self.objective(scale, p.loss)
         start = self.start.rescaled(self.scale, scale)
-        result = solve(objective, start, p.solver, tol, most)
+        to = p.solver, tol, most
+        result = solve(objective, start, *to, any_optimum=any_optimum)
         self.take(scale, objective, result)
         return np.asarray(self.last.point.residual, dtype=np.float64)
 

@@ -305,6 +305,7 @@ class _Fits:
         self._away = 1.0 if self.rough else 0.0
         self._scaled = scaled
         self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
+        self._best_tol = self.tol
         # Where the scale all but agreed with its fit, if anywhere.
         self.nearest: FixedPoint | None = None
 
@@ -322,8 +323,11 @@ class _Fits:
         self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
-        ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
-        if self.tol > self._scaled.problem.tol and _distance(ratio) > self._least:
+        rough = self.tol > self._scaled.problem.tol
+        # Which of several optima it is matters for the last fit.
+        residual = self._scaled.fit(scale, self.tol, most, any_optimum=rough)
+        ratio = self._scaled.measure(residual)
+        if rough and _distance(ratio) > self._least:
             # What a rough fit says that does not gain may be no more than rough.
             self.rough, self.tol = False, self._scaled.problem.tol
             ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
@@ -335,6 +339,7 @@ class _Fits:
         # What has collapsed agrees with nothing, as the search sees it.
         if ratio * scale > self._scaled.floor and away <= self._least:
             self._least, self._best = away, self._scaled.kept()
+            self._best_tol = self.tol
             if away <= NEARLY:
                 log_ratio = float(np.log(ratio))
                 self.nearest = FixedPoint(scale, disagreement=log_ratio)
@@ -343,6 +348,7 @@ class _Fits:
     def back_to_best(self) -> None:
         """Make the fit that agreed best the last one."""
         self._scaled.restore(self._best)
+        self.tol = self._best_tol
 
 
 def _distance(ratio: float) -> float:

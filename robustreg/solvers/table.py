@@ -104,9 +104,17 @@ class Solver:
 
 
 def solve(
-    objective: Objective, start: Start, solver: str, tol: float, max_iter: int
+    objective: Objective,
+    start: Start,
+    solver: str,
+    tol: float,
+    max_iter: int,
+    *,
+    any_optimum: bool = False,
 ) -> Result:
     """Minimise an objective by the solver named, or by the first that fits.
+
+    With ``any_optimum`` the result may be another than the documented one.
 
     Raises
     ------
@@ -119,7 +127,7 @@ def solve(
     few = objective.n_params <= MOST_DIRECT_PARAMS
     if few and not result.success:
         result = _interpolating(objective, result, tol)
-    if result.success and not result.unique and few:
+    if result.success and not (result.unique or any_optimum) and few:
         return canonical_fit(objective, result, tol)
     return result
 
