@@ -253,6 +253,15 @@ def test_large_dense_data_are_not_copied(name, most, order):
     assert_allclose(MODELS[name].coef_[:2], [1, -1], atol=0.25)
 
 
+@pytest.mark.parametrize(("name", "most"), [("smooth_l1", 5.4), ("mad", 7.5)])
+def test_a_smooth_fit_holds_few_values_of_each_row(name, most):
+    """In units of y; a sample's design, and what one step had, are not among them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300_000, 5))
+    y = X[:, 0] - X[:, 1] + rng.standard_t(2, size=len(X))
+    assert peak_bytes(MODELS[name].fit, X, y) < most * y.nbytes
+
+
 def one_hot(n_samples, levels):
     """Return the indicators of random categories and the effects of their levels."""
     rng = np.random.default_rng(0)

@@ -195,6 +195,11 @@ class AnyScale:
         """Make a fit the last one again."""
         self.start, self.scale, self._last = kept
 
+    def drop_sample(self) -> None:
+        """Let go of a sample of rows, which no further fit needs."""
+        self.start = replace(self.start, preconditioner=None)
+        self._last = replace(self.last, preconditioner=None)
+
     def take_rounded(self, coef: Array, intercept: float) -> None:
         """Take a rounded answer for the fit; the gap grows by what rounding costs."""
         params = self.problem.rows.standard.from_original(

@@ -261,8 +261,8 @@ def _fit_with_scale(scaled: AnyScale, near: FixedPoint) -> FixedPoint | None:
     name = str(scaled.problem.estimate)
     if preconditioner is None or name not in LINES:
         return None
-    objective = scaled.objective(near.scale, loss)
-    if not chosen(objective, scaled.problem.solver).factorises:
+    # Its target takes no memory beside those of the fit.
+    if not chosen(scaled.objective(near.scale, loss), scaled.problem.solver).factorises:
         return None
     weight = scaled.problem.weight
     found = profiled_newton(

@@ -31,6 +31,7 @@ def finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
         Whether it is an estimate, or measured beside a scale that is given.
     """
     problem = scaled.problem
+    scaled.drop_sample()
     data = (problem.rows, problem.weight)
     coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)
     if coef.dtype != np.float64:

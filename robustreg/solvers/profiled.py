@@ -90,10 +90,12 @@ def profiled_newton(
     tangent = -scale * model.factor.solve(drift)
     change = -unit.rows.predict(tangent)
     unit.rows.passes += 1
-    params, before, point = start, start, None
+    params, before, gradient, point = start, start, None, None
     pairs: Pairs = []
     left, gap, reach, passes, success = np.inf, np.inf, FIRST_REACH, 0, False
     while not success:
+        # Its residuals and target take no memory beside the next ones.
+        point = None
         residual = unit.residual(params)
         length = _length(line, residual, change, scale, reach)
         if length is None:
@@ -102,19 +104,19 @@ def profiled_newton(
         params = params + length * tangent
         scale *= np.exp(length)
         residual /= scale
-        objective = objective_at(scale)
-        trial = objective.evaluate(params / scale, residual)
-        passes, previous, left = passes + 1, left, decrement(model, trial)
+        point = objective_at(scale).evaluate(params / scale, residual)
+        del residual
+        passes, previous, left = passes + 1, left, decrement(model, point)
         if not left < POOR * previous:
             break
-        if point is not None:
+        if gradient is not None:
             step = (params - before) / scale
-            slope = trial.gradient - point.gradient - length * drift
+            slope = point.gradient - gradient - length * drift
             if step @ slope > 0:
                 pairs.append((step, slope))
-        point, before = trial, params
+        gradient, before = point.gradient, params
         reach = max(AHEAD * abs(length), SHORTEST_REACH)
-        allowed = allowed_gap(objective, point, tol)
+        allowed = allowed_gap(point.objective, point, tol)
         if left <= preconditioner.sample.share * allowed:
             gap = certified_gap(preconditioner, point)
             success = gap <= allowed
