@@ -93,7 +93,8 @@ class Factor:
 def factorise(matrix: Array) -> Factor:
     """Return the Cholesky factor of a positive matrix after scaling."""
     scale = jacobi(matrix.diagonal())
-    scaled = matrix * (scale[:, None] * scale)
+    scaled = scale[:, None] * scale
+    scaled *= matrix
     if scale.size and scale.min() == 0:
         if matrix.diagonal().min() < 0:
             return Factor(scale, scaled, 0.0)

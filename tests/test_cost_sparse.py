@@ -133,6 +133,21 @@ def test_columns_that_meet_at_random_cost_few_products_and_factors(
     assert len(factors) <= 20
 
 
+@pytest.mark.parametrize("loss", [L1(), Pinball(-0.2, 0.8)], ids=repr)
+def test_correctors_save_factors_of_thousands_of_columns(monkeypatch, loss):
+    objective = kinked_objective(*scattered(), loss)
+    start = Start(np.zeros(objective.n_params), error=1.0)
+    factors = calls_of(monkeypatch, equations, "factorise")
+    plain = interior_point(objective, start, 1e-10, 100)
+    before = len(factors)
+    monkeypatch.setattr(f"{interior_point.__module__}.FEW_CORRECTED", 0)
+    found = interior_point(objective, start, 1e-10, 100)
+    assert plain.success
+    assert found.success
+    assert found.value == pytest.approx(plain.value, rel=1e-12)
+    assert len(factors) - before <= 0.85 * before
+
+
 def test_products_do_it_where_no_factor_fits(monkeypatch):
     def never(*args):
         raise AssertionError(args)

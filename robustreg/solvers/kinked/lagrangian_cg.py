@@ -10,12 +10,12 @@ linear [1]_: they are one linear term, and a pass over all rows checks their sid
 
 Categories, one-hot, need a few dozen products throughout. Where columns share rows at
 random, the rows at the kink are nearly dependent in some directions, and an update
-takes half as many products again as the one before. Once it grows and costs more than
-a factorisation, or costs a few at once, `interior_point` solves what is left, which
-makes no more factorisations than there are updates to come.
+takes half as many products again as the one before, or more. Once the next one would
+cost more than a factorisation, or one cost a few, `interior_point` solves what is left,
+which makes no more factorisations than there are updates to come.
 
 Cost: a dozen passes over all rows and two for each update, then passes over about twice
-the rows that the optimum fits exactly; or a few updates and 15 to 20 factorisations.
+the rows that the optimum fits exactly; or a few updates and 10 to 20 factorisations.
 
 References
 ----------
@@ -57,9 +57,9 @@ MARGIN, TOO_MANY = 2, 5
 BOUND_BY_MEMORY = 16
 # The normal matrix has no more columns than this, unless the design is larger than it.
 MOST_FACTORISED = 5000
-# An update that takes more than the first multiple of the passes of the one before is
-# followed by others that take still more, and may cost one factorisation; one that does
-# not may cost the second figure.
+# An update that costs more than the first multiple of the one before is followed by one
+# that costs as many times more, which may be one factorisation; one that does not may
+# cost the second figure.
 GROWS, DEAR = 1.2, 3.0
 # After two interior points that found no optimum, products do the rest.
 MOST_FAILURES = 2
@@ -85,12 +85,19 @@ class _Costs:
         self._p = p
         self._per_row = p if rows.stored is None else 1 + rows.stored.sum() / n
         self._fits = p * p <= max(MOST_FACTORISED**2, n * self._per_row)
+        self._n_rows, self._last = n, np.inf
 
-    def in_factors(self, n_rows: int, passes: float) -> float:
-        """Return what passes over some rows cost in factorisations, 0 if none fits."""
-        values = n_rows * self._per_row
-        factor = values * self._per_row + self._p**3 / 3
-        return self._fits * 4 * BOUND_BY_MEMORY * passes * values / factor
+    def are_dear(self, n_near: int, passes: float, rest: float) -> bool:
+        """Return whether the next update by products costs more than factors.
+
+        The last one took passes over the rows near the kink, and others over all rows,
+        its certificate among them.
+        """
+        values = (n_near * passes + self._n_rows * rest) * self._per_row
+        factor = n_near * self._per_row**2 + self._p**3 / 3
+        price = self._fits * 4 * BOUND_BY_MEMORY * values / factor
+        growth, self._last = price / (self._last or np.inf), price
+        return price > DEAR or (growth > GROWS and price * growth > 1.0)
 
 
 def augmented_lagrangian_cg(
@@ -106,7 +113,7 @@ def augmented_lagrangian_cg(
     near, part = every, objective
     beta = _typical(objective, point) or float(objective.weight @ abs(point.residual))
     gtol, relative, iteration = LOOSEST, 1.0, 0
-    costs, factors, failures, last = _Costs(objective.rows), False, 0, np.inf
+    costs, factors, failures = _Costs(objective.rows), False, 0
     while not best.is_done(tol) and iteration < max_iter:
         iteration += 1
         if part is objective and iteration > 1:
@@ -116,16 +123,15 @@ def augmented_lagrangian_cg(
         if factors:
             update = _by_interior_point(part, point.params, beta, tol)
             failures += update.failed
-            factors = failures < MOST_FAILURES
         else:
             update = _by_products(part, point.params, slopes[near], beta, gtol)
-            grows, last = update.passes > GROWS * last, update.passes
-            price = costs.in_factors(near.size, update.passes)
-            factors = price > (1.0 if grows else DEAR) and failures < MOST_FAILURES
-        slopes[near] = update.multipliers
+        slopes[near], before = update.multipliers, objective.rows.passes
         point = objective.evaluate(update.params)
         wrong = _take_sides(objective, point, slopes, near)
         now = Certified.by(slopes.copy(), point)
+        rest = objective.rows.passes - before
+        factors = factors or costs.are_dear(near.size, update.passes, rest)
+        factors = factors and failures < MOST_FAILURES
         relative = min(now.gap / max(typical_value(objective, point), TINY), 1.0)
         if now.gap > best.gap and part is not objective:
             # What was held had to move: once more from the best, with all rows.
