@@ -10,7 +10,12 @@ from typing import final
 import numpy as np
 
 from robustreg.certificate import duality_gap
-from robustreg.linalg import CANCELLED, FEW_ENTRIES, MOST_DIRECT_PARAMS
+from robustreg.linalg import (
+    CANCELLED,
+    FEW_ENTRIES,
+    HALF_OF_DIGITS,
+    MOST_DIRECT_PARAMS,
+)
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.solvers.descent import StepRule
@@ -179,7 +184,11 @@ def _rescued(objective: Objective, result: Result, tol: float, max_iter: int) ->
     for name in _suitable(facts_of(objective))[1:]:
         if SOLVERS[name].rescues:
             other = SOLVERS[name].run(objective, Start(result.params), tol, max_iter)
-            result = other if other.gap < result.gap else result
+            if other.gap < result.gap:
+                # Its bound holds at any lower point, too.
+                lower = (1.0 - HALF_OF_DIGITS) * other.point.value
+                best = result if result.point.value < lower else other
+                result = replace(other, point=best.point)
     return result
 
 
