@@ -58,8 +58,8 @@ CLOSE = 1e-8
 # After a few iterations in a row that do not halve the complementarity, steps are made
 # with care; after ten times as many the search is over.
 FEW_STALLED, MOST_STALLED = 3, 30
-# With at least this many params a factor costs twenty directions and more: up to the
-# second figure are corrected further.
+# With at least this many params a factor costs twenty directions and more, unless each
+# takes products beside it: up to the second figure are corrected further.
 FEW_CORRECTED, MOST_CORRECTIONS = 1000, 4
 # They aim this much farther, at products within this factor of the wanted ones, as long
 # as each lengthens the step by the third figure.
@@ -247,7 +247,7 @@ def _step(
     share = min(predicted.primal, predicted.dual, 1.0) if careful else 1.0
     products = center + share * predicted.parts * predicted.slopes
     corrected = direction(products)
-    few = equations.every.size < FEW_CORRECTED
+    few = equations.every.size < FEW_CORRECTED or equations.is_gram_dear()
     for _ in range(0 if few else MOST_CORRECTIONS):
         # What lies outside is moved inside, as far as it is not too far above.
         ahead = corrected.products(state, FARTHER)

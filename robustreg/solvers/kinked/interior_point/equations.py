@@ -143,14 +143,14 @@ class Equations:
         """
         weight, diagonal = inverse[: self.n_rows], self.curvature.copy()
         diagonal[self.kinked] += inverse[self.n_rows :]
-        if self.every.size >= MANY_PARAMS and self._is_gram_dear():
+        if self.every.size >= MANY_PARAMS and self.is_gram_dear():
             near = self._preconditioner(weight, diagonal)
             if near is not None:
                 return partial(self._iterated, weight, diagonal, near)
         factor = self._factor(weight, diagonal)
         return factor.solve if factor.rcond > 0 else None
 
-    def _is_gram_dear(self) -> bool:
+    def is_gram_dear(self) -> bool:
         """Return whether a Gram matrix costs more than its factor."""
         n, p, stored = self.n_rows, self.every.size, self.objective.rows.stored
         per_row = p if stored is None else stored.sum() / n
