@@ -219,7 +219,7 @@ def _by_triangle(root: Array, pull: Array) -> Orthogonal | None:
     if root.shape[0] < root.shape[1]:
         return _across(root, pull)
     left, upper = scipy.linalg.qr(root, mode="economic", check_finite=False)
-    if not scipy.linalg.lapack.dtrcon(upper)[0] > SMALLEST_RCOND:
+    if not _triangle_rcond(upper) > SMALLEST_RCOND:
         return None
     back = partial(scipy.linalg.solve_triangular, upper, check_finite=False)
     return left, back(pull, trans="T"), back
@@ -229,13 +229,19 @@ def _across(root: Array, pull: Array) -> Orthogonal | None:
     """Return where a pull leads that fewer rows than columns do not see, if it does."""
     turn, upper = scipy.linalg.qr(root.T, check_finite=False)
     n_rows = len(root)
-    if not scipy.linalg.lapack.dtrcon(upper[:n_rows])[0] > SMALLEST_RCOND:
+    if not _triangle_rcond(upper[:n_rows]) > SMALLEST_RCOND:
         return None
     unseen = turn[:, n_rows:]
     apart = unseen @ (unseen.T @ pull)
     if np.abs(apart).max() <= NO_DIRECTION * np.abs(pull).max():
         return None
     return None, apart, np.asarray
+
+
+def _triangle_rcond(upper: Array) -> float:
+    """Return the reciprocal condition number of a triangle, its own LU factor."""
+    size = np.abs(upper).sum(axis=0).max()
+    return float(scipy.linalg.lapack.dgecon(upper, size)[0])
 
 
 def _by_values(root: Array, pull: Array) -> Orthogonal:
