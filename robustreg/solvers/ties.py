@@ -195,7 +195,7 @@ def _least_distance(
     goal = np.append(np.zeros(middle.size), 1.0)
     try:
         missed = matrix @ nnls(matrix, goal)[0] - goal
-    except RuntimeError:
+    except (RuntimeError, np.linalg.LinAlgError):
         return None
     if missed[-1] == 0:
         return None
