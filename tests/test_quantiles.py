@@ -207,6 +207,13 @@ def test_units_and_the_order_of_rows_change_nothing_else():
     assert_allclose(other.coef_ * unit, 1e3 * model.coef_, rtol=1e-8)
 
 
+def test_columns_may_have_units_as_far_from_each_other_as_their_squares_allow():
+    X, y = data(300_000, 3)
+    unit = np.array([1e-160, 1e152, 1.0])
+    far = QuantilesRegressor().fit(X * unit, y)
+    assert_allclose(far.coef_ * unit, QuantilesRegressor().fit(X, y).coef_, rtol=1e-8)
+
+
 def test_the_score_is_the_mean_of_the_pinball_scores():
     model = QuantilesRegressor(LEVELS).fit(X, Y)
     one = np.ones(len(Y))
