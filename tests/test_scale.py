@@ -226,6 +226,18 @@ def test_mad_fit_is_a_fixed_point(X, y, loss):
     np.testing.assert_allclose(model.coef_, again.coef_, 1e-9)
 
 
+@pytest.mark.parametrize("alpha", [6e-3, 0.03])
+@pytest.mark.parametrize("seed", [26, 49, 58])
+def test_a_kinked_loss_with_a_ridge_always_has_a_scale(seed, alpha):
+    # Its only optimum moves continuously, though now and then a hundred times as fast.
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(40, 5))
+    y = 50 * X @ rng.normal(size=5) + rng.standard_t(2, 40)
+    model = RobustRegressor("l1", penalty="l2", alpha=alpha).fit(X, y)
+    scale = mad(y - model.predict(X), np.ones(40), 6)
+    assert model.scale_ == pytest.approx(scale, rel=1e-8)
+
+
 def psi(t):
     """Return Huber's clipped residuals."""
     return np.clip(t, -PROPOSAL2_CLIP, PROPOSAL2_CLIP)

@@ -320,7 +320,7 @@ def test_warnings_of_a_search_tell_its_fits_apart():
 
 
 def test_a_scale_that_does_not_settle_is_that_of_its_fit(monkeypatch):
-    def torn(measure_at, start, *args):
+    def torn(measure_at, start, *args, **kinds):
         measure_at(start)
         measure_at(3 * start)
         # Which of two the search names, rounding may decide.

@@ -105,7 +105,14 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
     # No fit agrees to less than rounding errors of y.
     agrees = max(AGREES, scaled.objective(near.scale, problem.loss).noise)
     found = find_fixed_point(
-        fits.measure_at, near.scale, fits.floor, near.slope, rtol, tells_side, agrees
+        fits.measure_at,
+        near.scale,
+        fits.floor,
+        near.slope,
+        rtol,
+        tells_side,
+        agrees,
+        continuous=convex,
     )
     if found.collapsed and not convex and fits.nearest is not None:
         found = fits.nearest

@@ -113,7 +113,12 @@ class Exactly:
 
         floor = self.held.whole.sample.floor
         at = find_fixed_point(
-            measure_at, scale, floor, rtol=SETTLES, tells_side=lambda: True
+            measure_at,
+            scale,
+            floor,
+            rtol=SETTLES,
+            tells_side=lambda: True,
+            continuous=True,
         )
         found = min(fits, key=lambda scale: abs(scale - at.scale))
         # The same but for the rounding of a logarithm.

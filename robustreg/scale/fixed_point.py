@@ -20,8 +20,8 @@ AGREES = 1e-8
 MOST_STALLED = 15
 # Between two scales whose disagreements differ by this many times more than they do,
 # the fit jumps. The scale of residuals that move with the fit changes a few times as
-# fast, seldom thirty times.
-STEEPEST = 40.0
+# fast, seldom thirty times; the only optimum of a kinked loss may move faster.
+STEEPEST, STEEPEST_CONTINUOUS = 40.0, 1e4
 # A secant step that is this many times longer than the plain one is not to be trusted,
 # unless the scale falls on and on, as it does towards a collapse.
 LONGEST = 2.0
@@ -64,6 +64,7 @@ def find_fixed_point(
     rtol: float = SCALE_RTOL,
     tells_side: Callable[[], bool] = lambda: False,
     agrees: float = AGREES,
+    continuous: bool = False,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
@@ -71,16 +72,18 @@ def find_fixed_point(
     is a guess of the derivative. Where ``tells_side`` says that the sign of what was
     measured last is known, steps that do not gain are replaced by halving the interval
     that the disagreement changes its sign in, until it is so short that the fit jumps
-    there. What does not converge ends at the scale that agreed best, which will do if
-    it agrees to ``agrees``.
+    there; one that is ``continuous`` seems to do so at much shorter ones only. What
+    does not converge ends at the scale that agreed best, which will do if it agrees to
+    ``agrees``.
     """
     x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
     search = _Interval(x, f, tells_side())
+    steepest = STEEPEST_CONTINUOUS if continuous else STEEPEST
     reach, least, stalled = LONGEST, np.inf, 0
     for _ in range(MOST_FITS):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
         least = min(abs(f), least)
-        if stalled > MOST_STALLED or search.torn:
+        if stalled > MOST_STALLED or search.torn(steepest):
             break
         if abs(f) <= rtol:
             return FixedPoint(float(np.exp(x)), converged=True, slope=slope)
@@ -120,11 +123,10 @@ class _Interval:
         if abs(f) <= abs(self.best[1]):
             self.best = (x, f)
 
-    @property
-    def torn(self) -> bool:
+    def torn(self, steepest: float) -> bool:
         """Whether the disagreement is so steep there that it jumps."""
         (low, above), (high, below) = self._low, self._high
-        return bool(above - below > STEEPEST * abs(high - low))
+        return bool(above - below > steepest * abs(high - low))
 
     def inside(self, x: float, halve: bool) -> float:
         """Return x, or the middle of the interval if x is outside or does not gain."""
