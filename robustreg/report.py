@@ -41,8 +41,10 @@ class StopFit(Exception):
     ----------
     params : ndarray of shape (n_params,)
         The best so far, in units of y.
+    n_passes : int
+        How many the report was told of.
     """
 
-    def __init__(self, params: NDArray[Any]) -> None:
+    def __init__(self, params: NDArray[Any], n_passes: int) -> None:
         super().__init__("a report asked the fit to stop")
-        self.params = params
+        self.params, self.n_passes = params, n_passes

@@ -27,7 +27,7 @@ from robustreg import (
 )
 from robustreg.estimators import arrays
 from robustreg.partitions import Drawing
-from robustreg.validation import Callbacks, watched_fit
+from robustreg.validation import Callbacks, watched
 
 # Of each estimator the steps that it tells of, below its own fit.
 ESTIMATORS = {
@@ -220,13 +220,11 @@ def test_a_fold_is_told_of_in_another_process_without_its_data():
     # The end of a fit asks for predictions.
     model.coef_, model.intercept_, model.n_features_in_ = np.ones(3), 2.0, 3
 
-    def fit(callbacks):
+    with watched(model, X, y, None) as callbacks:
         fold = callbacks.level("choose", 1).level("fold", 2)
         size.append(len(pickle.dumps(fold)))
         assert isinstance(pickle.loads(pickle.dumps(fold)), Callbacks)
         assert [fold.step("candidate") for _ in range(3)] == [False] * 3
-
-    watched_fit(model, fit, X, y, None)
     assert size[0] < 10_000
 
 

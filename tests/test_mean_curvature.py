@@ -9,7 +9,7 @@ from oracles import CONVEX, KINKED, PENALTIES
 from pairwise import pairwise
 
 from robustreg import RobustRegressor
-from robustreg.estimators.scaled_loss import problem_on
+from robustreg.estimators.arrays import problem_on
 from robustreg.fitting import fit_at_once
 from robustreg.fitting.at_once import between
 from robustreg.losses import make_loss

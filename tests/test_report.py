@@ -9,8 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from robustreg import MMRegressor, RobustRegressor, SmoothL1Regressor
 from robustreg.breakdown import Search, fit_mm
 from robustreg.breakdown.search import LEAST_AT_ONCE
-from robustreg.estimators.arrays import rows_of
-from robustreg.estimators.scaled_loss import problem_of
+from robustreg.estimators.arrays import problem_of, problem_on, rows_of
 from robustreg.fitting import fit_problem
 from robustreg.solvers import SOLVERS
 
@@ -153,7 +152,8 @@ def test_mm_tells_of_shares_of_its_subsets_and_may_search_no_more(most):
     weight = np.ones(len(y))
     rows = rows_of(model, X, weight)
     model.s_beta_, model.beta_ = 1.548, 4.685
-    problem = model._problem(rows, y, weight, model._checked_loss(), 1.0, 1e-16, report)
+    loss = model._checked_loss()
+    problem = problem_on(model, rows, y, weight, loss, 1e-16, report)
     fit = fit_mm(problem, Search(model.s_beta_, 0.5, LEAST_AT_ONCE + 1, 0))
     # Two shares of the subsets, and the starts that are not random.
     n_shares = min(most, 3)

@@ -11,9 +11,9 @@ from typing import Any, final
 import numpy as np
 
 from robustreg.choosing.candidates import Combination
+from robustreg.estimators.arrays import problem_on
 from robustreg.estimators.predictor import set_each
 from robustreg.estimators.robust import RobustRegressor
-from robustreg.estimators.scaled_loss import problem_on
 from robustreg.fitting import (
     Alike,
     Problem,

@@ -32,10 +32,10 @@ from robustreg.choosing.results import Results, gathered
 from robustreg.choosing.scores import scores_by
 from robustreg.choosing.strengths import strengths_for
 from robustreg.estimators import messages
+from robustreg.estimators.arrays import problem_on
 from robustreg.estimators.base import NoEffectWarning
 from robustreg.estimators.predictor import LinearPredictor
 from robustreg.estimators.robust import RobustRegressor
-from robustreg.estimators.scaled_loss import problem_on
 from robustreg.linalg import EPS
 from robustreg.losses import Loss, make_loss
 from robustreg.rows import Array, Rows, make_rows, present, taken
@@ -49,7 +49,7 @@ from robustreg.validation import (
     check_split_params,
     checked_splits,
     unchanged_on_error,
-    watched_fit,
+    watched,
 )
 
 
@@ -260,9 +260,9 @@ class RobustRegressorCV(LinearPredictor):
             scores = scores_by(self.scoring)
             check_split_params(type(self).__name__, params)
             check_choosing_data(type(self).__name__, X=X, y=y)
-            fit = partial(self._fitted, X, y, sample_weight, params, scores)
             # The choice, and the fit of what was chosen.
-            failed, of = watched_fit(self, fit, X, y, sample_weight, n_steps=2)
+            with watched(self, X, y, sample_weight, n_steps=2) as told:
+                failed, of = self._fitted(X, y, sample_weight, params, scores, told)
         self._warn(failed, of)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robustreg.breakdown import typical_rows
-from robustreg.fitting import Fit, Problem, standardisations, with_absent
+from robustreg.estimators.reporting import report_of
+from robustreg.fitting import (
+    Fit,
+    Problem,
+    standardisations,
+    with_absent,
+    within_reach,
+)
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS
 from robustreg.losses import Loss, relative_weight
 from robustreg.outliers import flag
 from robustreg.partitions import Drawing, Engine, InTurn, Part, draw, fit_partitions
+from robustreg.penalties import make_penalty
+from robustreg.report import Report
 from robustreg.rows import Array, Rows, make_rows, merged, present, product, taken
-from robustreg.validation import Callbacks, check_fit_data
+from robustreg.validation import Callbacks
 
 if TYPE_CHECKING:
     from robustreg.estimators.base import RobustLinearModel
@@ -27,23 +37,6 @@ DRAWING = Drawing()
 LARGEST_MAPPED = 2**28
 # Entries of a part: what is made of its rows is a small share of what a sample takes.
 PART_ENTRIES = 2**22
-
-
-def fit_arrays(
-    model: RobustLinearModel,
-    loss: Loss,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    callbacks: Callbacks | None,
-) -> tuple[list[Fit], Array, Array]:
-    """Fit a model; return its fits, and the targets and weights of rows with weight."""
-    data, target, weight = check_fit_data(model, X, y, sample_weight)
-    targets = target[:, None] if target.ndim == 1 else target
-    fit = _fits_by_parts if _is_read_by_parts(model, X) else fits_in_memory
-    fits = fit(model, loss, data, targets, weight, callbacks)
-    model._store(fits, target.ndim == 1)
-    return fits, *taken(present(weight), targets, weight)
 
 
 def fits_in_memory(
@@ -60,7 +53,13 @@ def fits_in_memory(
     eps = float(np.finfo(data.dtype).eps)
     few = merged(data, targets, weight)
     for rows in standardisations(partial(rows_of, model, few.X, few.weight)):
-        fits = model._fit_each(rows, few.targets, few.weight, loss, eps, callbacks)
+        n_targets = few.targets.shape[1]
+        report = report_of(callbacks, rows, n_targets)
+        problems = (
+            problem_on(model, rows, y, few.weight, loss, eps, report)
+            for y in few.targets.T
+        )
+        fits = model._fit_of_each(rows, n_targets)(problems)
         if all(fit.will_do for fit in fits):
             break
     return [
@@ -69,13 +68,14 @@ def fits_in_memory(
     ]
 
 
-def _is_read_by_parts(model: RobustLinearModel, X: Any) -> bool:
-    """Return whether X, as given, is a large file of more rows than are drawn."""
+def way_to_fit(model: RobustLinearModel, X: Any) -> Callable[..., list[Fit]]:
+    """Return what fits X as given: part by part a large file that is not all drawn."""
     if not (isinstance(X, np.memmap) and X.nbytes > LARGEST_MAPPED):
-        return False
+        return fits_in_memory
     n, p = X.shape
     suits = model.solver == "auto" and p < MOST_DIRECT_PARAMS
-    return suits and DRAWING.size(n, p + 1) < n
+    by_parts = suits and DRAWING.size(n, p + 1) < n
+    return _fits_by_parts if by_parts else fits_in_memory
 
 
 def _fits_by_parts(
@@ -124,7 +124,7 @@ def fits_by_passes(
         rows = near if (near.varies >= rows.varies).all() else rows
 
     def ask(rows: Rows, y: Array, weight: Array) -> Problem:
-        return model._problem(rows, y, weight, loss, model._asked_scale, EPS)
+        return problem_on(model, rows, y, weight, loss, EPS)
 
     fit, typical = model._fit_of_whole(), model.starts_from_s
     return fit_partitions(engine, some, rows, ask, fit, typical=typical), part
@@ -175,3 +175,66 @@ def rows_of(
     """
     make = typical_rows if model.starts_from_s else make_rows
     return make(X, weight, model.fit_intercept, exactly)
+
+
+def problem_of(model: RobustLinearModel, X: Any, y: Array, weight: Array) -> Problem:
+    """Return what a model minimises on some data, for those who look at its fit.
+
+    Parameters
+    ----------
+    model : RobustLinearModel
+        The model.
+    X : array or sparse matrix of shape (n_rows, n_features)
+        Its checked features.
+    y : ndarray of shape (n_rows,)
+        One target.
+    weight : ndarray of shape (n_rows,)
+        Weights that count rows.
+    """
+    rows, loss = rows_of(model, X, weight), model._checked_loss()
+    return problem_on(model, rows, y, weight, loss, float(np.finfo(X.dtype).eps))
+
+
+def problem_on(
+    model: RobustLinearModel,
+    rows: Rows,
+    y: Array,
+    weight: Array,
+    loss: Loss,
+    eps: float,
+    report: Report | None = None,
+) -> Problem:
+    """Return what a model minimises on rows that it shares with others.
+
+    Parameters
+    ----------
+    model : RobustLinearModel
+        The model.
+    rows : Rows
+        Its design.
+    y, weight : ndarray of shape (n_rows,)
+        One target, and weights that count rows.
+    loss : Loss
+        The loss that its parameters make.
+    eps : float
+        Relative rounding error of the precision of its data.
+    report : Report or None
+        Whom to tell of each pass.
+    """
+    model._check_weight(rows.standard, weight)
+    scale, n_coefs = model._asked_scale, rows.n_params - 1
+    unit = None if model._scale_is_estimated else float(scale)
+    return Problem(
+        rows=rows,
+        y=within_reach(np.ascontiguousarray(y), weight, loss, unit),
+        weight=weight,
+        loss=loss,
+        penalty=make_penalty(model.penalty, model.alpha, model.l1_ratio, n_coefs),
+        scale=scale,
+        solver=model.solver,
+        tol=model.tol,
+        max_iter=model.max_iter,
+        outlier_threshold=float(model.outlier_threshold),
+        eps=eps,
+        report=report,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,19 +12,19 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg.estimators import messages
-from robustreg.estimators.arrays import fit_arrays
+from robustreg.estimators.arrays import way_to_fit
 from robustreg.estimators.collected import fit_collection
 from robustreg.estimators.predictor import LinearPredictor, set_each
-from robustreg.fitting import Fit, Problem, within_reach
+from robustreg.fitting import Fit, Problem
 from robustreg.losses import Loss, Tukey, make_loss
 from robustreg.partitions import FitOne, is_collection
-from robustreg.penalties import make_penalty
-from robustreg.report import Report
-from robustreg.rows import Array, Rows
-from robustreg.validation import Callbacks, unchanged_on_error, watched_fit
+from robustreg.rows import Array, Rows, Standard, present, taken
+from robustreg.validation import check_fit_data, unchanged_on_error, watched
 
 # A fit whose robustness weights have a smaller mean is not one of the data.
 FEWEST_COUNTED = 0.01
+# Fits the problems of all targets.
+FitEach = Callable[[Iterable[Problem]], list[Fit]]
 # What a fit has that is a number or an array of each target.
 STORED = ("coef", "intercept", "scale", "dual_gap", "stationarity", "residual_scale")
 
@@ -102,10 +102,18 @@ class RobustLinearModel(LinearPredictor):
         # Underflow is meant wherever it happens: what is too small counts as 0.
         with np.errstate(under="ignore"), unchanged_on_error(self):
             loss = self._checked_loss()
-            how = fit_collection if is_collection(X) else fit_arrays
-            fit = partial(how, self, loss, X, y, sample_weight)
-            fits, targets, weight = watched_fit(self, fit, X, y, sample_weight)
-        self._warn(fits, targets, weight)
+            with watched(self, X, y, sample_weight) as callbacks:
+                given = X, y, sample_weight
+                if is_collection(X):
+                    fits, *told = fit_collection(self, loss, *given, callbacks)
+                else:
+                    data, target, weight = check_fit_data(self, *given)
+                    targets = target[:, None] if target.ndim == 1 else target
+                    fit = way_to_fit(self, X)
+                    fits = fit(self, loss, data, targets, weight, callbacks)
+                    self._store(fits, target.ndim == 1)
+                    told = [*taken(present(weight), targets, weight)]
+        self._warn(fits, *told)
         return self
 
     @abstractmethod
@@ -113,16 +121,12 @@ class RobustLinearModel(LinearPredictor):
         """Check the parameters and return the loss."""
 
     @abstractmethod
-    def _fit_each(
-        self,
-        rows: Rows,
-        targets: Array,
-        weight: Array,
-        loss: Loss,
-        eps: float,
-        callbacks: Callbacks | None,
-    ) -> list[Fit]:
-        """Return the fit of each column of the targets."""
+    def _check_weight(self, standard: Standard, weight: Array) -> None:
+        """Refuse weights of rows that such a fit can not be made with."""
+
+    @abstractmethod
+    def _fit_of_each(self, rows: Rows, n_targets: int) -> FitEach:
+        """Return what fits the problems of all targets."""
 
     @abstractmethod
     def _fit_of_whole(self) -> FitOne:
@@ -145,36 +149,6 @@ class RobustLinearModel(LinearPredictor):
     @abstractmethod
     def _collapse(self) -> messages.Collapse:
         """Return how a collapsed scale is spoken of."""
-
-    def _problem(
-        self,
-        rows: Rows,
-        target: Array,
-        weight: Array,
-        loss: Loss,
-        scale: float | str,
-        eps: float,
-        report: Report | None = None,
-    ) -> Problem:
-        """Return one target's problem."""
-        penalty = make_penalty(
-            self.penalty, self.alpha, self.l1_ratio, rows.n_params - 1
-        )
-        unit = None if self._scale_is_estimated else float(scale)
-        return Problem(
-            rows=rows,
-            y=within_reach(np.ascontiguousarray(target), weight, loss, unit),
-            weight=weight,
-            loss=loss,
-            penalty=penalty,
-            scale=scale,
-            solver=self.solver,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            outlier_threshold=float(self.outlier_threshold),
-            eps=eps,
-            report=report,
-        )
 
     def _store(self, fits: list[Fit], single: bool) -> None:
         """Set the fitted attributes, without the target axis for a y of one column."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, final
 
 from numpy.random import RandomState
@@ -10,16 +11,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from robustreg.breakdown import Search, fit_mm, fit_mm_whole
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.base import FitEach, RobustLinearModel
 from robustreg.estimators.messages import Collapse
-from robustreg.estimators.reporting import report_of
-from robustreg.fitting import Fit
 from robustreg.losses import Loss, Tukey
-from robustreg.partitions import FitOne, Whole
-from robustreg.rows import Array, Rows
+from robustreg.partitions import FitOne
+from robustreg.rows import Array, Rows, Standard
 from robustreg.validation import (
     MM_CONSTRAINTS,
-    Callbacks,
     check_mm_data,
     check_mm_params,
 )
@@ -242,36 +240,21 @@ class MMRegressor(RobustLinearModel):
         self.s_beta_, self.beta_ = check_mm_params(self)
         return Tukey(self.beta_)
 
-    def _fit_each(
-        self,
-        rows: Rows,
-        targets: Array,
-        weight: Array,
-        loss: Loss,
-        eps: float,
-        callbacks: Callbacks | None,
-    ) -> list[Fit]:
-        """Return the fit of each column of the targets, from the same random numbers.
+    def _check_weight(self, standard: Standard, weight: Array) -> None:
+        """Refuse what subsets of rows cannot find, and weights that count no rows."""
+        check_mm_data(standard.unit.size + 1, weight)
+
+    def _fit_of_each(self, rows: Rows, n_targets: int) -> FitEach:
+        """Return what fits the problems of all targets, from the same random numbers.
 
         So that a target's fit does not depend on the others.
         """
-        check_mm_data(rows.n_params, weight)
-        search, scale = self._search(), self._asked_scale
-        report = report_of(callbacks, rows, targets.shape[1])
-        return [
-            fit_mm(self._problem(rows, y, weight, loss, scale, eps, report), search)
-            for y in targets.T
-        ]
+        search = self._search()
+        return lambda problems: [fit_mm(problem, search) for problem in problems]
 
     def _fit_of_whole(self) -> FitOne:
-        """Return what fits a target whose rows are elsewhere, as `_fit_each`."""
-        search = self._search()
-
-        def fit(whole: Whole) -> Fit:
-            check_mm_data(whole.problem.rows.n_params, whole.problem.weight)
-            return fit_mm_whole(whole, search)
-
-        return fit
+        """Return what fits a target whose rows are elsewhere, as `_fit_of_each`."""
+        return partial(fit_mm_whole, search=self._search())
 
     def _each(
         self, function: Callable[[Any], Any], portions: Sequence[Any]

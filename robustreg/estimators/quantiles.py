@@ -48,7 +48,7 @@ from robustreg.validation import (
     check_score_data,
     refuse_collections,
     unchanged_on_error,
-    watched_fit,
+    watched,
 )
 
 
@@ -208,8 +208,8 @@ class QuantilesRegressor(CallbackSupportMixin, BaseEstimator):
         """
         with np.errstate(under="ignore"), unchanged_on_error(self):
             levels = check_quantiles_params(self)
-            fit = partial(self._fitted, levels, X, y, sample_weight)
-            fits = watched_fit(self, fit, X, y, sample_weight)
+            with watched(self, X, y, sample_weight) as callbacks:
+                fits = self._fitted(levels, X, y, sample_weight, callbacks)
         self._warn(fits, levels)
         return self
 

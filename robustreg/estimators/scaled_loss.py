@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from robustreg.estimators.arrays import rows_of
-from robustreg.estimators.base import RobustLinearModel
+from robustreg.estimators.base import FitEach, RobustLinearModel
 from robustreg.estimators.messages import Collapse
-from robustreg.estimators.reporting import report_of
-from robustreg.fitting import Fit, Problem, fit_targets
+from robustreg.fitting import fit_targets
 from robustreg.losses import Loss
-from robustreg.partitions import FitOne, Whole, fit_whole
-from robustreg.rows import Array, Rows
+from robustreg.partitions import FitOne, fit_whole
+from robustreg.rows import Array, Rows, Standard
 from robustreg.validation import (
     PARAMETER_CONSTRAINTS,
-    Callbacks,
     check_params,
     check_scale_weight,
 )
@@ -40,35 +38,18 @@ class ScaledLossModel(RobustLinearModel):
         """Check the parameters and return the loss."""
         return check_params(self)
 
-    def _fit_each(
-        self,
-        rows: Rows,
-        targets: Array,
-        weight: Array,
-        loss: Loss,
-        eps: float,
-        callbacks: Callbacks | None,
-    ) -> list[Fit]:
-        """Return the fit of each column of the targets."""
-        n_coefs = rows.n_params - (rows.standard.constant == 0)
+    def _check_weight(self, standard: Standard, weight: Array) -> None:
+        """Refuse weights that count too few rows for the scale."""
+        n_coefs = standard.unit.size + (standard.constant > 0)
         check_scale_weight(self.scale, n_coefs, weight)
-        starts = self._starts(rows, targets.shape[1])
-        report = report_of(callbacks, rows, targets.shape[1])
-        problems = (
-            self._problem(rows, column, weight, loss, self._asked_scale, eps, report)
-            for column in targets.T
-        )
-        return fit_targets(problems, starts)
+
+    def _fit_of_each(self, rows: Rows, n_targets: int) -> FitEach:
+        """Return what fits the problems of all targets, from where they start."""
+        return partial(fit_targets, starts=self._starts(rows, n_targets))
 
     def _fit_of_whole(self) -> FitOne:
         """Return what fits a target whose rows are elsewhere."""
-
-        def fit(whole: Whole) -> Fit:
-            n_coefs = whole.standard.unit.size + (whole.standard.constant > 0)
-            check_scale_weight(self.scale, n_coefs, whole.problem.weight)
-            return fit_whole(whole)
-
-        return fit
+        return fit_whole
 
     @property
     def _asked_scale(self) -> float | str:
@@ -118,44 +99,3 @@ class ScaledLossModel(RobustLinearModel):
             "number as scale.",
             small="Raise the scale or beta, or let scale='mad' be estimated.",
         )
-
-
-def problem_of(model: ScaledLossModel, X: Any, y: Array, weight: Array) -> Problem:
-    """Return what a model minimises on some data, for those who look at its fit.
-
-    Parameters
-    ----------
-    model : ScaledLossModel
-        The model.
-    X : array or sparse matrix of shape (n_rows, n_features)
-        Its checked features.
-    y : ndarray of shape (n_rows,)
-        One target.
-    weight : ndarray of shape (n_rows,)
-        Weights that count rows.
-    """
-    rows, loss = rows_of(model, X, weight), model._checked_loss()
-    return problem_on(model, rows, y, weight, loss, float(np.finfo(X.dtype).eps))
-
-
-def problem_on(
-    model: ScaledLossModel, rows: Rows, y: Array, weight: Array, loss: Loss, eps: float
-) -> Problem:
-    """Return what a model minimises on rows that it shares with others.
-
-    Parameters
-    ----------
-    model : ScaledLossModel
-        The model.
-    rows : Rows
-        Its design.
-    y, weight : ndarray of shape (n_rows,)
-        One target, and weights that count rows.
-    loss : Loss
-        The loss that its parameters make.
-    eps : float
-        Relative rounding error of the precision of its data.
-    """
-    n_coefs = rows.n_params - (rows.standard.constant == 0)
-    check_scale_weight(model.scale, n_coefs, weight)
-    return model._problem(rows, y, weight, loss, model.scale, eps)

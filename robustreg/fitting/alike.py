@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.fitting.basis import fit_in_basis
-from robustreg.fitting.estimated import fit_at_scale
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Problem
 from robustreg.rows import Array
@@ -62,9 +60,8 @@ def fit_alike(problem: Problem, basis: InBasis | None, near: Alike | None) -> Al
     near = near if problem.loss.facts.convex else None
     start = None if near is None else near.params
     at = None if near is None else near.scale
-    fit, is_near = partial(fit_at_scale, near=at), near is not None
-    ended = fit_in_basis(problem, start, basis, fit, is_near=is_near)
-    scaled, found = ended.whole, ended.answer
+    ended = fit_in_basis(problem, start, basis, is_near=near is not None, near=at)
+    scaled, found = ended.whole, ended.at
     params = np.asarray(scaled.params(), dtype=np.float64)
     data = (problem.rows, problem.weight)
     coef, intercept = answer(*data, scaled.params(), found.scale, problem.eps)

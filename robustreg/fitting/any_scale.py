@@ -49,8 +49,8 @@ class AnyScale:
         self._weight = problem.weight / problem.weight.sum()
         rows, report = problem.rows, problem.report
         # Whether a row that no sample saw ends a fit: only while it is made.
-        self.refuses = not rows.standard.exact and has_basis(rows, self._penalty)
-        self.watched = None if report is None else Watched(report)
+        self._refuses = not rows.standard.exact and has_basis(rows, self._penalty)
+        self._watched = None if report is None else Watched(report)
         # What is known of the last fit is in units of its scale.
         self._last: Result | None = None
         near = is_near or shared is not None
@@ -103,8 +103,14 @@ class AnyScale:
 
     def _watch(self, units: Units) -> Watch | None:
         """Return what is told of each pass in some units."""
-        told = None if self.watched is None else self.watched.in_units(units)
-        return partial(refuse_unseen, told) if self.refuses else told
+        told = None if self._watched is None else self._watched.in_units(units)
+        return partial(refuse_unseen, told) if self._refuses else told
+
+    def end_watch(self) -> None:
+        """Tell and refuse nothing more: what follows is not the fit's way."""
+        self._refuses = False
+        if self._watched is not None:
+            self._watched.end()
 
     def in_units_of(self, scale: float, params: Array) -> Array:
         """Return params, which are in units of y, as an objective at a scale does."""
@@ -175,7 +181,7 @@ class AnyScale:
         """Return the problem with another loss, from where this one starts."""
         problem = replace(self.problem, loss=loss, solver="auto")
         other = AnyScale(problem, self.params())
-        other.watched = self.watched
+        other._watched = self._watched
         return other
 
     def start_at(self, other: AnyScale) -> None:

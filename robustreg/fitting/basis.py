@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, final
+from typing import final
 
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.estimated import estimated_scale
 from robustreg.fitting.problem import Problem
 from robustreg.objective import Model
 from robustreg.penalties import ElasticNet
-from robustreg.report import Report
+from robustreg.report import Report, StopFit
 from robustreg.rows import Array
+from robustreg.scale import FixedPoint
+from robustreg.solvers import stopped_at
 from robustreg.solvers.orthogonal import (
     Basis,
     InBasis,
@@ -21,12 +23,10 @@ from robustreg.solvers.orthogonal import (
     certified,
 )
 
-T = TypeVar("T")
-
 
 @final
 @dataclass(frozen=True)
-class Found(Generic[T]):
+class Found:
     """A fit of a problem.
 
     Parameters
@@ -37,36 +37,70 @@ class Found(Generic[T]):
         What was fitted: the same, or in a basis.
     basis : InBasis or None
         That basis.
-    answer : object
-        What fitting told.
+    at : FixedPoint
+        Its scale.
+    stopped : bool
+        Whether a report asked to stop before its end, which then is the best so far.
     """
 
     whole: AnyScale
     inner: AnyScale
     basis: InBasis | None
-    answer: T
+    at: FixedPoint
+    stopped: bool
 
 
 def fit_in_basis(
     problem: Problem,
     start: Array | None,
     basis: InBasis | None,
-    fit: Callable[[AnyScale], T],
     *,
     shared: Model | None = None,
     is_near: bool = False,
-) -> Found[T]:
-    """Fit a problem in a basis, or in one that an unseen row asks for on the way."""
+    near: float | None = None,
+) -> Found:
+    """Fit a problem in a basis, or in one that an unseen row asks for on the way.
+
+    The scale is the one given, or agrees with its own fit: of a convex loss it is
+    looked for at ``near``, the scale of a like fit.
+    """
     given = _given(problem, start, basis)
-    inner = AnyScale(*given, shared, is_near=is_near)
+    inner, stopped = AnyScale(*given, shared, is_near=is_near), False
     try:
-        answer = fit(inner)
+        try:
+            if problem.estimate is None:
+                inner.fit(float(problem.scale), problem.tol)
+                at = FixedPoint(float(problem.scale), converged=True)
+            else:
+                at = estimated_scale(inner, near=near)
+        except StopFit as stop:
+            at, stopped = _end_at(inner, stop), True
     except UnseenRow:
         penalty = _standardised(problem)
         basis = basis_of_far_rows(problem.rows, problem.weight, penalty)
-        return fit_in_basis(problem, start, basis, fit, is_near=is_near)
-    inner.refuses = False
-    return Found(_lifted(inner, problem, basis), inner, basis, answer)
+        return fit_in_basis(problem, start, basis, is_near=is_near, near=near)
+    inner.end_watch()
+    return Found(_lifted(inner, problem, basis), inner, basis, at, stopped)
+
+
+def _end_at(scaled: AnyScale, stop: StopFit) -> FixedPoint:
+    """Make the best that is known when a fit is stopped its last; return its scale.
+
+    That is the one given, or that of the residuals.
+    """
+    problem, collapsed = scaled.problem, False
+    if problem.estimate is None:
+        scale = float(problem.scale)
+    else:
+        in_units_of_y = scaled.objective(1.0, problem.loss)
+        residual = in_units_of_y.residual(scaled.in_units_of(1.0, stop.params))
+        measured = scaled.measure(residual)
+        scale, collapsed = max(measured, scaled.floor), measured <= scaled.floor
+    objective = scaled.objective(scale, problem.loss)
+    point = objective.evaluate(scaled.in_units_of(scale, stop.params))
+    result = stopped_at(objective, point, problem.tol, stop.n_passes)
+    scaled.take(scale, objective, result)
+    return FixedPoint(scale, collapsed=collapsed, converged=True)
 
 
 def basis_of(problem: Problem) -> InBasis | None:
@@ -96,7 +130,7 @@ def _lifted(reduced: AnyScale, problem: Problem, inside: InBasis | None) -> AnyS
     if inside is None:
         return reduced
     scaled = AnyScale(replace(problem, report=None), None)
-    scaled.refuses = False
+    scaled.end_watch()
     objective = scaled.objective(reduced.scale, problem.loss)
     result = certified(objective, inside, reduced.last, problem.tol)
     scaled.take(reduced.scale, objective, result)

@@ -50,18 +50,6 @@ VANISHING = 1e-3
 CLOSER, ROUGHLY = 1e-3, 1e-3
 
 
-def fit_at_scale(scaled: AnyScale, near: float | None = None) -> FixedPoint:
-    """Fit at the scale that is given, or that agrees with its own fit; return it.
-
-    ``near`` is where that of a convex loss is looked for, the scale of a like fit.
-    """
-    problem = scaled.problem
-    if problem.estimate is not None:
-        return estimated_scale(scaled, near=near)
-    scaled.fit(float(problem.scale), problem.tol)
-    return FixedPoint(float(problem.scale), converged=True)
-
-
 def estimated_scale(
     scaled: AnyScale, rtol: float = SCALE_RTOL, near: float | None = None
 ) -> FixedPoint:

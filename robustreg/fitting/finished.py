@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.basis import Found
 from robustreg.fitting.precision import answer
 from robustreg.fitting.problem import Fit
 from robustreg.linalg import EPS
@@ -18,18 +19,17 @@ from robustreg.solvers.majorised import SOUND
 from robustreg.tolerance import stationarity
 
 
-def finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
-    """Return the last fit in original units.
+def finished(ended: Found, estimated: bool) -> Fit:
+    """Return a fit in original units.
 
     Parameters
     ----------
-    scaled : AnyScale
-        The problem, with a last fit.
-    found : FixedPoint
-        The scale of that.
+    ended : Found
+        The fit.
     estimated : bool
-        Whether it is an estimate, or measured beside a scale that is given.
+        Whether its scale is an estimate, or measured beside a scale that is given.
     """
+    scaled, found = ended.whole, ended.at
     problem = scaled.problem
     scaled.drop_sample()
     data = (problem.rows, problem.weight)
@@ -71,6 +71,7 @@ def finished(scaled: AnyScale, found: FixedPoint, estimated: bool) -> Fit:
         message=_account(result, found, lost),
         disagreement=0.0 if found.converged else found.disagreement,
         counted=counted,
+        stopped=ended.stopped,
     )
 
 

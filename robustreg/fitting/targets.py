@@ -9,7 +9,6 @@ from itertools import islice
 from robustreg.fitting.basis import basis_of, fit_in_basis
 from robustreg.fitting.finished import finished
 from robustreg.fitting.problem import Fit, Problem
-from robustreg.fitting.stopping import fit_unless_stopped
 from robustreg.fitting.together import fit_together, number_together
 from robustreg.rows import Array
 
@@ -52,12 +51,8 @@ def fit_targets(
                 # That of one is that of all: they share rows, weights and penalty.
                 basis = basis if asked else basis_of(problem)
                 asked = True
-                given = problem, start, basis, fit_unless_stopped
-                ended = fit_in_basis(*given, shared=shared)
-                at, stopped = ended.answer
-                estimated = problem.estimate is not None
-                fit = finished(ended.whole, at, estimated)
-                fit = replace(fit, stopped=stopped)
+                ended = fit_in_basis(problem, start, basis, shared=shared)
+                fit = finished(ended, problem.estimate is not None)
                 basis, shared = ended.basis, ended.inner.shared_model()
             fits.append(fit)
     return fits
@@ -76,8 +71,6 @@ def fit_from(problem: Problem, start: Array, collapsed: bool) -> Fit:
     collapsed : bool
         Whether the scale is the least that counts as positive.
     """
-    given = problem, start, basis_of(problem), fit_unless_stopped
-    ended = fit_in_basis(*given, is_near=True)
-    found, stopped = ended.answer
-    fit = finished(ended.whole, replace(found, collapsed=collapsed), True)
-    return replace(fit, stopped=stopped)
+    ended = fit_in_basis(problem, start, basis_of(problem), is_near=True)
+    at = replace(ended.at, collapsed=collapsed)
+    return finished(replace(ended, at=at), True)

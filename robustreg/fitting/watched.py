@@ -24,16 +24,11 @@ class Watched:
     ----------
     report : Report
         Whom to tell.
-
-    Attributes
-    ----------
-    n_passes : int
-        How many it was told of.
     """
 
     def __init__(self, report: Report) -> None:
         self._report: Report | None = report
-        self.n_passes = 0
+        self._n_passes = 0
         self._objective: Objective | None = None
         self._value, self._params = np.inf, np.zeros(0)
 
@@ -49,9 +44,10 @@ class Watched:
         """Tell of a pass, and raise `StopFit` if it is to be the last."""
         if self._report is None:
             return
-        self.n_passes += 1
+        self._n_passes += 1
         if point.objective is not self._objective or point.value < self._value:
             self._objective, self._value = point.objective, point.value
             self._params = units.to_original(params.astype(np.float64))
         if self._report("pass", self._params):
-            raise StopFit(self._params)
+            self.end()
+            raise StopFit(self._params, self._n_passes)

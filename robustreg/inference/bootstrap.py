@@ -14,12 +14,13 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
+from robustreg.estimators.arrays import problem_of
 from robustreg.estimators.base import (
     NoEffectWarning,
     RobustLinearModel,
     ScaleCollapseWarning,
 )
-from robustreg.estimators.scaled_loss import ScaledLossModel, problem_of
+from robustreg.estimators.scaled_loss import ScaledLossModel
 from robustreg.fitting import Resampling, resampling
 from robustreg.inference.algebra import beyond_range
 from robustreg.inference.checks import coefficients_of

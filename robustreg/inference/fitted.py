@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from robustreg.estimators import L1Regressor
-from robustreg.estimators.scaled_loss import problem_on
+from robustreg.estimators.arrays import problem_on
 from robustreg.fitting import Fit, fit_problem
 from robustreg.inference.algebra import NOT_DECIDED, AtFit, Inverse, of_full_leverage
 from robustreg.inference.density import at_width, deviation, least_spread

@@ -45,7 +45,11 @@ def near_start(
         if _inside(residual, own) >= 0.1:
             return Start(start)
     if drawn is None:
-        return _from_wide_losses(objective, start, step_rule, own)
+        inside = ROWS_INSIDE * objective.n_params if own == 0 else 1
+        near = shrink(objective, start, step_rule, inside)
+        if own == 0 or step_rule.is_inexact or is_seen(objective, near):
+            return Start(near.params, model=near.model)
+        return _near_kinked(objective, near.params)
     near = near_start(drawn.objective, start, step_rule, sampling)
     if own == 0:
         return Start(near.params)
@@ -63,21 +67,17 @@ def near_start(
     return Start(fit.point.params, preconditioner=Preconditioner(drawn, fit.model))
 
 
-def _from_wide_losses(
-    objective: Objective, start: Array, step_rule: StepRule, own: float
-) -> Start:
-    """Return the fit of the last of a sequence of narrowing losses, or of its limit."""
-    inside = ROWS_INSIDE * objective.n_params if own == 0 else 1
-    near = shrink(objective, start, step_rule, inside)
-    if own == 0 or step_rule.is_inexact or is_seen(objective, near):
-        return Start(near.params, model=near.model)
-    # Too few rows see any curvature: the loss is all but piecewise linear here.
+def _near_kinked(objective: Objective, params: Array) -> Start:
+    """Return the fit of the kinked loss that narrowing ones have for a limit.
+
+    For where too few rows see any curvature: the loss is all but piecewise linear.
+    """
     kinked = objective.with_loss(
         Pinball(*objective.loss.facts.slopes), objective.target
     )
     options = (ROUGH_TOL, EXACT_ITERATIONS)
     method = exact_method(objective)
-    fit = by_active_rows(kinked, Start(near.params), *options, method=method)
+    fit = by_active_rows(kinked, Start(params), *options, method=method)
     return Start(fit.params)
 
 

@@ -1,6 +1,6 @@
 """Checks of parameters and data; the only home of scikit-learn's private names."""
 
-from robustreg.validation.callbacks import Callbacks, CallbackSupportMixin, watched_fit
+from robustreg.validation.callbacks import Callbacks, CallbackSupportMixin, watched
 from robustreg.validation.choosing import (
     CHOOSING_CONSTRAINTS,
     SHARED,
@@ -86,5 +86,5 @@ __all__ = [
     "refuse_no_numbers",
     "refuse_sparse_rows",
     "unchanged_on_error",
-    "watched_fit",
+    "watched",
 ]

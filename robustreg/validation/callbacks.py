@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, final
+from typing import Any, final
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -27,9 +27,8 @@ except ImportError:
         return method
 
 
-__all__ = ["CallbackSupportMixin", "Callbacks", "watched_fit"]
+__all__ = ["CallbackSupportMixin", "Callbacks", "watched"]
 
-T = TypeVar("T")
 # Makes the attributes by which a fit that ended here would predict.
 Attributes = Callable[[], dict[str, Any]]
 
@@ -100,42 +99,38 @@ class Callbacks:
             task.end()
 
 
-def watched_fit(
-    estimator: Any,
-    fit: Callable[[Callbacks | None], T],
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    n_steps: int | None = None,
-) -> T:
-    """Return what a fit returns that is given the callbacks of an estimator, if any.
+@contextmanager
+def watched(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, n_steps: int | None = None
+) -> Iterator[Callbacks | None]:
+    """Tell the callbacks of an estimator of a fit that leaves it fitted.
+
+    Yield a `Callbacks`, or None if nobody is to be told.
 
     Parameters
     ----------
     estimator : object
-        The estimator, which the fit leaves fitted.
-    fit : callable
-        Is given a `Callbacks`, or None if nobody is to be told.
+        The estimator.
     X, y, sample_weight : array-like
         Data, as they were given.
     n_steps : int or None
         Number of steps, if it is known.
     """
     if not vars(estimator).get("_skl_callbacks"):
-        return fit(None)
+        yield None
+        return
     metadata = None if sample_weight is None else {"sample_weight": sample_weight}
     data = {"X": X, "y": y, "metadata": metadata}
-    return _watched_fit(estimator, fit, data, n_steps)
+    try:
+        context = estimator._init_callback_context(max_subtasks=n_steps)
+        callbacks = Callbacks(estimator, context, data)
+        callbacks.begin()
+        yield callbacks
+        callbacks.end(dict)
+    finally:
+        _tear_down(estimator)
 
 
 @with_callbacks  # type: ignore[untyped-decorator]
-def _watched_fit(
-    estimator: Any, fit: Any, data: dict[str, Any], n_steps: int | None
-) -> Any:
-    """Return what a fit returns, between the hooks of its beginning and its end."""
-    context = estimator._init_callback_context(max_subtasks=n_steps)
-    callbacks = Callbacks(estimator, context, data)
-    callbacks.begin()
-    found = fit(callbacks)
-    callbacks.end(dict)
-    return found
+def _tear_down(estimator: Any) -> None:
+    """End the callbacks of a fit, as scikit-learn does after a method."""
