@@ -25,6 +25,7 @@ from robustreg.linalg import (
     CANCELLED,
     EPS,
     MOST_DIRECT_PARAMS,
+    NEGLIGIBLE,
     SMALLEST_RCOND,
     Factor,
     cholesky_solve,
@@ -50,8 +51,6 @@ FAR = 0.5
 PROJECTED, MOST_PRODUCTS = 1e-12, 500
 # An orthogonal decomposition of more entries costs too much.
 MOST_ROOT_ENTRIES = 10**6
-# A charge of this share of the value is of no account.
-NEGLIGIBLE = 1e-14
 # Near the point rows keep this share of their curvature, or count as having none, and
 # leaving those out may let the squared norm of the gradient grow by this factor.
 KEPT, MAY_GROW = 0.9, 2.0

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 from sklearn.covariance import MinCovDet
 
-from robustreg.linalg import CANCELLED
+from robustreg.linalg import CANCELLED, FAINT
 from robustreg.validation import check_distance_data
 
 Array = NDArray[Any]
@@ -23,8 +23,6 @@ MOST_ROWS = 1500
 ROWS_A_DIRECTION, LEAST_ROWS = 5, 10
 # A column of which a larger share has one value draws the scatter to these rows.
 MOST_TIED = 1 / 3
-# Directions whose spread is less than this share of the largest do not vary.
-LEAST_SPREAD = 1e-6
 # Share of clean Gaussian rows within the cut-off.
 COVERED = 0.975
 
@@ -144,7 +142,7 @@ def _scatter(Z: Array, random_state: int) -> tuple[Array, MinCovDet]:
             except ValueError:
                 break
         variance, directions = np.linalg.eigh(mcd.raw_covariance_)
-        varies = variance > LEAST_SPREAD**2 * variance[-1]
+        varies = variance > FAINT**2 * variance[-1]
         if varies.all():
             return basis, mcd
         basis = basis @ directions[:, varies]
@@ -165,5 +163,5 @@ def _leading(Z: Array) -> Array:
         middle - middle.mean(axis=0), full_matrices=False
     )
     most = len(Z) // ROWS_A_DIRECTION
-    count = min(int(np.count_nonzero(spread > LEAST_SPREAD * spread[0])), most)
+    count = min(int(np.count_nonzero(spread > FAINT * spread[0])), most)
     return np.asarray(directions[:count].T)

@@ -23,6 +23,16 @@ SQUARABLE = 1e100
 SUMMABLE = 1e140
 # The largest number.
 LARGEST = float(np.finfo(np.float64).max)
+# Sums of many terms have rounding errors of no more than this share of these: what is
+# as small beside them is 0, and numbers that differ by it are equal.
+SUM_ERROR = 1e-9
+# Answers that differ by no more than this share are the same, in any precision.
+SAME = 1e-6
+# What is no more than this share of the largest of its kind is nothing beside it: it
+# may be what rounding left, also of squares.
+FAINT = 1e-6
+# What is no more than this share of a sum hardly changes how it is rounded.
+NEGLIGIBLE = 1e-14
 # What is no more than this share of the terms that it is a difference of is what their
 # rounding left.
 CANCELLED = 16 * EPS

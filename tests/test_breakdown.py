@@ -186,7 +186,7 @@ def test_rare_rows_are_drawn_in_proportion_to_weights(first):
 @pytest.mark.parametrize("most", [2**22, 0])
 @pytest.mark.parametrize("n_candidates", [1, 8, 9, 40])
 def test_gram_matrices_of_candidates(monkeypatch, most, n_candidates):
-    monkeypatch.setattr(clouds, "MOST_KEPT", most)
+    monkeypatch.setattr(clouds, "MOST_ENTRIES", most)
     monkeypatch.setattr(clouds, "HELD_ENTRIES", 100)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(70, 4))

@@ -145,7 +145,7 @@ def test_a_large_file_is_read_part_by_part(model, tmp_path, monkeypatch):
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     expected = clone(model).fit(X, y, weight)
     monkeypatch.setattr(arrays, "LARGEST_MAPPED", 0)
-    monkeypatch.setattr(arrays, "PART_ENTRIES", 4_000)
+    monkeypatch.setattr(arrays, "MOST_ENTRIES", 4_000)
     monkeypatch.setattr(arrays, "DRAWING", Drawing(most_rows=500, worthwhile=1.0))
     # In memory are the rows of the sample alone.
     monkeypatch.delattr(arrays, "fits_in_memory")

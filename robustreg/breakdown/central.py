@@ -5,18 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.linalg import FAR, SQUARABLE
+from robustreg.linalg import FAR, SQUARABLE, SUM_ERROR
 from robustreg.rows import Array
 from robustreg.scale import median_of_each, weighted_median
 
-# Scales, distances and mean losses that differ by less, relatively, are equal: they are
-# sums of many rows, whose rounding errors are smaller.
-EQUAL = 1e-9
 # A row of norm 1 adds nothing to the span of others that it is closer to: the direction
 # that it adds would have lost half of its digits.
 DEPENDENT = 1e-7
 # What is added to a divisor that may be 0: small beside all others, and over it what is
-# no larger than 1 is a number.
+# no larger than 1 is a number, as are sums of these.
 NOT_ZERO = 1e-300
 
 
@@ -67,13 +64,13 @@ def _axes(columns: Array, weight: Array) -> Array:
     deviation = np.sqrt(covariance.diagonal())
     correlation = covariance / np.outer(deviation, deviation)
     # Those that are equal but for rounding have the same axes.
-    return np.asarray(np.linalg.eigh(np.round(correlation / EQUAL) * EQUAL)[1])
+    return np.asarray(np.linalg.eigh(np.round(correlation / SUM_ERROR) * SUM_ERROR)[1])
 
 
 def _half(measured: Array, weight: Array) -> NDArray[np.bool_]:
     """Return the rows whose norm is at most the median one."""
     distance = np.linalg.norm(measured, axis=1)
-    return np.asarray(distance <= weighted_median(distance, weight) * (1 + EQUAL))
+    return np.asarray(distance <= weighted_median(distance, weight) * (1 + SUM_ERROR))
 
 
 def spanning(part: NDArray[np.bool_], design: Array) -> NDArray[np.bool_]:

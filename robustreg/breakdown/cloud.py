@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from robustreg.breakdown.central import central_halves, norms, spanning, spreads
 from robustreg.linalg import NO_DIRECTION
 from robustreg.rows import Array, Index, Rows, representatives, strata, stretches
-from robustreg.rows.base import HELD_ENTRIES
+from robustreg.rows.base import HELD_ENTRIES, MOST_ENTRIES
 from robustreg.scale import median_of_each
 
 # Rows for each param of which no sample is taken, however many they are.
@@ -21,8 +21,6 @@ ROWS_A_PARAM = 20
 ROWS_A_DIRECTION = 50
 # Candidates whose Gram matrices cost less one by one than the products of columns.
 FEW = 8
-# Products of columns that are kept from one step of the candidates to the next, 32 MiB.
-MOST_KEPT = 2**22
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class Cloud:
         """
         n_rows, n_columns = self.design.shape
         n_pairs = n_columns * (n_columns + 1) // 2
-        if n_rows * n_pairs <= MOST_KEPT:
+        if n_rows * n_pairs <= MOST_ENTRIES:
             yield slice(None), self._kept
             return
         for place in stretches(n_rows, max(16, HELD_ENTRIES // n_pairs)):

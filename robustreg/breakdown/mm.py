@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from robustreg.breakdown.central import EQUAL
 from robustreg.breakdown.s_estimate import SEstimate, s_estimate
 from robustreg.breakdown.search import Search, Tell
 from robustreg.fitting import Coefficients, Fit, Problem, Units, fit_from, units_of
+from robustreg.linalg import SUM_ERROR
 from robustreg.report import Report
 from robustreg.rows import Array
 from robustreg.scale import scale_floor, spread
@@ -35,7 +35,7 @@ def fit_mm(problem: Problem, search: Search) -> Fit:
     ]
     best = fits[0]
     for fit in fits[1:]:
-        if fit.objective < best.objective - EQUAL * abs(best.objective):
+        if fit.objective < best.objective - SUM_ERROR * abs(best.objective):
             best = fit
     return best
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustreg.breakdown.central import EQUAL
 from robustreg.breakdown.cloud import make_cloud
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import polished
 from robustreg.breakdown.search import Search, Tell, best_candidates
 from robustreg.breakdown.ties import different, exchanged, tied
+from robustreg.linalg import SUM_ERROR
 from robustreg.rows import Array, FormedRows, Rows
 
 
@@ -58,7 +58,7 @@ def s_estimate(
     cloud = make_cloud(rows, target, weight, search.most_rows)
     total, rank = float(weight.sum()), cloud.design.shape[1]
     share = search.breakdown * (1 - rank / total)
-    if rank >= np.count_nonzero(weight) or share <= EQUAL:
+    if rank >= np.count_nonzero(weight) or share <= SUM_ERROR:
         # The params that fit as many rows as there are coordinates.
         coords = np.linalg.lstsq(cloud.design, cloud.target, rcond=None)[0]
         return SEstimate(cloud.matrix @ coords, floor, True)

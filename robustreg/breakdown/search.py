@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robustreg.breakdown.central import EQUAL, NOT_ZERO
+from robustreg.breakdown.central import NOT_ZERO
 from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
-from robustreg.breakdown.ties import SAME
-from robustreg.linalg import ABSENT
+from robustreg.fitting.estimated import ROUGH_RTOL
+from robustreg.linalg import ABSENT, SAME, SUM_ERROR
 from robustreg.rows import FORMED_ENTRIES, Array, stretches
 from robustreg.rows.base import HELD_ENTRIES
 from robustreg.scale import weighted_median
@@ -31,8 +31,6 @@ from robustreg.scale import weighted_median
 # Rounds of refinement: how many steps each candidate makes, and how many of the best go
 # on. Most of the time is the first round's, in which every subset takes part.
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
-# On the way, scales need not be closer than this.
-ROUGH = 1e-3
 # Steps of reweighting from least squares to nearly least absolute deviations, and the
 # share of the largest residual below which none counts more.
 L1_STEPS, LEAST_RESIDUAL = 20, 1e-6
@@ -140,7 +138,7 @@ def _ranked(
     if len(worst):
         coords = _rivals(cloud, criterion, coords, worst)
     residual = cloud.target - coords @ cloud.design.T
-    scales = criterion.scales(residual, cloud.weight, ROUGH**2)
+    scales = criterion.scales(residual, cloud.weight, ROUGH_RTOL**2)
     return _Ranked(coords, scales, criterion.missed(residual, cloud.weight, scales))
 
 
@@ -154,7 +152,7 @@ def _rivals(cloud: Cloud, criterion: SCriterion, coords: Array, worst: Array) ->
     .. [1] Salibian-Barrera, M., Yohai, V. J. (2006), section 2; as in the module.
     """
     residual = cloud.target - np.vstack([worst, coords]) @ cloud.design.T
-    scale = criterion.scales(residual[:1], cloud.weight, ROUGH**2)
+    scale = criterion.scales(residual[:1], cloud.weight, ROUGH_RTOL**2)
     mean = criterion.missed(residual[1:], cloud.weight, np.repeat(scale, len(coords)))
     return coords[mean <= criterion.share]
 
@@ -164,10 +162,10 @@ def _winners(ranked: list[_Ranked], most: int) -> _Ranked:
     coords = np.vstack([part.coords for part in ranked])
     scales = np.concatenate([part.scales for part in ranked])
     missed = np.concatenate([part.missed for part in ranked])
-    order = np.lexsort((np.round(missed / EQUAL), scales))
+    order = np.lexsort((np.round(missed / SUM_ERROR), scales))
     order = order[np.isfinite(coords[order]).all(axis=1)]
     values, best = scales[order], coords[order]
-    near = np.abs(np.diff(values)) <= EQUAL * values[1:]
+    near = np.abs(np.diff(values)) <= SUM_ERROR * values[1:]
     close = np.abs(np.diff(best, axis=0)).max(axis=1)
     near &= close <= SAME * np.abs(best[1:]).max(axis=1)
     order = order[np.append(True, ~near)][:most]
@@ -188,7 +186,7 @@ def _candidates(cloud: Cloud, search: Search) -> Iterator[Array]:
     for first in range(0, search.n_subsets, side):
         yield _exact_fits(cloud, min(side, search.n_subsets - first), rng)
     distance = np.linalg.norm(cloud.design, axis=1)
-    nearest = distance <= weighted_median(distance, cloud.weight) * (1 + EQUAL)
+    nearest = distance <= weighted_median(distance, cloud.weight) * (1 + SUM_ERROR)
     halves = np.vstack([np.ones_like(nearest), nearest, cloud.central])
     yield _by_reweighting(cloud, halves)
 
@@ -233,7 +231,8 @@ def _refined(cloud: Cloud, coords: Array, criterion: SCriterion, steps: int) -> 
     """
     for _ in range(steps):
         residual = cloud.target - coords @ cloud.design.T
-        width = criterion.scales(residual, cloud.weight, ROUGH) * criterion.constant
+        scales = criterion.scales(residual, cloud.weight, ROUGH_RTOL)
+        width = scales * criterion.constant
         pull = cloud.weight * tukey_weight(residual, width[:, None])
         coords = coords + _steps(cloud, pull, residual)
     return coords

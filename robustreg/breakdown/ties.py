@@ -12,14 +12,13 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg
 
-from robustreg.breakdown.central import EQUAL, norms
+from robustreg.breakdown.central import norms
 from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.m_scale import SCriterion
 from robustreg.breakdown.polish import SPoint, polished
+from robustreg.linalg import SAME, SUM_ERROR
 from robustreg.rows import Array, Rows
 
-# Coefficients that differ by less, relative to the largest, are the same fit.
-SAME = 1e-6
 # Minima that are compared at most; each costs a search of its own.
 MOST_MINIMA = 64
 
@@ -33,7 +32,7 @@ def different(ends: list[SPoint], weight: Array, criterion: SCriterion) -> list[
     least = min(end.scale for end in ends)
 
     def order(end: SPoint) -> tuple[float, float, float]:
-        steps = np.round(np.log(end.scale / least) / EQUAL)
+        steps = np.round(np.log(end.scale / least) / SUM_ERROR)
         return (
             float(steps),
             _missed(end, weight, criterion),
@@ -53,7 +52,7 @@ def tied(ends: list[SPoint], weight: Array, criterion: SCriterion) -> list[SPoin
     return [
         end
         for end in ends
-        if end.scale <= scale * (1 + EQUAL)
+        if end.scale <= scale * (1 + SUM_ERROR)
         and _missed(end, weight, criterion) == missed
     ]
 
@@ -72,7 +71,7 @@ def exchanged(
             if len(found) >= MOST_MINIMA:
                 break
             new = polished(rows, cloud.target, cloud.weight, criterion, params)
-            as_good = new.scale <= found[0].scale * (1 + EQUAL)
+            as_good = new.scale <= found[0].scale * (1 + SUM_ERROR)
             if as_good and not any(_same(new, other) for other in found):
                 found.append(new)
                 queue.append(new)
@@ -96,7 +95,7 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
     if not np.diagonal(root).all():
         return
     # A row of leverage 1 holds a direction alone.
-    for row in np.flatnonzero((basis**2).sum(axis=1) > 1 - EQUAL):
+    for row in np.flatnonzero((basis**2).sum(axis=1) > 1 - SUM_ERROR):
         direction = scipy.linalg.solve_triangular(root, basis[row])
         reach = rejected @ direction
         # Of rows that do not extend in the direction, a rounding error is all there is.
@@ -108,7 +107,7 @@ def _exchanges(cloud: Cloud, point: SPoint, criterion: SCriterion) -> Iterator[A
 def _missed(end: SPoint, weight: Array, criterion: SCriterion) -> float:
     """Return the mean loss at a point's scale, without its rounding errors."""
     missed = criterion.missed(end.residual[None], weight, np.array([end.scale]))[0]
-    return float(np.round(missed / EQUAL))
+    return float(np.round(missed / SUM_ERROR))
 
 
 def _same(one: SPoint, other: SPoint) -> bool:

@@ -14,9 +14,7 @@ from robustreg.estimators.robust import RobustRegressor
 from robustreg.metrics import tau_scale
 from robustreg.metrics.scorers import SCORERS
 from robustreg.rows import Array, product, stretches
-
-# Predictions that are made at a time, 32 MiB.
-MOST_PREDICTED = 2**22
+from robustreg.rows.base import MOST_ENTRIES
 
 
 def default_scores(
@@ -30,7 +28,7 @@ def default_scores(
     scores, quantiles = np.empty(len(models)), [model.quantile for model in models]
     for quantile in set(quantiles):
         same = [i for i, each in enumerate(quantiles) if each == quantile]
-        for place in stretches(len(same), max(MOST_PREDICTED // y.size, 1)):
+        for place in stretches(len(same), max(MOST_ENTRIES // y.size, 1)):
             some = same[place]
             each = _predicted([models[i] for i in some], X)
             scores[some] = -_errors(quantile, y, each, sample_weight)

@@ -25,6 +25,7 @@ from robustreg.partitions import Drawing, Engine, InTurn, Part, draw, fit_partit
 from robustreg.penalties import make_penalty
 from robustreg.report import Report
 from robustreg.rows import Array, Rows, make_rows, merged, present, product, taken
+from robustreg.rows.base import MOST_ENTRIES
 from robustreg.validation import Callbacks
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ DRAWING = Drawing()
 # A file of more bytes than this is read part by part, and nothing is made of it that
 # has a value for each row but the answer.
 LARGEST_MAPPED = 2**28
-# Entries of a part: what is made of its rows is a small share of what a sample takes.
-PART_ENTRIES = 2**22
 
 
 def fits_in_memory(
@@ -88,7 +87,7 @@ def _fits_by_parts(
 ) -> list[Fit]:
     """Return the fit of each target of checked data in a large file."""
     n, p = X.shape
-    size = max(PART_ENTRIES // p, 1)
+    size = max(MOST_ENTRIES // p, 1)
     places = [slice(low, min(low + size, n)) for low in range(0, n, size)]
     parts = [partial(_rows, X, targets, weight, place) for place in places]
     engine = InTurn(parts, n, p, targets.shape[1])

@@ -13,7 +13,7 @@ from robustreg.fitting.alike import Alike
 from robustreg.fitting.coordinates import units_of
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Problem
-from robustreg.linalg import factorise
+from robustreg.linalg import SUM_ERROR, factorise
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index
 from robustreg.scale import BESIDE, COUNTED, LINES, SCALES
@@ -32,7 +32,7 @@ FEWEST_ROWS, MOST_FORMED = 10, 2**24
 AT_ONCE = 1e-3
 # One in this many penalties that differ in strength comes first, others between,
 # on the line through two of them but for rounding errors.
-SPARSELY, ON_THE_WAY = 8, 1e-9
+SPARSELY = 8
 # Strengths that are near enough to each other for each to lead to the next, at least;
 # and where only that leads to them.
 MANY, SEVERAL = 8, 2
@@ -174,7 +174,7 @@ def between(own: Array, others: Array) -> tuple[int, int, float]:
     square = (way**2).sum(axis=1)
     share = way @ wanted / np.where(square > 0, square, 1.0)
     missed = np.abs(way * share[:, None] - wanted).sum(axis=1)
-    there = (share > 0) & (share <= 1) & (missed <= ON_THE_WAY * np.abs(own).sum())
+    there = (share > 0) & (share <= 1) & (missed <= SUM_ERROR * np.abs(own).sum())
     if not there.any():
         return low, low, 0.0
     high = int(np.argmin(np.where(there, square, np.inf)))

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from robustreg.linalg import SAME
 from robustreg.rows import Array, Rows, typical_row
-
-# Numbers that change by more when they are rounded have left the range of a precision.
-ROUNDED = 1e-6
-# A column that moves predictions by less, in scales, is of no account.
-NEGLIGIBLE = 1e-10
+from robustreg.scale import RESOLUTION
 
 
 def answer(
@@ -65,7 +62,7 @@ def answers(
 
 def _check_range(coef: Array, effect: Array, intercept: Any) -> None:
     """Refuse coefficients that are no floating point numbers."""
-    vanished = (coef == 0) & (np.abs(effect) > NEGLIGIBLE)
+    vanished = (coef == 0) & (np.abs(effect) > RESOLUTION)
     lost = np.unique(np.nonzero(vanished | ~np.isfinite(coef))[1])
     if lost.size or not np.isfinite(intercept).all():
         raise ValueError(
@@ -88,8 +85,8 @@ def _in_single(
         lost = coef - single
         moved = intercept + lost @ center
         near = moved.astype(np.float32)
-        holds = (np.abs(lost) <= ROUNDED * np.abs(coef)).all(axis=1)
-        holds &= np.abs(near - moved) <= ROUNDED * np.abs(moved)
+        holds = (np.abs(lost) <= SAME * np.abs(coef)).all(axis=1)
+        holds &= np.abs(near - moved) <= SAME * np.abs(moved)
     kinds = (coef, intercept), (single, near)
     each = [(*kinds[held], i) for i, held in enumerate(holds.tolist())]
     return [c[i] for c, _, i in each], [b[i] for _, b, i in each]

@@ -9,9 +9,9 @@ from robustreg.losses import Loss
 from robustreg.rows import Array
 from robustreg.scale import spread, weighted_median
 
-# Beyond these, differences of targets and coefficients may be no numbers, or have lost
-# digits.
-LARGEST_SPREAD, SMALLEST_SPREAD = 1e290, 1e-290
+# Beyond this and one over it differences of targets and coefficients may be no
+# numbers, or have lost digits.
+LARGEST_SPREAD = 1e290
 # Of a loss with a quadratic middle narrower than this share of what is typical of y no
 # residual is known to lie there: it is a kinked loss that says it is not.
 NARROWEST = 1e-16
@@ -81,10 +81,11 @@ def _check_width(y: Array, weight: Array, loss: Loss, unit: float) -> None:
 
 def _check_spread(typical: float, largest: float) -> None:
     """Refuse targets whose differences are no numbers, or have lost their digits."""
-    if typical > LARGEST_SPREAD or 0 < largest < SMALLEST_SPREAD:
+    smallest = 1 / LARGEST_SPREAD
+    if typical > LARGEST_SPREAD or 0 < largest < smallest:
         size = typical if typical > LARGEST_SPREAD else largest
         raise ValueError(
-            f"y is of the size {size:.2g}, but must be between {SMALLEST_SPREAD:g} and "
+            f"y is of the size {size:.2g}, but must be between {smallest:g} and "
             f"{LARGEST_SPREAD:g}. Multiply it by a power of ten, and divide the "
             "coefficients by it."
         )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from robustreg.fitting.coordinates import units_of
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Problem
+from robustreg.linalg import FAINT
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array
 from robustreg.scale import OF_EACH, spread
@@ -27,8 +28,6 @@ from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
 # Of more params, or entries, the arithmetic outweighs what a fit costs in Python.
 MOST_PARAMS, MOST_ENTRIES = 30, 2**16
-# A scale of more than this share of the spread of y has not collapsed.
-LEAST_SCALE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ class Resampling:
         if self._measure is None:
             return 0.0
         typical = spread(self._problem.y, self._problem.weight)
-        return LEAST_SCALE * typical if typical > 0 else np.inf
+        return FAINT * typical if typical > 0 else np.inf
 
     @cached_property
     def _design(self) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from robustreg.fitting.any_scale import REFINED_RCOND
 from robustreg.fitting.precision import answers
 from robustreg.fitting.problem import Fit, Problem
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, SUM_ERROR
 from robustreg.objective import Model, Objective
 from robustreg.outliers import flag, measured_scales, rounding_scale
 from robustreg.rows import (
@@ -33,9 +33,6 @@ from robustreg.solvers.many.targets import ManyPoints, ManyTargets
 
 # However many the rows are, this many targets share what it costs to read them.
 FEWEST_TARGETS = 8
-# A scale of more than this share of what its residuals are differences of is positive:
-# no floor of a scale is as large.
-POSITIVE = 1e-9
 
 
 def number_together(problem: Problem) -> int:
@@ -124,7 +121,7 @@ def _scales(problem: Problem, y: Array, unit: Array, found: ManyPoints) -> Array
         scale[k] = measure(found.residual[k], weight, rank) * unit[k]
     terms = typical_terms(typical_design(rows, weight), np.ones(rows.n_params))
     size = np.abs(y).max(axis=1) + terms * unit * np.abs(found.params).max(axis=1)
-    return np.where(scale > POSITIVE * size, scale, 0.0)
+    return np.where(scale > SUM_ERROR * size, scale, 0.0)
 
 
 def _centers(y: Array, problem: Problem) -> Array:

@@ -14,9 +14,6 @@ from robustreg.inference.columns import columns_of, decomposed, dependent
 from robustreg.linalg import ABSENT, HALF_OF_DIGITS, SMALLEST_RCOND, TINY, factorise
 from robustreg.rows import Array, Index, Standard
 
-# A row decides its own prediction if 1 less its leverage is below this.
-NOT_DECIDED = 1e-9
-
 # A value of each row: an array of rows in memory, or how it is computed elsewhere.
 Value = TypeVar("Value")
 

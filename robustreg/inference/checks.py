@@ -17,7 +17,7 @@ from robustreg.inference.algebra import AtFit
 from robustreg.inference.columns import refuse_constant, refuse_dependent, refuse_few
 from robustreg.inference.families import BOOTSTRAP
 from robustreg.inference.fitted import Fitted, SFitted
-from robustreg.linalg import EPS, NOISE_LEVELS
+from robustreg.linalg import EPS, NOISE_LEVELS, SAME
 from robustreg.losses import Loss, Tukey
 from robustreg.penalties import make_penalty
 from robustreg.pipelines import feature_names_of, model_of
@@ -26,8 +26,6 @@ from robustreg.scale import scale_floor
 
 # A fit that misses the optimality condition by this share of its terms is another's.
 FOREIGN_SLOPE, FOREIGN_SLOPE_FLOAT32 = 1e-3, 2e-2
-# A scale that exceeds its floor by no more than this share was held there.
-AT_FLOOR = 1e-6
 
 
 def judged(estimator: Any, cov_type: str | None) -> Any:
@@ -221,7 +219,7 @@ def check_scale(estimator: Any, floor: float) -> None:
             return
         name = f"scale={estimator.scale!r}"
         way_out = "Fit with a number as scale, or use cov_type='bootstrap'."
-    if scale <= floor * (1 + AT_FLOOR):
+    if scale <= floor * (1 + SAME):
         raise ValueError(
             f"{name} collapsed to {scale:.3g}: more than half of the rows are fitted "
             f"exactly, so that nothing tells the size of the errors. {way_out}"

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from robustreg.inference.algebra import NOT_DECIDED, AtFit, Inverse, of_full_leverage
+from robustreg.inference.algebra import AtFit, Inverse, of_full_leverage
 from robustreg.inference.checks import (
     check_scale,
     noise_of,
@@ -17,6 +17,7 @@ from robustreg.inference.checks import (
     refuse_foreign,
 )
 from robustreg.inference.columns import refuse_constant
+from robustreg.linalg import SUM_ERROR
 from robustreg.losses import Loss, relative_weight
 from robustreg.objective import Point
 from robustreg.partitions import Drawing, Engine, PartitionError, collections
@@ -219,7 +220,7 @@ def _raised(point: Point, number: Index, half: Array, power: int) -> Array:
     for direction in half.T:
         square += point.objective.rows.predict(direction) ** 2
     left = 1 - _curvature(point, number) * square
-    decided = left < NOT_DECIDED
+    decided = left < SUM_ERROR
     if decided.any():
         raise PartitionError(of_full_leverage(int(number[decided][0])))
     return np.asarray(_squared_slopes(point, number) / left**power)

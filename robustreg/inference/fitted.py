@@ -10,9 +10,9 @@ import numpy as np
 from robustreg.estimators import L1Regressor
 from robustreg.estimators.arrays import problem_on
 from robustreg.fitting import Fit, fit_problem
-from robustreg.inference.algebra import NOT_DECIDED, AtFit, Inverse, of_full_leverage
+from robustreg.inference.algebra import AtFit, Inverse, of_full_leverage
 from robustreg.inference.density import at_width, deviation, least_spread
-from robustreg.linalg import EPS, HALF_OF_DIGITS
+from robustreg.linalg import EPS, HALF_OF_DIGITS, SAME, SUM_ERROR
 from robustreg.losses import Loss, Pinball, relative_weight
 from robustreg.losses.base import BESIDE
 from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
@@ -21,8 +21,6 @@ from robustreg.scale import spread, weighted_median
 # The residual of a row that a kinked loss passes through is 0 up to half of the digits
 # of a typical one, as in quantreg, and this many rounding errors.
 ROUNDING = 64.0
-# A slope jumps where it changes by this share of itself between two sides.
-JUMP = 1e-6
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
@@ -35,7 +33,7 @@ def jumps_of(loss: Loss) -> list[tuple[float, float]]:
     ends = np.array(loss.facts.breakpoints)
     step = BESIDE * np.abs(ends).max(initial=0.0)
     height = loss.gradient(ends + step) - loss.gradient(ends - step)
-    found = np.abs(height) > JUMP * np.abs(loss.gradient(ends)).max(initial=0.0)
+    found = np.abs(height) > SAME * np.abs(loss.gradient(ends)).max(initial=0.0)
     return list(zip(ends[found].tolist(), height[found].tolist(), strict=True))
 
 
@@ -172,7 +170,7 @@ class Fitted(AtFit[Array]):
         for direction in bread.half.T:
             square += self.predict(direction) ** 2
         left = 1 - self.curvature * square
-        decided = (self.weight > 0) & (left < NOT_DECIDED)
+        decided = (self.weight > 0) & (left < SUM_ERROR)
         if decided.any():
             raise ValueError(of_full_leverage(int(np.flatnonzero(decided)[0])))
         return np.asarray(self.squared_slopes / left**power)

@@ -20,7 +20,7 @@ from robustreg.inference.targets import (
     one_target,
     targets_of,
 )
-from robustreg.linalg import EPS, NOISE_LEVELS
+from robustreg.linalg import EPS, NOISE_LEVELS, SAME
 from robustreg.pipelines import features_of, model_of
 from robustreg.rows import TIE, Array
 from robustreg.scale import weighted_median
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import pandas
 
 ERRORS = ("normal", "residuals")
-# Predictions that differ by this share of the largest are others.
-SAME = 1e-6
 
 
 def predict_table(

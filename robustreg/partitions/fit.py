@@ -22,9 +22,7 @@ from robustreg.partitions.whole import Ended, Reading, Whole
 from robustreg.rows import Array, Rows
 from robustreg.scale import AGREES, FixedPoint, find_fixed_point
 from robustreg.solvers.majorised import START_TOL, convex_start
-
-# The sample's fit is closer than it is to that of all rows.
-SAMPLE_TOL = 1e-8
+from robustreg.solvers.starting import ROUGH_TOL
 
 # Makes the problem of a target from rows, y and weights that count rows.
 Ask = Callable[[Rows, Array, Array], Problem]
@@ -90,7 +88,7 @@ class _Fitting:
 
     def __init__(self, whole: Whole) -> None:
         self._whole, self._problem = whole, whole.problem
-        few = replace(whole.problem, tol=max(whole.problem.tol, SAMPLE_TOL))
+        few = replace(whole.problem, tol=max(whole.problem.tol, ROUGH_TOL))
         self._few, self._name = AnyScale(few, None), whole.problem.estimate
         self._excess_of = None if self._name is None else EXCESSES[self._name]
 

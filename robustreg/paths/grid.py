@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg.fitting import Units, answers, standardisations, within_reach
+from robustreg.linalg import SUM_ERROR
 from robustreg.losses import Loss
 from robustreg.objective import Objective
 from robustreg.paths.null_fit import NullFit, null_fit
@@ -22,8 +23,6 @@ from robustreg.validation import check_path_data, check_path_params
 
 # The grid starts here at least, where no column has anything to explain.
 SMALLEST_ALPHA = float(np.finfo(np.float64).resolution)
-# An alpha_max below this share of the one that is enough for any y is rounding errors.
-NOTHING = 1e-9
 
 
 @final
@@ -243,7 +242,7 @@ def strengths(
 def _grid(objective: Objective, null: NullFit, n_alphas: int, eps: float) -> Array:
     """Return alphas from the largest that matters down to ``eps`` times it."""
     enough = _enough(objective)
-    largest = null.strength if null.strength > NOTHING * enough else enough
+    largest = null.strength if null.strength > SUM_ERROR * enough else enough
     largest = max(largest, SMALLEST_ALPHA)
     grid = np.geomspace(largest, eps * largest, n_alphas)
     grid[0] = largest
@@ -255,7 +254,7 @@ def _warn_of_nothing(walk: _Walk, target: Array, told: str) -> None:
     objective, null = walk.objective, walk.null
     enough, facts = _enough(objective), objective.loss.facts
     kinked = not facts.smooth
-    if not enough or null.own_strength > NOTHING * enough:
+    if not enough or null.own_strength > SUM_ERROR * enough:
         return
     # A redescending loss may leave the valley of the convex fit that starts it.
     coefs = np.array([fit.params[:-1] for fit in walk.fits])

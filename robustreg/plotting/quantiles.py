@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from robustreg.estimators.quantiles import QuantilesRegressor
+from robustreg.linalg import SUM_ERROR
 from robustreg.pipelines import feature_names_of, features_of
 from robustreg.plotting.drawing import (
     BLUE,
@@ -33,8 +34,6 @@ from robustreg.validation import (
 
 # Points of a line against a feature: what is sorted bends where lines cross.
 N_POINTS = 201
-# Rows nearer to a prediction than this share of it are on the line.
-ON_THE_LINE = 1e-9
 # What can be drawn without medians.
 WITHOUT = "leave feature None to draw against the middle quantile"
 
@@ -272,7 +271,7 @@ def _nameless(model: QuantilesRegressor) -> QuantilesRegressor:
 def _share_below(y: Array, predicted: Array, weight: Array) -> Array:
     """Return the share of y below each prediction; what is on the line counts half."""
     target = y[:, None]
-    on = np.isclose(target, predicted, rtol=ON_THE_LINE, atol=0.0)
+    on = np.isclose(target, predicted, rtol=SUM_ERROR, atol=0.0)
     below = np.where(on, 0.5, target < predicted)
     return np.asarray(weight @ below / weight.sum())
 

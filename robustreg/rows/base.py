@@ -35,6 +35,8 @@ STRETCH = 2**15
 BLOCK_ENTRIES = 2**17
 # Entries of what is made of many rows for a while, and then no more of, 8 MiB.
 HELD_ENTRIES = 2**20
+# Entries of what is made at a time where it takes many products, 32 MiB.
+MOST_ENTRIES = 2**22
 # Rows that tell what is typical of all; of no more a summary is not worth its cost.
 FEW_ROWS = 2**12
 # Rows that a product takes at least at a time, however long they are, so that what it

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import MOST_DIRECT_PARAMS, NO_DIRECTION, factorise
+from robustreg.linalg import FAINT, MOST_DIRECT_PARAMS, NO_DIRECTION, factorise
 from robustreg.rows.base import Array, Index, Rows, strata
 
 # Rows that tell that no column depends on others: the least number, and that for each
 # column.
 ENOUGH_ROWS, ROWS_A_COLUMN = 1000, 2
-# A squared share of a column that the others do not explain; a Gram matrix tells no
-# smaller one from rounding errors.
-INDEPENDENT = 1e-6
 
 
 def design_rank(rows: Rows, weight: Array) -> int:
@@ -63,4 +60,4 @@ def independent(gram: Array) -> bool:
     factor = factorise(gram)
     pivots = factor.lower.diagonal() ** 2
     regular = factor.rcond > 0 and factor.scale.all()
-    return bool(regular and pivots.min() > INDEPENDENT)
+    return bool(regular and pivots.min() > FAINT)

@@ -17,6 +17,7 @@ import scipy.linalg
 
 from robustreg.linalg import (
     EPS,
+    FAINT,
     SMALLEST_RCOND,
     Factor,
     dependent_solve,
@@ -26,9 +27,6 @@ from robustreg.linalg import (
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, weighted_gram
 from robustreg.solvers.descent import Step, StepRule
-
-# A gradient of which more than this share lies outside the range is not all there.
-MISSED = 1e-6
 
 
 def hessian_model(objective: Objective, curvature: Array, last: Model | None) -> Model:
@@ -82,7 +80,7 @@ def _dependent_step(hessian: Array, gradient: Array, solution: Array) -> Step:
     """Return the step of exactly dependent columns, unless the gradient has more."""
     missed = np.abs(jacobi(hessian.diagonal()) * (hessian @ solution - gradient))
     reach = np.abs(jacobi(hessian.diagonal()) * gradient).max(initial=0.0)
-    singular = bool(missed.max(initial=0.0) > MISSED * reach)
+    singular = bool(missed.max(initial=0.0) > FAINT * reach)
     unseen = bool(np.any(gradient[hessian.diagonal() == 0]))
     decrease = 0.5 * float(gradient @ solution)
     return Step(-solution, decrease, singular=singular or unseen)
@@ -98,7 +96,7 @@ def root_step(root: Array, gradient: Array) -> Step:
     direction = -scale * (basis.T @ (inner / size**2))
     missed = scale * gradient - basis.T @ inner
     reach = float(np.abs(scale * gradient).max(initial=0.0))
-    singular = float(np.abs(missed).max(initial=0.0)) > MISSED * reach
+    singular = float(np.abs(missed).max(initial=0.0)) > FAINT * reach
     decrease = 0.5 * float((inner / size) @ (inner / size))
     unseen = bool(np.any(gradient[scale == 0]))
     return Step(direction, decrease, singular=singular or unseen, rcond=0.0)

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustreg.linalg import EPS, FEW_ENTRIES, MOST_COPIED, SMALLEST_RCOND, factorise
+from robustreg.linalg import (
+    EPS,
+    FEW_ENTRIES,
+    MOST_COPIED,
+    NEGLIGIBLE,
+    SMALLEST_RCOND,
+    factorise,
+)
 from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.descent import Step, StepRule
@@ -26,8 +33,6 @@ from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
 
 # A ridge of this share of the diagonal makes the model of duplicate columns definite.
 RIDGE = 1e-11
-# The penalty's own curvature does so above this share, which rounding leaves standing.
-DEFINITE = 1e-14
 # Rounding errors of a slope beyond this share of its l1 part leave that few digits.
 NOISY = 1e-6
 
@@ -45,7 +50,7 @@ def proximal_step(
             return by_rows
     hessian = objective.hessian(curvature, columns)
     diagonal = np.diag_indices(columns.size)
-    definite = objective.l2[columns] > DEFINITE * hessian[diagonal]
+    definite = objective.l2[columns] > NEGLIGIBLE * hessian[diagonal]
     hessian[diagonal] += np.where(definite, 0.0, RIDGE * hessian[diagonal])
     l1, start = objective.l1[columns], point.params[columns]
     if curvature.min(initial=0.0) < 0 and factorise(hessian).rcond == 0:

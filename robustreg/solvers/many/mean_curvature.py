@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustreg.rows import Array, Index
-from robustreg.solvers.many.mean_models import Shared, Terms, steps_of, sums_of
+from robustreg.rows.base import HELD_ENTRIES
+from robustreg.solvers.many.mean_models import (
+    LEAST_SHARE,
+    Shared,
+    Terms,
+    steps_of,
+    sums_of,
+)
 from robustreg.solvers.many.scale_moves import Measure, move_of
 
 # Steps that may fail to promise less than this share of the best before, after which a
@@ -26,11 +33,8 @@ from robustreg.solvers.many.scale_moves import Measure, move_of
 PATIENCE, SLOWEST, MOST_STEPS = 3, 0.8, 40
 # A fit is near if the last step promised no more than this share of the objective.
 NEAR = 0.05
-# Residuals, and entries of Hessians, that are looked at at a time: they stay in cache.
-MOST_RESIDUALS, MOST_SQUARES = 2**20, 2**19
-# A column whose rows have less than this share of the mean curvature has a Hessian of
-# its own.
-EVEN = 0.05
+# Entries of Hessians that are looked at at a time: they stay in cache.
+MOST_SQUARES = 2**19
 # Params that move with the logarithm of the scale by less than this share of it hardly
 # change what is measured.
 TURNING = 0.1
@@ -123,7 +127,7 @@ class _Walk:
         self._shared, self._terms, self._measure = shared, terms, measure
         self.at, self._turns = near.copy(), np.zeros_like(near.params)
         n, k = shared.design.shape
-        self._few = max(min(MOST_RESIDUALS // n, MOST_SQUARES // k**2), 1)
+        self._few = max(min(HELD_ENTRIES // n, MOST_SQUARES // k**2), 1)
         # Made once: to ask the system for memory takes longer than a product.
         few = min(self._few, len(terms))
         self._residual, self._changes = np.empty((few, n)), np.empty((few, n))
@@ -157,7 +161,7 @@ class _Walk:
             curvature = self._terms[i].loss.curvature(each)
             np.multiply(curvature, shared.weight, out=each)
         own = residual @ shared.squares
-        least = EVEN * np.outer(residual.sum(axis=1), shared.gram.diagonal())
+        least = LEAST_SHARE * np.outer(residual.sum(axis=1), shared.gram.diagonal())
         return np.asarray((own >= least).all(axis=1))
 
     def _residuals(self, params: Array) -> Array:

@@ -31,7 +31,8 @@ from robustreg.rows import FEW_ROWS, Array
 from robustreg.solvers.many.kinks import products
 from robustreg.solvers.many.pivoting import block_pivoting_each
 
-# No direction has less than this share of the curvature that G gives it.
+# No direction has less than this share of the mean curvature, but for columns whose own
+# is less, which have a Hessian of theirs.
 LEAST_SHARE = 0.05
 
 

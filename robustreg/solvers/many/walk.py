@@ -9,8 +9,10 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from robustreg.linalg import FAINT
 from robustreg.losses import Loss
 from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
+from robustreg.rows.base import TIE
 from robustreg.solvers.many.mean_curvature import Nearby
 from robustreg.solvers.many.mean_models import Shared, Terms
 from robustreg.solvers.many.newton import SCALE_RTOL
@@ -26,10 +28,6 @@ from robustreg.solvers.quadratics.quadratic import Pivoted, pivoted
 
 # A step that moves the params by more scales, or mean residuals, leads astray.
 FARTHEST = 10.0
-# A direction in which the loss has less than this share of its mean curvature is flat.
-LEAST_CURVED = 1e-6
-# What rounding leaves of a slope, as a share of the largest one of the loss.
-LEFT_OF_SLOPES = 1e-12
 # Sums that are brought up to date have the rounding errors of the scale at which they
 # were evaluated; they are evaluated again once it has fallen to this share.
 LARGEST_FALL = 0.5
@@ -161,7 +159,7 @@ class Walk:
         every = shared.gram.diagonal()[used]
         if shared.ridge:
             every = _pivots(shared.gram[some], shared.ridge)
-        least = LEAST_CURVED * float(self._curvature.sum())
+        least = FAINT * float(self._curvature.sum())
         return bool((own > 0).all() and (own >= least * every).all())
 
     def settle(self, residual: Array | None = None) -> None:
@@ -318,4 +316,4 @@ class Walk:
         slope, sign = self._force - l2 * self.params, np.sign(self.params)
         slope /= self.scale
         missed = np.abs(slope - l1 * sign) - l1 * (sign == 0)
-        return bool((missed <= LEFT_OF_SLOPES * self._slope).all())
+        return bool((missed <= TIE * self._slope).all())

@@ -30,14 +30,12 @@ import scipy.linalg
 
 from robustreg.linalg import EPS, NO_DIRECTION, SMALLEST_RCOND
 from robustreg.rows import Array, Index
+from robustreg.rows.base import TIE
 from robustreg.solvers.quadratics import ROUNDING
 
 # No more changes of signs than the first number and the second for each column, and no
 # more than cost the third in operations, the cube of the columns in use each: seconds.
 FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
-
-# A change of no more than this share of the largest coefficient is none.
-UNMOVED = 1e-12
 
 
 @final
@@ -178,7 +176,7 @@ class _Search:
         """Change the coefficients in use."""
         self.x[used] += change
         largest = np.abs(self.x).max(initial=0.0)
-        if np.abs(change).max(initial=0.0) > UNMOVED * largest:
+        if np.abs(change).max(initial=0.0) > TIE * largest:
             self.waiting[:] = False
 
     def _drop(self, gone: Index) -> None:
