@@ -371,7 +371,7 @@ def frames_to_a_step(model, X, y):
 CHAINS = {
     "given": (robustreg.SmoothL1Regressor(), 300, 12),
     "estimated": (robustreg.RobustRegressor(), 300, 14),
-    "redescending": (robustreg.RobustRegressor("tukey"), 20_000, 20),
+    "redescending": (robustreg.RobustRegressor("tukey"), 20_000, 18),
 }
 
 

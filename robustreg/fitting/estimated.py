@@ -148,7 +148,7 @@ def _valley(scaled: AnyScale) -> FixedPoint:
         near = _near_loss(scaled, L1())
         return _beside_exact(scaled) if near.collapsed else _settle(scaled, near)
     other = scaled.with_loss(convex_start(scaled.problem.loss))
-    found = estimated_scale(other, ROUGH_RTOL)
+    found = _agreed(other, ROUGH_RTOL, _start(other))
     scaled.start_at(other)
     return (
         found if found.collapsed else _settle(scaled, replace(found, converged=False))
@@ -229,7 +229,7 @@ def _near_sample(scaled: AnyScale) -> FixedPoint | None:
     if drawn is None:
         return None
     few = AnyScale(scaled.problem.of_sample(drawn, ROUGH_TOL), scaled.params())
-    found = estimated_scale(few, ROUGH_RTOL)
+    found = _agreed(few, ROUGH_RTOL, _start(few))
     if not (found.converged and few.last.success):
         return None
     scaled.start_at(few)
