@@ -84,6 +84,15 @@ def test_kinked_fits_at_other_scales_look_at_few_rows(spent):
     assert_allclose(fit.coef_, alone.coef_, rtol=1e-9)
 
 
+def test_kinked_fits_at_scales_far_apart_look_at_few_rows(spent):
+    # A ridge leaves most of this signal in the residuals.
+    X, y = data(20_000)
+    y = y + 100 * X.sum(axis=1)
+    RobustRegressor("l1", quantile=0.9, penalty="l2", alpha=0.1).fit(X, y)
+    # A sample's fit leaves fewer than that of another scale.
+    assert max(spent["held"]) <= 3_000
+
+
 @pytest.mark.parametrize("options", [{}, {"penalty": "l1", "alpha": 0.01}])
 @pytest.mark.parametrize("quantile", [0.5, 0.9])
 def test_kinked_fits_that_no_scale_moves_are_made_once(options, quantile, spent):

@@ -47,7 +47,11 @@ class Sampling:
         return sample(objective, size, self.worthwhile)
 
     def draw_kinked(self, objective: Objective) -> Sample | None:
-        """Return the sample that starts a kinked fit, None if it is not worth it.
+        """Return the sample that starts a kinked fit, None if it is not worth it."""
+        return sample(objective, self.balanced(objective), self.worthwhile)
+
+    def balanced(self, objective: Objective) -> int:
+        """Return the size of the sample that starts a kinked fit.
 
         ``2 (p n^2)^(1/3)`` rows leave about as much work as they are [1]_.
 
@@ -59,9 +63,7 @@ class Sampling:
         """
         n, p = objective.rows.n_rows, objective.n_params
         balanced = 2 * (p * float(n) ** 2) ** (1 / 3)
-        return sample(
-            objective, int(max(balanced, self.per_param * p)), self.worthwhile
-        )
+        return int(max(balanced, self.per_param * p))
 
     def has_few(self, objective: Objective) -> bool:
         """Return whether a kinked fit solves all rows with weight at once."""

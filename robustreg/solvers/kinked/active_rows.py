@@ -77,7 +77,9 @@ def by_active_rows(
     """
     exact = partial(method, tol=tol, max_iter=max_iter)
     if start.slopes is not None:
-        return _from_like(objective, start, start.slopes, exact, tol)
+        near = _from_like(objective, start, start.slopes, exact, tol, sampling)
+        if near is not None:
+            return near
     done = perfect_fit(objective, start.params, start.residual_in(objective))
     done = done or constant_fit(objective, tol) or interpolating_fit(objective)
     if done is None and sampling.has_few(objective):
@@ -90,12 +92,17 @@ def by_active_rows(
 
 
 def _from_like(
-    objective: Objective, start: Start, slopes: Array, exact: Exact, tol: float
-) -> Result:
+    objective: Objective,
+    start: Start,
+    slopes: Array,
+    exact: Exact,
+    tol: float,
+    sampling: Sampling,
+) -> Result | None:
     """Minimise from the fit of a like problem, which may be this one's.
 
     The guess is about as far off as a Newton step goes for which its slopes are the
-    gradient.
+    gradient. None if it is so far off that a sample leaves fewer rows to solve for.
     """
     residual = start.residual_in(objective)
     done = perfect_fit(objective, start.params, residual)
@@ -118,6 +125,9 @@ def _from_like(
             return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)
     error = max(_sparsity(objective, residual) * share, objective.noise)
     least = LEAST_ROWS_PER_PARAM * objective.n_params
+    near = _count_within(objective, point, BAND * error, least)
+    if near > sampling.balanced(objective) and not sampling.has_few(objective):
+        return None
     return _in_rounds(objective, point, error, least, exact)
 
 
