@@ -26,6 +26,7 @@ from robustreg.linalg import (
     EPS,
     MOST_DIRECT_PARAMS,
     NEGLIGIBLE,
+    ROUNDINGS,
     SMALLEST_RCOND,
     Factor,
     cholesky_solve,
@@ -39,9 +40,6 @@ from robustreg.objective import Model, Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.tolerance import AT_END, residual_error, typical_residual
 
-# Slopes whose adjoint misses its constraint by no more than this many rounding errors
-# of its terms are feasible in floating point.
-FEASIBLE = 64.0
 # Projections of slopes at most: each takes two passes.
 PROJECTIONS = 6
 # A bound of this share of the value says next to nothing.
@@ -83,7 +81,7 @@ def duality_gap(objective: Objective, point: Point, slopes: Array) -> float:
     for projection in range(PROJECTIONS):
         slopes = np.clip(slopes, low, high)
         adjoint = objective.adjoint(slopes)
-        rounding = FEASIBLE * EPS * _adjoint_size(objective, slopes)
+        rounding = ROUNDINGS * EPS * _adjoint_size(objective, slopes)
         stiff = held | _is_faint(objective, point, slopes, rounding)
         excess = _excess(objective, point, adjoint, stiff)
         missed = np.abs(excess) > rounding

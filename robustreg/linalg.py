@@ -26,6 +26,9 @@ LARGEST = float(np.finfo(np.float64).max)
 # Sums of many terms have rounding errors of no more than this share of these: what is
 # as small beside them is 0, and numbers that differ by it are equal.
 SUM_ERROR = 1e-9
+# A sum that misses another by no more than this many rounding errors of its terms may
+# be the same in exact arithmetic.
+ROUNDINGS = 64.0
 # Answers that differ by no more than this share are the same, in any precision.
 SAME = 1e-6
 # What is no more than this share of the largest of its kind is nothing beside it: it

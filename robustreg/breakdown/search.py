@@ -23,7 +23,7 @@ from robustreg.breakdown.cloud import Cloud
 from robustreg.breakdown.m_scale import SCriterion, tukey_weight
 from robustreg.breakdown.subsets import nonsingular_subsets
 from robustreg.fitting.estimated import ROUGH_RTOL
-from robustreg.linalg import ABSENT, SAME, SUM_ERROR
+from robustreg.linalg import ABSENT, FAINT, SAME, SUM_ERROR
 from robustreg.rows import FORMED_ENTRIES, Array, stretches
 from robustreg.rows.base import HELD_ENTRIES
 from robustreg.scale import weighted_median
@@ -31,9 +31,8 @@ from robustreg.scale import weighted_median
 # Rounds of refinement: how many steps each candidate makes, and how many of the best go
 # on. Most of the time is the first round's, in which every subset takes part.
 TOURNAMENT = ((1, 100), (2, 30), (10, 5))
-# Steps of reweighting from least squares to nearly least absolute deviations, and the
-# share of the largest residual below which none counts more.
-L1_STEPS, LEAST_RESIDUAL = 20, 1e-6
+# Steps of reweighting from least squares to nearly least absolute deviations.
+L1_STEPS = 20
 # Residuals of candidates refined together, and candidates at least: in smaller
 # portions products of matrices cost a fifth more.
 PORTION, LEAST_PORTION = FORMED_ENTRIES, 10
@@ -213,7 +212,7 @@ def _by_reweighting(cloud: Cloud, parts: NDArray[np.bool_]) -> Array:
     for step in range(L1_STEPS):
         residual = cloud.target - coords @ cloud.design.T
         size = np.abs(residual)
-        least = LEAST_RESIDUAL * (size * parts).max(axis=1, keepdims=True) + NOT_ZERO
+        least = FAINT * (size * parts).max(axis=1, keepdims=True) + NOT_ZERO
         pull = 1 / np.maximum(size, least) if step else np.ones_like(size)
         coords = coords + _steps(cloud, counted * pull, residual)
         found.append(coords)

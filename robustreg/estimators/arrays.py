@@ -177,18 +177,9 @@ def rows_of(
 
 
 def problem_of(model: RobustLinearModel, X: Any, y: Array, weight: Array) -> Problem:
-    """Return what a model minimises on some data, for those who look at its fit.
+    """Return what a model minimises on some data, as `rows_of` takes it, for a target.
 
-    Parameters
-    ----------
-    model : RobustLinearModel
-        The model.
-    X : array or sparse matrix of shape (n_rows, n_features)
-        Its checked features.
-    y : ndarray of shape (n_rows,)
-        One target.
-    weight : ndarray of shape (n_rows,)
-        Weights that count rows.
+    For those who look at its fit.
     """
     rows, loss = rows_of(model, X, weight), model._checked_loss()
     return problem_on(model, rows, y, weight, loss, float(np.finfo(X.dtype).eps))

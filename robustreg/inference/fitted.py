@@ -12,15 +12,11 @@ from robustreg.estimators.arrays import problem_on
 from robustreg.fitting import Fit, fit_problem
 from robustreg.inference.algebra import AtFit, Inverse, of_full_leverage
 from robustreg.inference.density import at_width, deviation, least_spread
-from robustreg.linalg import EPS, HALF_OF_DIGITS, SAME, SUM_ERROR
+from robustreg.linalg import EPS, HALF_OF_DIGITS, ROUNDINGS, SAME, SUM_ERROR
 from robustreg.losses import Loss, Pinball, relative_weight
 from robustreg.losses.base import BESIDE
 from robustreg.rows import Array, Rows, Standard, design_rank, signed_gram
 from robustreg.scale import spread, weighted_median
-
-# The residual of a row that a kinked loss passes through is 0 up to half of the digits
-# of a typical one, as in quantreg, and this many rounding errors.
-ROUNDING = 64.0
 
 
 def jumps_of(loss: Loss) -> list[tuple[float, float]]:
@@ -211,12 +207,15 @@ class Fitted(AtFit[Array]):
 
     @cached_property
     def snapped(self) -> Array:
-        """Residuals, those that the fit passes through made 0."""
+        """Residuals, 0 where the fit passes through the row.
+
+        That is up to half of the digits of a typical one, as in quantreg.
+        """
         error = np.abs(self.target) + np.abs(self.target - self.residual)
         # Where y is 0 the fit errs by as much as elsewhere.
         error += spread(self.target, self.weight)
         typical = weighted_median(np.abs(self.residual), self.weight)
-        bound = HALF_OF_DIGITS * typical + ROUNDING * self.precision * error
+        bound = HALF_OF_DIGITS * typical + ROUNDINGS * self.precision * error
         return np.where(np.abs(self.residual) <= bound, 0.0, self.residual)
 
     def refit(self, quantile: float) -> Fit:

@@ -23,8 +23,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.certificate import FEASIBLE
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, ROUNDINGS
 from robustreg.objective import Objective, Point
 from robustreg.penalties import ElasticNet
 from robustreg.rows import Array, Index, Rows
@@ -280,7 +279,7 @@ def fit_next(shared: SwitchingFit, penalty: ElasticNet, goal: Goal) -> float | N
 
 def _enter_near(shared: SwitchingFit, limit: Array) -> int:
     """Let params enter the working set whose slope exceeds a limit."""
-    near = np.abs(shared.gradient) > limit * (1 + FEASIBLE * EPS)
+    near = np.abs(shared.gradient) > limit * (1 + ROUNDINGS * EPS)
     near[shared.working] = False
     new = np.flatnonzero(near)
     if new.size:

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustreg.certificate import FEASIBLE
-from robustreg.linalg import EPS
+from robustreg.linalg import EPS, ROUNDINGS
 from robustreg.objective import Objective
 from robustreg.rows import Array
 from robustreg.tolerance import CLIPPED_AT
@@ -46,7 +45,7 @@ def vertex_gaps(
     limited = np.where(params != 0, l1 * np.sign(params), np.clip(adjoint, -l1, l1))
     missed = np.abs(adjoint - limited)
     terms = np.abs(slopes) @ weight + EPS * max(-low, high)
-    rounding = FEASIBLE * EPS * np.sqrt(objective.n_params) * terms
+    rounding = ROUNDINGS * EPS * np.sqrt(objective.n_params) * terms
     feasible = (missed <= rounding[:, None]).all(axis=1)
     value = np.maximum(high * residual, low * residual)
     few, share = objective.representatives

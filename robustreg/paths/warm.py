@@ -7,8 +7,8 @@ from typing import final
 
 import numpy as np
 
-from robustreg.certificate import FEASIBLE, duality_gap
-from robustreg.linalg import EPS
+from robustreg.certificate import duality_gap
+from robustreg.linalg import EPS, ROUNDINGS
 from robustreg.objective import Objective, Point
 from robustreg.paths.null_fit import NullFit, null_fit
 from robustreg.paths.switching import Goal, SwitchingFit, fit_next
@@ -132,7 +132,7 @@ def _without_penalty(objective: Objective, penalty: ElasticNet, point: Point) ->
 
 def _null(null: NullFit, penalty: ElasticNet) -> WarmFit | None:
     """Return the fit without columns if it is optimal."""
-    room = penalty.l1 * (1 + FEASIBLE * EPS) - np.abs(null.adjoint[:-1])
+    room = penalty.l1 * (1 + ROUNDINGS * EPS) - np.abs(null.adjoint[:-1])
     fit = WarmFit(null.point.params, null.gap, null.success)
     return fit if (room >= 0).all() else None
 
@@ -245,7 +245,7 @@ class _Switching:
         self._goal = Goal(
             allowed_gap(objective, point, self._tol),
             typical_residual(objective, point),
-            FEASIBLE * EPS * terms,
+            ROUNDINGS * EPS * terms,
         )
 
 

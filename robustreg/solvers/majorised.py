@@ -89,13 +89,11 @@ def majorised_newton(
         With a loss that is smooth at 0, convex or not.
     start : Start
         Where to start. Unless a scale has settled there, the end is no saddle.
-    step_rule : StepRule
+    step_rule, max_iter
         As for `newton`.
     tol : float
         Done when the relative violation of the optimality condition is at most this,
         or as small as rounding errors allow.
-    max_iter : int
-        Largest number of steps.
 
     Returns
     -------
