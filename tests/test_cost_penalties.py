@@ -10,6 +10,7 @@ import scipy.sparse
 from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_path
 from robustreg.paths import warm
 from robustreg.paths.vertices import Vertex
+from robustreg.solvers.kinked import exact
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
 path_room = importlib.import_module("robustreg.paths.grid")
@@ -63,6 +64,28 @@ def test_a_kinked_fit_near_saturation_follows_another_at_the_price_of_one(
         L1Regressor(penalty="l1", alpha=alpha, quantile=quantile).fit(X, y)
     assert both <= 1.2 * sum(size**3 for size in factors)
     assert path.dual_gaps.max() <= 1e-13
+
+
+@pytest.mark.parametrize("difference", [1e-6, 1e-7])
+@pytest.mark.parametrize("twins", [1, 2, 20])
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+def test_edges_that_are_nearly_flat_are_followed_to_their_end(
+    factors, monkeypatch, quantile, twins, difference
+):
+    """Nearly equal columns are as good in any mixture: interior points see no end."""
+
+    def never(*given):
+        raise AssertionError(given)
+
+    monkeypatch.setattr(exact, "augmented_lagrangian", never)
+    X, y = wide_data(100, 100)
+    noise = difference * np.random.default_rng(1).normal(size=(100, twins))
+    X = np.hstack([X, X[:, :twins] + noise])
+    fit = L1Regressor(penalty="l1", alpha=0.05, quantile=quantile).fit(X, y)
+    assert len(factors) <= 30
+    assert fit.dual_gap_ <= 1e-13
+    mixed = fit.coef_[:twins] * fit.coef_[100:]
+    assert not mixed.any()
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.003])

@@ -47,8 +47,9 @@ from robustreg.tolerance import CLIPPED_AT
 
 # The complementarity, relative to the typical size, from which the last step is tried,
 # and the factor by which it must have fallen before the next try. From the third on the
-# step is tried whatever the number of kinks is.
-NEARLY, AGAIN, VERY_NEARLY = 1e-5, 1e-2, 1e-9
+# step is tried whatever the number of kinks is, before that where they are as many as
+# params, or fewer by no more than the share of ends of nearly flat edges.
+NEARLY, AGAIN, VERY_NEARLY, FEW_OPEN = 1e-5, 1e-2, 1e-9, 0.02
 # Under a curved penalty params are only as close as the root of the gap, until the
 # kinks are the right ones: a fit that has converged goes on for this many iterations,
 # unless its gap is within this share of the tolerance.
@@ -145,7 +146,8 @@ def _tried(
     """Return the best so far, or what the last step from a state leads to."""
     active = active_kinks(equations, state)
     # Very near the kinks may be more or fewer than there are params.
-    if goal > VERY_NEARLY and not equations.determined_by(active):
+    few = 0 < equations.n_open(active) <= FEW_OPEN * equations.n_varying
+    if goal > VERY_NEARLY and not (few or equations.determined_by(active)):
         return best
     trial = finished(equations, state, active, tol)
     return trial if best is None or trial.gap < best.gap else best

@@ -81,7 +81,7 @@ class Equations:
         self.curvature = objective.l2
         self.every = np.arange(objective.n_params)
         self.varies = objective.rows.varies
-        self.n_varying = np.count_nonzero(self.varies)
+        self.n_varying = int(np.count_nonzero(self.varies))
         self.n_rows = objective.target.size
 
     def widened(self, params: Array) -> Array:
@@ -93,7 +93,11 @@ class Equations:
     def determined_by(self, active: Index) -> bool:
         """Return whether active kinks are neither too many nor too few for one fit."""
         curved = self.curvature > 0
-        return bool(curved.any() or active.size == np.count_nonzero(self.varies))
+        return bool(curved.any() or active.size == self.n_varying)
+
+    def n_open(self, active: Index) -> int:
+        """Return in how many directions neither active kinks nor a penalty hold."""
+        return 0 if self.curvature.any() else max(self.n_varying - active.size, 0)
 
     def predict(self, params: Array) -> Array:
         """Return the prediction of every kink's residual."""

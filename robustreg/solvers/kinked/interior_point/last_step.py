@@ -15,6 +15,7 @@ from robustreg.linalg import (
 )
 from robustreg.objective import RESIDUAL_ERROR
 from robustreg.rows import Array, Index, middle_of
+from robustreg.solvers.kinked.interior_point.edges import at_vertex
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.working import entering
 from robustreg.solvers.results import NO_DECREASE, Result
@@ -39,14 +40,18 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     """Return the fit in which the kinks that look active are so exactly.
 
     All others have the slope of their side. The optimality conditions of what is left
-    are linear; where they leave a choice, the change from the state is least.
+    are linear; where they leave a choice, edges go to a vertex, or the change from the
+    state is least.
     """
     objective, n_rows = equations.whole, equations.n_rows
     half = (equations.high - equations.low) / 2
-    above, below = state.parts
-    slopes = np.where(above > below, equations.high, equations.low)
+    params, residual = state.params, state.parts[0] - state.parts[1]
+    if equations.n_open(active):
+        vertex = at_vertex(equations, params, active)
+        params, residual, active = vertex or (params, residual, active)
+    slopes = np.where(residual > 0, equations.high, equations.low)
     slopes[active] = state.slopes[active]
-    params, turn, regular = _last_step(equations, state.params, slopes, active)
+    params, turn, regular = _last_step(equations, params, slopes, active)
     slopes[active] += turn
     slopes = np.clip(slopes, equations.low, equations.high)
     room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
