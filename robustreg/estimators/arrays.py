@@ -213,7 +213,8 @@ def problem_on(
     """
     model._check_weight(rows.standard, weight)
     scale, n_coefs = model._asked_scale, rows.n_params - 1
-    unit = None if model._scale_is_estimated else float(scale)
+    comes_of_data = model.starts_from_s or isinstance(scale, str)
+    unit = None if comes_of_data else float(scale)
     return Problem(
         rows=rows,
         y=within_reach(np.ascontiguousarray(y), weight, loss, unit),

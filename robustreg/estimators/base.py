@@ -137,11 +137,6 @@ class RobustLinearModel(LinearPredictor):
     def _asked_scale(self) -> float | str:
         """The scale of the problem: a number, or the name of an estimate."""
 
-    @property
-    @abstractmethod
-    def _scale_is_estimated(self) -> bool:
-        """Whether the scale comes from the data."""
-
     @abstractmethod
     def _told(self) -> str:
         """Return the estimator with what tells it from others of a search."""

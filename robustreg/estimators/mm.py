@@ -279,11 +279,6 @@ class MMRegressor(RobustLinearModel):
         """Any number: the scale is that of the S-estimate."""
         return 1.0
 
-    @property
-    def _scale_is_estimated(self) -> bool:
-        """The S-scale is."""
-        return True
-
     def _told(self) -> str:
         """Return the estimator with what tells it from others of a search."""
         shown = f"efficiency={self.efficiency!r}, breakdown={self.breakdown!r}"

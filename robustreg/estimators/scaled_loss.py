@@ -73,11 +73,6 @@ class ScaledLossModel(RobustLinearModel):
             for c, b in zip(coef, intercept, strict=True)
         ]
 
-    @property
-    def _scale_is_estimated(self) -> bool:
-        """Whether the scale has a name."""
-        return isinstance(self.scale, str)
-
     def _told(self) -> str:
         """Return the estimator with what tells it from others of a search."""
         shown = ["loss", "beta"]
