@@ -11,6 +11,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Index = NDArray[np.intp]
 # The distance from 1 to the next number.
 EPS = float(np.finfo(np.float64).eps)
 # The smallest number that has all of its digits.
@@ -209,6 +210,58 @@ class Square:
         """Return the solution for a right-hand side, of the transpose if asked for."""
         getrs = scipy.linalg.lapack.dgetrs
         return np.asarray(getrs(self._lu, self._pivot, right, trans=int(transposed))[0])
+
+
+def pivots(matrix: Array) -> Index:
+    """Return rows of a matrix, as many as columns, that have its rank.
+
+    Of rows that would do as well those that are larger.
+    """
+    swaps = scipy.linalg.lapack.dgetrf(matrix)[1]
+    order = np.arange(len(matrix))
+    for place, other in enumerate(swaps):
+        order[[place, other]] = order[[other, place]]
+    return order[: swaps.size]
+
+
+@final
+class Exchanged:
+    """A square system some of whose rows are exchanged for others, at little cost.
+
+    Parameters
+    ----------
+    square : Square
+        The system before.
+    places : ndarray of shape (k,)
+        Where the rows are that are exchanged, one or more.
+    moves : ndarray of shape (n, k)
+        The solutions of the system before for a 1 at each of the places.
+    rows : ndarray of shape (k, n)
+        What takes their place.
+    """
+
+    def __init__(self, square: Square, places: Index, moves: Array, rows: Array):
+        self._square, self._places, self._moves, self._rows = (
+            square,
+            places,
+            moves,
+            rows,
+        )
+        self._core = Square(rows @ moves)
+        self.rcond = self._core.rcond
+
+    def solve(self, right: Array, transposed: bool = False) -> Array:
+        """Return the solution for a right-hand side, of the transpose if asked for."""
+        if transposed:
+            turn = self._core.solve(self._moves.T @ right, transposed=True)
+            result = self._square.solve(right - turn @ self._rows, transposed=True)
+            result[self._places] = turn
+            return result
+        rest = right.copy()
+        rest[self._places] = 0.0
+        result = self._square.solve(rest)
+        left = right[self._places] - self._rows @ result
+        return np.asarray(result + self._moves @ self._core.solve(left))
 
 
 def least_norm_solve(matrix: Array, right: Array) -> tuple[Array, bool]:

@@ -18,7 +18,11 @@ from robustreg.penalties import make_penalty
 from robustreg.rows import make_rows
 from robustreg.solvers import SOLVERS, solve
 from robustreg.solvers.descent import descend
-from robustreg.solvers.kinked.interior_point import equations, interior_point
+from robustreg.solvers.kinked.interior_point import (
+    crossover,
+    equations,
+    interior_point,
+)
 from robustreg.solvers.krylov import KRYLOV, preconditioner
 from robustreg.solvers.newton import stationary_to
 from robustreg.solvers.results import Start
@@ -146,6 +150,47 @@ def test_correctors_save_factors_of_thousands_of_columns(monkeypatch, loss):
     assert found.success
     assert found.value == pytest.approx(plain.value, rel=1e-12)
     assert len(factors) - before <= 0.85 * before
+
+
+def both_ways(monkeypatch, objective):
+    """Return the fit without and with crossing over, and the large factors of each."""
+    sizes, inner = [], equations.factorise
+    record = lambda matrix: sizes.append(len(matrix)) or inner(matrix)  # noqa: E731
+    monkeypatch.setattr(equations, "factorise", record)
+    start, ends = Start(np.zeros(objective.n_params), error=1.0), []
+    for few in (np.inf, objective.n_params):
+        monkeypatch.setattr(crossover, "FEW_CROSSED", few)
+        sizes.clear()
+        found = interior_point(objective, start, 1e-10, 100)
+        ends.append((found, sizes.count(objective.n_params)))
+    return ends
+
+
+@pytest.mark.parametrize("loss", [L1(), Pinball(-0.1, 0.9)], ids=repr)
+@pytest.mark.parametrize("share", [0.02, 0.05, 1.0])
+def test_crossing_over_saves_factors(monkeypatch, loss, share):
+    """Of 2 % filled columns what looks active is dependent, so others complete it."""
+    X, y = scattered(share=share)
+    X = X.toarray() if share == 1 else X
+    ends = both_ways(monkeypatch, kinked_objective(X, y, loss))
+    (plain, before), (found, after) = ends
+    assert plain.success
+    assert found.success
+    assert found.unique == plain.unique
+    assert found.value == pytest.approx(plain.value, rel=1e-13)
+    np.testing.assert_allclose(found.params, plain.params, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.slopes, plain.slopes, rtol=0, atol=1e-9)
+    assert after <= 0.75 * before
+
+
+def test_ties_are_no_vertex_to_cross_to(monkeypatch):
+    """As many kinks are active as there are equal rows, more than params."""
+    X, y = scattered(300, 60, 0.2)
+    X, y = scipy.sparse.vstack([X, X, X], "csr"), np.round(np.tile(y, 3))
+    (plain, _), (found, _) = both_ways(monkeypatch, kinked_objective(X, y, L1()))
+    assert plain.success
+    assert found.success
+    assert found.value == pytest.approx(plain.value, rel=1e-13)
 
 
 def test_products_do_it_where_no_factor_fits(monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from robustreg.linalg import dependent_solve, factorise
+from robustreg.linalg import Exchanged, Square, dependent_solve, factorise, pivots
 
 INDEFINITE = ([[1.0, 2.0], [2.0, 1.0]], [[1.0, 0.0], [0.0, -1.0]])
 
@@ -23,3 +23,25 @@ def test_dependent_columns_of_any_size_are_solved():
     solution = dependent_solve(matrix, right)
     size = np.sqrt(matrix.diagonal())
     assert (np.abs(matrix @ solution - right) <= 1e-12 * size * 10).all()
+
+
+def test_exchanged_rows_are_solved_both_ways():
+    rng = np.random.default_rng(1)
+    before, rows, places = rng.normal(size=(7, 7)), rng.normal(size=(2, 7)), [4, 1]
+    after, square = before.copy(), Square(before)
+    after[places] = rows
+    moves = square.solve(np.eye(7)[:, places])
+    system, right = Exchanged(square, np.array(places), moves, rows), rng.normal(size=7)
+    for transposed, matrix in ((False, after), (True, after.T)):
+        solution = system.solve(right, transposed)
+        np.testing.assert_allclose(matrix @ solution, right, rtol=0, atol=1e-12)
+    dependent = Exchanged(square, np.array([0]), moves[:, :1] * 0, rows[:1])
+    assert dependent.rcond == 0
+
+
+def test_pivots_are_independent_rows_and_the_larger_ones():
+    rows = np.random.default_rng(2).normal(size=(9, 4))
+    rows[1], rows[6:] = 2 * rows[0], 1e-6 * rows[6:]
+    chosen = pivots(rows[[0, 1, 2, 6, 7, 3]])
+    assert np.linalg.matrix_rank(rows[[0, 1, 2, 6, 7, 3]][chosen]) == 4
+    assert {1, 2, 5} < set(chosen)

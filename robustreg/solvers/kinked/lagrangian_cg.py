@@ -15,7 +15,7 @@ cost more than a factorisation, or one cost a few, `interior_point` solves what 
 which makes no more factorisations than there are updates to come.
 
 Cost: a dozen passes over all rows and two for each update, then passes over about twice
-the rows that the optimum fits exactly; or a few updates and 10 to 20 factorisations.
+the rows that the optimum fits exactly; or a few updates and 4 to 20 factorisations.
 
 References
 ----------

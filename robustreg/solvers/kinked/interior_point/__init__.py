@@ -12,8 +12,9 @@ penalty. The last step solves the equations for the rows at the kink alone, so t
 nothing of mu is left.
 
 Cost: 10 to 20 iterations, each a Gram matrix of the rows that still have weight: n p^2
-at first, about p^3 at the end. Under an l1 penalty p is about twice the number of
-params that are not 0, and an iteration takes a pass over all columns.
+at first, about p^3 at the end. With thousands of params the path is left halfway, for a
+vertex (`crossover`). Under an l1 penalty p is about twice the number of params that are
+not 0, and an iteration takes a pass over all columns.
 
 References
 ----------
@@ -34,6 +35,7 @@ import numpy as np
 from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, TINY
 from robustreg.objective import Objective
 from robustreg.rows import Array, middle_of
+from robustreg.solvers.kinked.interior_point.crossover import Crossing
 from robustreg.solvers.kinked.interior_point.equations import Equations, State
 from robustreg.solvers.kinked.interior_point.last_step import active_kinks, finished
 from robustreg.solvers.kinked.interior_point.working import (
@@ -100,7 +102,7 @@ def interior_point(
     # One answer is promised where params are few and the tolerance is close.
     promised = few and tol <= CLOSE and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
-    iteration = 0
+    iteration, crossing = 0, Crossing(used.size, interior_point)
     first, opened = _size(equations, state), _typical_size(equations, state)
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
         iteration += 1
@@ -123,6 +125,9 @@ def interior_point(
             if (best is not None and done and best.success) or left <= EPS * scale:
                 break
             goal *= AGAIN
+        if (vertex := crossing.tried(equations, state, tol)) is not None:
+            best = vertex
+            break
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             moved = _step(equations, state, residual, stalled >= FEW_STALLED)
         if moved is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from robustreg.certificate import duality_gap
 from robustreg.linalg import (
     EPS,
     SMALLEST_RCOND,
+    Exchanged,
     Square,
     least_norm_fit,
     least_norm_solve,
@@ -24,6 +26,17 @@ from robustreg.tolerance import AT_END, allowed_gap
 # Rounding errors of a coefficient with a kink at 0, as a share of the largest; and of a
 # param that moves nothing, as a share of those of a residual.
 AT_ZERO, UNMOVED = 1e-12, 1e-6
+
+
+def inactivity(equations: Equations, state: State) -> Array:
+    """Return the size of each residual over the room of its slope, of half its range.
+
+    It is small for a kink that looks active.
+    """
+    half = (equations.high - equations.low) / 2
+    size = half * np.abs(state.parts[0] - state.parts[1])
+    with np.errstate(over="ignore"):
+        return np.asarray(size / state.room.min(axis=0))
 
 
 def active_kinks(equations: Equations, state: State) -> Index:
@@ -43,8 +56,6 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     are linear; where they leave a choice, edges go to a vertex, or the change from the
     state is least.
     """
-    objective, n_rows = equations.whole, equations.n_rows
-    half = (equations.high - equations.low) / 2
     params, residual = state.params, state.parts[0] - state.parts[1]
     if equations.n_open(active):
         vertex = at_vertex(equations, params, active)
@@ -53,6 +64,20 @@ def finished(equations: Equations, state: State, active: Index, tol: float) -> R
     slopes[active] = state.slopes[active]
     params, turn, regular = _last_step(equations, params, slopes, active)
     slopes[active] += turn
+    return certified(equations, params, slopes, active, regular, tol)
+
+
+def certified(
+    equations: Equations,
+    params: Array,
+    slopes: Array,
+    active: Index,
+    regular: bool,
+    tol: float,
+) -> Result:
+    """Return the fit that active kinks determine, alone if that is regular."""
+    objective, n_rows = equations.whole, equations.n_rows
+    half = (equations.high - equations.low) / 2
     slopes = np.clip(slopes, equations.low, equations.high)
     room = np.minimum(equations.high - slopes, slopes - equations.low)[active]
     regular = regular and bool((room > AT_END * 2 * half[active]).all())
@@ -79,9 +104,11 @@ def _last_step(
     And whether no others do.
     """
     if not equations.curvature.any() and equations.determined_by(active):
-        step = _vertex_step(equations, params, slopes, active)
-        if step is not None:
-            return *step, True
+        n_rows, free = equations.n_rows, _determined_by_rows(equations, active)
+        rows = equations.objective.rows.dense(active[active < n_rows])
+        square = Square(rows[:, free])
+        if square.rcond > SMALLEST_RCOND:
+            return *vertex_step(equations, params, slopes, active, square), True
     if active.size > 2 * params.size:
         return _held_step(equations, params, slopes, active)
     rows = equations.design(active)
@@ -90,28 +117,38 @@ def _last_step(
     return _joint_step(equations, params, missing, rows, distance)
 
 
-def _vertex_step(
-    equations: Equations, params: Array, slopes: Array, active: Index
-) -> tuple[Array, Array] | None:
-    """Return what `_last_step` does at a vertex, None if its system is singular.
+def vertex_step(
+    equations: Equations,
+    params: Array,
+    slopes: Array,
+    active: Index,
+    square: Square | Exchanged,
+) -> tuple[Array, Array]:
+    """Return what `_last_step` does at a vertex, given the factors of its system.
 
     As many kinks as params determine the params, and then the slopes: those of the
     params at 0 by themselves, the others by as many rows.
     """
-    n_rows, dropped = equations.n_rows, equations.dropped(active)
-    free = equations.varies.copy()
-    free[dropped] = False
-    rows = equations.objective.rows.dense(active[active < n_rows])
-    square = Square(rows[:, free])
-    if not square.rcond > SMALLEST_RCOND:
-        return None
-    target, moved = equations.target[active[active < n_rows]], params.copy()
-    moved[dropped] = 0.0
-    moved[free] = square.solve(target - rows[:, ~free] @ moved[~free])
-    moved[free] += square.solve(target - rows @ moved)
+    rows = active[active < equations.n_rows]
+    near, target = equations.objective.rows.take(rows), equations.target[rows]
+    free, dropped = _determined_by_rows(equations, active), equations.dropped(active)
+    moved = params.copy()
+    moved[free], moved[dropped] = 0.0, 0.0
     missing = equations.objective.linear - equations.adjoint(slopes)
-    turn = square.solve(missing[free], transposed=True)
-    return moved, np.append(turn, (missing - turn @ rows)[dropped])
+    left, turn = missing, np.zeros(rows.size)
+    # Once more for what rounding left.
+    for _ in range(2):
+        moved[free] += square.solve(target - near.predict(moved))
+        turn += square.solve(left[free], transposed=True)
+        left = missing - near.adjoint(turn)
+    return moved, np.append(turn, left[dropped])
+
+
+def _determined_by_rows(equations: Equations, active: Index) -> NDArray[np.bool_]:
+    """Return which params active rows determine: those not at 0 by themselves."""
+    free = equations.varies.copy()
+    free[equations.dropped(active)] = False
+    return free
 
 
 def _joint_step(
