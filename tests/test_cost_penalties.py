@@ -11,6 +11,7 @@ from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor, robust_pa
 from robustreg.paths import warm
 from robustreg.paths.vertices import Vertex
 from robustreg.solvers.kinked import exact
+from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
 path_room = importlib.import_module("robustreg.paths.grid")
@@ -86,6 +87,22 @@ def test_edges_that_are_nearly_flat_are_followed_to_their_end(
     assert fit.dual_gap_ <= 1e-13
     mixed = fit.coef_[:twins] * fit.coef_[100:]
     assert not mixed.any()
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.8])
+@pytest.mark.parametrize("alpha", [0.01, 0.003])
+def test_correctors_save_factors_of_dense_columns(
+    factors, monkeypatch, alpha, quantile
+):
+    """Where few rows are light a direction is cheap beside the factor that it takes."""
+    X, y = wide_data(200, 400)
+    model, counts = L1Regressor(penalty="l1", alpha=alpha, quantile=quantile), []
+    for few in (1000, 0):
+        monkeypatch.setattr(f"{interior_point.__module__}.FEW_CORRECTED", few)
+        factors.clear()
+        assert model.fit(X, y).dual_gap_ <= 1e-12
+        counts.append(len(factors))
+    assert counts[1] <= 0.9 * counts[0]
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.003])

@@ -233,9 +233,9 @@ def _step(
     room = state.room
     spread = state.parts / room
     inverse = 1 / (spread[0] + spread[1])
-    solve = equations.normal(inverse)
-    if solve is None:
+    if (normal := equations.normal(inverse)) is None:
         return None
+    solve, is_direct = normal
     dual = equations.curvature * state.params + equations.objective.linear
     missing = dual - equations.adjoint(state.slopes)
 
@@ -254,8 +254,8 @@ def _step(
     share = min(predicted.primal, predicted.dual, 1.0) if careful else 1.0
     products = center + share * predicted.parts * predicted.slopes
     corrected = direction(products)
-    few = equations.every.size < FEW_CORRECTED or equations.is_gram_dear()
-    for _ in range(0 if few else MOST_CORRECTIONS):
+    is_dear = is_direct and equations.every.size >= FEW_CORRECTED
+    for _ in range(MOST_CORRECTIONS if is_dear else 0):
         # What lies outside is moved inside, as far as it is not too far above.
         ahead = corrected.products(state, FARTHER)
         low, high = center / CENTRAL, center * CENTRAL

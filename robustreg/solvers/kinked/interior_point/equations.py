@@ -134,8 +134,10 @@ class Equations:
         l1[np.arange(columns.size), columns] = 1.0
         return np.vstack([rows, l1])
 
-    def normal(self, inverse: Array) -> Callable[[Array], Array] | None:
+    def normal(self, inverse: Array) -> tuple[Callable[[Array], Array], bool] | None:
         """Return how systems of the normal matrix are solved, None if they cannot be.
+
+        And whether that takes a factor alone.
 
         Its rows are weighted by ``inverse``. Near the end all but as many as there are
         params are nearly without weight: those make a preconditioner [1]_.
@@ -147,14 +149,14 @@ class Equations:
         """
         weight, diagonal = inverse[: self.n_rows], self.curvature.copy()
         diagonal[self.kinked] += inverse[self.n_rows :]
-        if self.every.size >= MANY_PARAMS and self.is_gram_dear():
+        if self.every.size >= MANY_PARAMS and self._is_gram_dear():
             near = self._preconditioner(weight, diagonal)
             if near is not None:
-                return partial(self._iterated, weight, diagonal, near)
+                return partial(self._iterated, weight, diagonal, near), False
         factor = self._factor(weight, diagonal)
-        return factor.solve if factor.rcond > 0 else None
+        return (factor.solve, True) if factor.rcond > 0 else None
 
-    def is_gram_dear(self) -> bool:
+    def _is_gram_dear(self) -> bool:
         """Return whether a Gram matrix costs more than its factor."""
         n, p, stored = self.n_rows, self.every.size, self.objective.rows.stored
         per_row = p if stored is None else stored.sum() / n
