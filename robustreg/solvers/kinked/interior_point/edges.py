@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import SMALLEST_RCOND
+from robustreg.linalg import EPS, SMALLEST_RCOND
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations
 
@@ -28,7 +28,7 @@ def at_vertex(
 ) -> tuple[Array, Array, Index] | None:
     """Return params, residuals and active kinks of a vertex down from near params.
 
-    None if active kinks depend on each other, or nothing ends an edge.
+    None if active kinks depend on each other, edges are flat, or nothing ends one.
     """
     free = equations.varies.copy()
     free[equations.dropped(active)] = False
@@ -69,8 +69,12 @@ def _down(
     slopes = np.where(residual > 0, high, low)
     slopes[active] = 0.0
     gradient = equations.objective.linear @ ways + slopes @ changes
-    # On a face, any direction.
-    way = -gradient if gradient.any() else np.ones_like(gradient)
+    terms = np.abs(equations.objective.linear) @ np.abs(ways)
+    terms += np.abs(slopes) @ np.abs(changes)
+    # On a face of optimal fits rules choose, not rounding errors.
+    if (np.abs(gradient) <= slopes.size * EPS * terms).all():
+        return None
+    way = -gradient
     change = changes @ way
     nearer = residual * change < 0
     nearer[active] = False
