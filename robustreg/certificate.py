@@ -186,9 +186,10 @@ def _is_faint(
     curvature = objective.l2
     facts = objective.loss.facts
     noise = objective.noise * facts.largest_curvature if facts.smooth else 0.0
-    charge = objective.n_params * (rounding + noise) ** 2
-    allowed = NEGLIGIBLE * abs(point.value)
-    return (curvature > 0) & (charge > 2 * curvature * allowed)
+    # Roots: the square of an excess may overflow.
+    excess = np.sqrt(objective.n_params) * (rounding + noise)
+    allowed = np.sqrt(NEGLIGIBLE * abs(point.value))
+    return (curvature > 0) & (excess > np.sqrt(2 * curvature) * allowed)
 
 
 def _excess(

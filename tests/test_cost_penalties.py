@@ -212,6 +212,18 @@ def test_a_kinked_path_goes_along_edges(monkeypatch, quantile, fit_intercept):
     assert path.dual_gaps.max() <= 1e-12
 
 
+def test_a_kinked_path_goes_along_edges_of_larger_designs(monkeypatch):
+    """Each of its fits by another solver would take ten times as long."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(3000, 100))
+    y = X[:, :5].sum(axis=1) + rng.standard_t(2, size=3000)
+    calls, solve = [], warm.solve
+    monkeypatch.setattr(warm, "solve", lambda *args: calls.append(1) or solve(*args))
+    path = robust_path(X, y, loss="l1", n_alphas=40)
+    assert len(calls) <= 4
+    assert path.dual_gaps.max() <= 1e-12
+
+
 @pytest.fixture
 def walks(monkeypatch):
     """Return a list to which each fit by edges adds how many it followed."""

@@ -270,3 +270,30 @@ def test_weights_that_count_more_rows_than_there_can_be():
     model = L1Regressor().fit(X, Y, sample_weight=np.full(N, 2.0**200))
     with pytest.raises(ValueError, match="sample_weight must count rows"):
         coef_covariance(model, X, Y, np.full(N, 2.0**200), cov_type="nid")
+
+
+@pytest.mark.parametrize("loss", ["talwar", "andrews"])
+@pytest.mark.parametrize("value", [1e37, 7e58, 6e102])
+def test_no_denormal_leaves_a_fit(loss, value):
+    y = np.zeros(200)
+    y[0] = value
+    for seed in range(5):
+        x = np.random.default_rng(seed).normal(size=(200, 1))
+        model = RobustRegressor(loss, scale=1.0).fit(x, y)
+        params = np.abs(np.append(model.coef_, model.intercept_))
+        assert (params[params > 0] >= np.finfo(float).tiny).all()
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5])
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+def test_an_excess_whose_square_overflows_is_no_error(penalty, quantile):
+    model = RobustRegressor(
+        "pseudo_huber",
+        quantile=quantile,
+        scale=1.0,
+        penalty=penalty,
+        alpha=1e-3,
+        fit_intercept=False,
+    )
+    model.fit(np.ones((1, 1)), np.array([-3.6e248]))
+    assert np.isfinite(model.coef_).all()

@@ -50,7 +50,8 @@ def answers(
     with np.errstate(over="ignore", invalid="ignore"):
         coef, intercept = standard.to_original(params)
         coef, intercept = coef.astype(np.float64), intercept.astype(np.float64)
-        coef[np.abs(coef) < np.finfo(np.float64).tiny] = 0.0
+        for each in (coef, intercept):
+            each[np.abs(each) < np.finfo(np.float64).tiny] = 0.0
         # A constant column has no effect, whatever its param.
         effect = np.where(standard.unit > 0, params[:, :-1] / scale, 0.0)
         _check_range(coef, effect, intercept)
