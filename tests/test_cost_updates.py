@@ -88,12 +88,15 @@ def test_rounding_errors_of_updates_do_not_pile_up():
 
 
 @pytest.mark.parametrize("least", [0.0, 0.1])
-def test_longer_weights_make_no_longer_gram_matrix(least):
-    """Products in extended precision have no BLAS and take fifty times as long."""
-    rows = make_rows(data(300, 20)[0], np.ones(300), True)
+@pytest.mark.parametrize("container", FORMS.values(), ids=FORMS)
+def test_longer_weights_make_no_longer_matrices(container, least):
+    """Extended precision has no BLAS, takes fifty times as long, and no LAPACK."""
+    rows = make_rows(container(data(300, 20)[0]), np.ones(300), True)
     weight = least + uneven(300).astype(np.longdouble)
     gram = rows.gram(weight, np.arange(21))
     assert gram.dtype == np.float64
+    blocks = rows.weighted(weight, np.arange(21))
+    assert {block.dtype for block in blocks} == {np.dtype(np.float64)}
     short = rows.gram(weight.astype(np.float64), np.arange(21))
     assert_allclose(gram, short, rtol=1e-13, atol=1e-13)
 

@@ -253,7 +253,10 @@ class SparseRows(Rows):
         size = max(FEWEST_AT_A_TIME, columns.size)
         for start in range(0, inside.size, size):
             rows = inside[start : start + size]
-            yield self.dense(rows)[:, columns] * np.sqrt(c[rows])[:, None]
+            block = self.dense(rows)[:, columns]
+            # Weights may be of a longer type, which LAPACK does not have.
+            block *= np.sqrt(c[rows])[:, None]
+            yield block
 
 
 def _shift_full_columns(X: Any, standard: Standard) -> tuple[Any, Standard]:
