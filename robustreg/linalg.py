@@ -281,6 +281,8 @@ def least_norm_fit(matrix: Array, right: Array, rcond: float) -> tuple[Array, in
 
     Directions of a singular value below ``rcond`` times the largest count as none.
     """
+    # The right-hand side may be of a longer type, which LAPACK does not have.
+    right = right.astype(np.float64, copy=False)
     solution, _, rank, _ = scipy.linalg.lstsq(
         matrix, right, cond=rcond, lapack_driver="gelsy"
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse
 from many_rows import data, uneven
 from numpy.testing import assert_allclose, assert_array_equal
@@ -368,3 +369,16 @@ def test_a_square_system_is_solved_by_its_rank():
     assert not regular
     assert solution[3] == pytest.approx(solution[4])
     assert_allclose(matrix @ solution, matrix @ right, atol=1e-12)
+
+
+def test_a_singular_system_is_solved_in_double_precision(monkeypatch):
+    """SciPy 1.18 warns of longer numbers, and later versions refuse them."""
+    seen, solve = [], scipy.linalg.lstsq
+
+    def watched(matrix, right, **options):
+        seen.append(right.dtype)
+        return solve(matrix, right, **options)
+
+    monkeypatch.setattr(scipy.linalg, "lstsq", watched)
+    least_norm_solve(np.ones((2, 2)), np.ones(2, dtype=np.longdouble))
+    assert seen == [np.dtype(np.float64)]

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+)
 from robustreg.fitting.any_scale import AnyScale
 from robustreg.solvers import ties
 
@@ -126,3 +131,13 @@ def test_only_fits_near_the_scale_ask_whether_they_are_the_only_ones(monkeypatch
     y = X @ rng.normal(size=X.shape[1]) + rng.standard_t(3, size=400)
     RobustRegressor().fit(X, y)
     assert 0 < len(asked) <= len(fits) // 2
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1e-6])
+def test_equal_columns_that_nothing_limits_share_their_coefficient(alpha):
+    """An exact fit may move without limits, which SciPy's nnls can not be told."""
+    x = np.random.default_rng(0).normal(size=40)
+    model = RobustRegressor("l1", penalty="l1", alpha=alpha, scale="mad")
+    with pytest.warns(ScaleCollapseWarning):
+        model.fit(np.column_stack([x, x]), 2 * x)
+    assert_allclose(model.coef_, [1.0, 1.0], rtol=1e-12)

@@ -201,6 +201,8 @@ def test_what_is_to_be_made_is_in_the_makefile():
         assert {*names} <= {*targets}, page
 
 
-def test_a_workflow_runs_the_one_command():
+def test_a_workflow_runs_the_one_command_and_the_tests_on_the_newest_python():
     workflow = text_of(GITHUB / "workflows" / "tests.yml")
-    assert re.findall(r"run: (.*)", workflow) == [".ci/run"]
+    assert re.findall(r"run: (.*)", workflow) == [".ci/run", "make test"]
+    newest = re.findall(r"Python :: (3\.\d+)", text_of(ROOT / "pyproject.toml"))[-1]
+    assert re.findall(r'python-version: "(.*)"', workflow) == ["3.11", newest]

@@ -190,6 +190,9 @@ def _least_distance(
     near = np.maximum(room[bound], 0.0) / size[bound]
     first = np.argsort(near, kind="stable")[:FIRST_ROWS]
     bound, near = bound[first], near[first]
+    # SciPy's method frees memory twice where it is given no column.
+    if not bound.size:
+        return np.asarray(scipy.linalg.solve_triangular(root, -middle))
     limits = limits[bound] / size[bound, None]
     matrix = np.vstack([limits.T, limits @ middle - near])
     goal = np.append(np.zeros(middle.size), 1.0)
