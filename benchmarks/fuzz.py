@@ -21,6 +21,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -61,15 +62,17 @@ def judge_all(numbers: Sequence[int], jobs: int) -> list[dict[str, Any]]:
     for name in timing.THREADS:
         os.environ[name] = "1"
     rows, start = [], time.monotonic()
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for row in pool.imap_unordered(judge, numbers, CHUNK):
+    # A fit that ends its process ends all of them, where a Pool would wait for ever.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        for row in pool.map(judge, numbers, chunksize=CHUNK):
             rows.append(row)
             if row["wrong"]:
                 print(f"{row['problem']}\n    {row['wrong']}", flush=True)
             if len(rows) % 5_000 == 0:
                 passed = time.monotonic() - start
                 print(f"{len(rows)} problems, {passed:.0f} s", flush=True)
-    return sorted(rows, key=lambda row: row["number"])
+    return rows
 
 
 def judge(number: int) -> dict[str, Any]:
