@@ -66,8 +66,9 @@ def unsettled(told: str, fits: list[Fit]) -> str:
         f"{told} found no scale that agrees with its own fit "
         f"near s = {worst.scale:.6g}: the residuals of the fit there have the "
         f"scale {worst.scale * np.exp(worst.disagreement):.6g}, and the fit "
-        "jumps where s moves on. The fit that agreed best is kept. Pass a "
-        "number as scale, a larger beta, or a convex and smooth loss."
+        "jumps where s moves on, or s falls on and on. The fit that agreed best is "
+        "kept. Pass a number as scale, a larger beta, a stronger penalty, or "
+        "a convex and smooth loss."
     )
 
 

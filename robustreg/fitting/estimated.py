@@ -15,6 +15,7 @@ from robustreg.rows import Array
 from robustreg.scale import (
     AGREES,
     LINES,
+    MOST_FITS,
     MOST_SORTED,
     SCALE_RTOL,
     FixedPoint,
@@ -44,6 +45,9 @@ NEARLY = 0.1
 FAR_BELOW = 0.1
 # Where a scale may be 0, one that fell to this share of its start is on its way there.
 VANISHING = 1e-3
+# So it is at this share where half as many params as rows are in use, unless entries
+# are fewer than that: the fewer the rows, the further scales fall that agree.
+SATURATED, TINY_ENTRIES = 0.03, 10**4
 # Beside a sample's Hessian the scale is looked for to this share of the root of the
 # tolerance, to which coefficients are close; a fit at a scale that is off is made to
 # this share of the square of that.
@@ -101,6 +105,7 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         tells_side,
         agrees,
         continuous=convex,
+        most_fits=0 if near.disagreement else MOST_FITS,
     )
     if found.collapsed and not convex and fits.nearest is not None:
         found = fits.nearest
@@ -145,6 +150,8 @@ def _valley(scaled: AnyScale) -> FixedPoint:
     """
     whole = scaled.objective(1.0, scaled.problem.loss)
     if STARTING.draw(whole) is None and facts_of(whole).few_at_a_time:
+        if (found := _beside_saturated(scaled)) is not None:
+            return found
         near = _near_loss(scaled, L1())
         return _beside_exact(scaled) if near.collapsed else _settle(scaled, near)
     other = scaled.with_loss(convex_start(scaled.problem.loss))
@@ -153,6 +160,43 @@ def _valley(scaled: AnyScale) -> FixedPoint:
     return (
         found if found.collapsed else _settle(scaled, replace(found, converged=False))
     )
+
+
+def _beside_saturated(scaled: AnyScale) -> FixedPoint | None:
+    """Move to where fit and scale settle from the fit of a convex loss; return it.
+
+    With more columns than rows and an l1 penalty alone as many params as half of the
+    rows may be in use, with which the L1 fit passes through half of the rows at any
+    scale, or nearly so. If they are and the scale falls on and on, none agrees. None if
+    entries are few: there all that may agree is looked for.
+    """
+    rows, penalty = scaled.problem.rows, scaled.problem.penalty
+    wide = rows.n_params > rows.n_rows and not penalty.l2.any()
+    if not wide or rows.n_rows * rows.n_params <= TINY_ENTRIES:
+        return None
+    near = _near_loss(scaled, convex_start(scaled.problem.loss))
+    if near.collapsed:
+        return None
+    found = _settle(scaled, near, SATURATED * near.scale)
+    if not found.collapsed:
+        return found
+    start = scaled.kept()
+    _near_loss(scaled, L1())
+    if not _is_saturated(scaled):
+        return None
+    scaled.restore(start)
+    return replace(near, disagreement=-np.inf)
+
+
+def _is_saturated(scaled: AnyScale) -> bool:
+    """Return whether most rows that params do not fit by their number are not exact.
+
+    And these are as many as half of the rows.
+    """
+    n_rows, used = scaled.problem.rows.n_rows, np.count_nonzero(scaled.start.params)
+    residual = scaled.objective(1.0, L1()).residual(scaled.centred_params())
+    n_exact = np.count_nonzero(np.abs(residual) <= scaled.floor)
+    return bool(2 * used >= n_rows and 2 * (n_exact - used) <= n_rows - used)
 
 
 def _beside_exact(scaled: AnyScale) -> FixedPoint:

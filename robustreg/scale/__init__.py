@@ -26,6 +26,7 @@ from robustreg.scale.estimates import (
 )
 from robustreg.scale.fixed_point import (
     AGREES,
+    MOST_FITS,
     SCALE_RTOL,
     FixedPoint,
     find_fixed_point,
@@ -44,6 +45,7 @@ __all__ = [
     "LINES",
     "LOG_TOL",
     "MAD_FACTOR",
+    "MOST_FITS",
     "MOST_SORTED",
     "OF_EACH",
     "PROPOSAL2_CLIP",

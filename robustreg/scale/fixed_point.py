@@ -45,7 +45,8 @@ class FixedPoint:
         Derivative of the logarithm of measured over assumed scale by that of the
         assumed one, near the fixed point.
     disagreement : float
-        Logarithm of measured over assumed scale, if that is not 0 but for rounding.
+        Logarithm of measured over assumed scale, if that is not 0 but for rounding. Of
+        one that is near, -inf if the scale fell from there on and on: none agrees.
     """
 
     scale: float
@@ -65,6 +66,7 @@ def find_fixed_point(
     tells_side: Callable[[], bool] = lambda: False,
     agrees: float = AGREES,
     continuous: bool = False,
+    most_fits: int = MOST_FITS,
 ) -> FixedPoint:
     """Return s with ``measure_at(s) = s``, by the secant method on log scales.
 
@@ -73,14 +75,14 @@ def find_fixed_point(
     measured last is known, steps that do not gain are replaced by halving the interval
     that the disagreement changes its sign in, until it is so short that the fit jumps
     there; one that is ``continuous`` seems to do so at much shorter ones only. What
-    does not converge ends at the scale that agreed best, which will do if it agrees to
-    ``agrees``.
+    does not converge, in ``most_fits`` after the first, ends at the scale that agreed
+    best, which will do if it agrees to ``agrees``.
     """
     x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
     search = _Interval(x, f, tells_side())
     steepest = STEEPEST_CONTINUOUS if continuous else STEEPEST
     reach, least, stalled = LONGEST, np.inf, 0
-    for _ in range(MOST_FITS):
+    for _ in range(most_fits):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
         least = min(abs(f), least)
         if stalled > MOST_STALLED or search.torn(steepest):
@@ -102,7 +104,10 @@ def find_fixed_point(
     x, f = search.best
     done = bool(abs(f) <= agrees)
     scale = float(np.exp(x))
-    return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
+    gone = f == -np.inf
+    return FixedPoint(
+        scale, collapsed=gone, converged=done, slope=slope, disagreement=f
+    )
 
 
 @final
