@@ -40,8 +40,10 @@ def at_vertex(
         return None
     params = np.where(free | ~equations.varies, params, 0.0)
     distance = equations.target[active[: len(rows)]] - rows @ params
-    inner = scipy.linalg.solve_triangular(root, distance, trans="T")
-    params[free] += basis[:, : len(rows)] @ inner
+    # SciPy 1.13 refuses a system of no equations.
+    if len(rows):
+        inner = scipy.linalg.solve_triangular(root, distance, trans="T")
+        params[free] += basis[:, : len(rows)] @ inner
     ways = np.zeros((params.size, np.count_nonzero(free) - len(rows)))
     ways[free] = basis[:, len(rows) :]
     residual = equations.target - equations.predict(params)
