@@ -102,7 +102,7 @@ def files(rows: int, columns: int) -> Files:
 
 def places(rows: int, columns: int, entries: int | None = None) -> list[slice]:
     """Return parts of so many entries, or those that the package makes of a file."""
-    size = (entries or arrays.PART_ENTRIES) // columns
+    size = (entries or arrays.MOST_ENTRIES) // columns
     return [slice(low, min(low + size, rows)) for low in range(0, rows, size)]
 
 

@@ -267,7 +267,7 @@ def threads_row(name: str, X: Any, y: Any) -> Row:
     the work of passes is shared, and that of the client is not.
     """
     model, (rows, columns) = FITS[name], X.shape
-    chunk = elsewhere.arrays.PART_ENTRIES // columns
+    chunk = elsewhere.arrays.MOST_ENTRIES // columns
     lazy = elsewhere.in_chunks(X, y, chunk)
     ways = {
         "plain": lambda: clone(model).fit(X, y),

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import L1Regressor, RobustRegressor, ScaleCollapseWarning
@@ -300,6 +301,31 @@ def test_a_scale_that_falls_on_and_on_is_noticed_in_one_fit(loss, shape, monkeyp
     assert len(steps) <= 40
     # Not at a scale near 0, where every row but those fitted exactly is an outlier.
     assert model.scale_ > 0.01 and model.stationarity_ <= 1e-10
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        lambda X, y, count: (X.repeat(count, 0), y.repeat(count), None),
+        lambda X, y, count: (np.hstack([X, np.ones((y.size, 40))]), y, count),
+        lambda X, y, count: (np.vstack([X, X]), [*y, *y], [*count / 2, *count / 2]),
+    ],
+    ids=["repeated", "constant columns", "halves"],
+)
+@pytest.mark.parametrize("n_columns", [98, 101])
+def test_that_no_scale_agrees_is_so_in_other_words(same, n_columns):
+    """Params account for rows whatever these weigh, and columns without effect none."""
+    rng = np.random.default_rng(1)
+    X, count = rng.normal(size=(100, n_columns)), rng.integers(1, 4, 100)
+    y = 2 * X[:, 0] + rng.standard_t(2, size=100)
+    model = RobustRegressor("tukey", penalty="l1", alpha=0.01)
+    fits = []
+    for data in [(X, y, count), same(X, y, count)]:
+        with pytest.warns(ConvergenceWarning, match="no scale that agrees"):
+            fits.append(clone(model).fit(*data))
+    one, other = fits
+    assert other.scale_ == pytest.approx(one.scale_, rel=1e-6)
+    np.testing.assert_allclose(other.coef_[:n_columns], one.coef_, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -14,7 +14,7 @@ from robustreg.rows import Array, Rows, signed_gram
 # may need many; each of them lowers the scale, so that any end will do.
 MOST_STEPS = 200
 # A step that promises to lower the logarithm of the scale by less is the last.
-NEGLIGIBLE = 1e-15
+NO_GAIN = 1e-15
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def polished(
         if not new.scale < point.scale:
             break
         point = new
-        if float(slope @ step) <= NEGLIGIBLE * point.scale**2:
+        if float(slope @ step) <= NO_GAIN * point.scale**2:
             break
     return point
 

@@ -15,7 +15,7 @@ from robustreg.rows import BLOCK_ENTRIES, Array, Index, stretches
 # all rows, once for what a subset lacks, and a draw hardly anything.
 TRIES = 10
 # Entries of the bases that are built side by side, 64 MiB.
-MOST_ENTRIES = 2**23
+MOST_DRAWN = 2**23
 
 
 def nonsingular_subsets(
@@ -49,7 +49,7 @@ def nonsingular_subsets(
     """
     n_columns = directions.shape[1]
     sums = np.cumsum(weight)
-    side = max(1, MOST_ENTRIES // max(n_columns**2, 1))
+    side = max(1, MOST_DRAWN // max(n_columns**2, 1))
     parts = [
         _grown(directions, sums, min(side, n_subsets - first), rng)
         for first in range(0, n_subsets, side)

@@ -45,9 +45,11 @@ NEARLY = 0.1
 FAR_BELOW = 0.1
 # Where a scale may be 0, one that fell to this share of its start is on its way there.
 VANISHING = 1e-3
-# So it is at this share where half as many params as rows are in use, unless entries
-# are fewer than that: the fewer the rows, the further scales fall that agree.
-SATURATED, TINY_ENTRIES = 0.03, 10**4
+# If this many params are in use and account for it, it is at this share; fits of fewer
+# may agree below.
+MANY_USED, FALLING = 100, 0.03
+# Rows whose products with a probe differ by no more of the largest are equal.
+EQUAL_ROWS = 1e-12
 # Beside a sample's Hessian the scale is looked for to this share of the root of the
 # tolerance, to which coefficients are close; a fit at a scale that is off is made to
 # this share of the square of that.
@@ -105,7 +107,7 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         tells_side,
         agrees,
         continuous=convex,
-        most_fits=0 if near.disagreement else MOST_FITS,
+        most_fits=0 if near.hopeless else MOST_FITS,
     )
     if found.collapsed and not convex and fits.nearest is not None:
         found = fits.nearest
@@ -150,8 +152,6 @@ def _valley(scaled: AnyScale) -> FixedPoint:
     """
     whole = scaled.objective(1.0, scaled.problem.loss)
     if STARTING.draw(whole) is None and facts_of(whole).few_at_a_time:
-        if (found := _beside_saturated(scaled)) is not None:
-            return found
         near = _near_loss(scaled, L1())
         return _beside_exact(scaled) if near.collapsed else _settle(scaled, near)
     other = scaled.with_loss(convex_start(scaled.problem.loss))
@@ -162,57 +162,47 @@ def _valley(scaled: AnyScale) -> FixedPoint:
     )
 
 
-def _beside_saturated(scaled: AnyScale) -> FixedPoint | None:
-    """Move to where fit and scale settle from the fit of a convex loss; return it.
-
-    With more columns than rows and an l1 penalty alone as many params as half of the
-    rows may be in use, with which the L1 fit passes through half of the rows at any
-    scale, or nearly so. If they are and the scale falls on and on, none agrees. None if
-    entries are few: there all that may agree is looked for.
-    """
-    rows, penalty = scaled.problem.rows, scaled.problem.penalty
-    wide = rows.n_params > rows.n_rows and not penalty.l2.any()
-    if not wide or rows.n_rows * rows.n_params <= TINY_ENTRIES:
-        return None
-    near = _near_loss(scaled, convex_start(scaled.problem.loss))
-    if near.collapsed:
-        return None
-    found = _settle(scaled, near, SATURATED * near.scale)
-    if not found.collapsed:
-        return found
-    start = scaled.kept()
-    _near_loss(scaled, L1())
-    if not _is_saturated(scaled):
-        return None
-    scaled.restore(start)
-    return replace(near, disagreement=-np.inf)
-
-
-def _is_saturated(scaled: AnyScale) -> bool:
-    """Return whether most rows that params do not fit by their number are not exact.
-
-    And these are as many as half of the rows.
-    """
-    n_rows, used = scaled.problem.rows.n_rows, np.count_nonzero(scaled.start.params)
-    residual = scaled.objective(1.0, L1()).residual(scaled.centred_params())
-    n_exact = np.count_nonzero(np.abs(residual) <= scaled.floor)
-    return bool(2 * used >= n_rows and 2 * (n_exact - used) <= n_rows - used)
-
-
 def _beside_exact(scaled: AnyScale) -> FixedPoint:
     """Start from the fit of a convex loss where the L1 fit's scale is 0.
 
     That it passes through half of the rows says nothing of their scale. But if this
-    falls on and on from the other start, too, it is 0, and the L1 fit near the end.
+    falls on and on from the other start, too, it is 0, and the L1 fit near the end;
+    unless that has a param for each row that it passes through: then none agrees.
     """
-    exact = scaled.kept()
+    exact, saturated = scaled.kept(), _is_saturated(scaled)
+    many = saturated and np.count_nonzero(scaled.start.params) >= MANY_USED
     near = _near_loss(scaled, convex_start(scaled.problem.loss))
     if near.collapsed:
         return near
-    found = _settle(scaled, near, VANISHING * near.scale)
+    start = scaled.start
+    least = FALLING if many else VANISHING
+    found = _settle(scaled, near, least * near.scale)
+    if saturated and not scaled.start.settled:
+        # The fit is that at a scale which is given, and starts as one.
+        scaled.start_from(1.0, replace(start, is_near=False))
+        return replace(near, hopeless=True)
     if found.collapsed:
         scaled.restore(exact)
     return found
+
+
+def _is_saturated(scaled: AnyScale) -> bool:
+    """Return whether the L1 fit passes through half of the rows as it has many params.
+
+    A param in use accounts for one row, and for those that are equal to it. The other
+    rows are mostly off.
+    """
+    problem, params = scaled.problem, scaled.start.params
+    rows, weight = problem.rows, problem.weight
+    residual = scaled.objective(1.0, L1()).residual(scaled.centred_params())
+    exact = (np.abs(residual) <= scaled.floor) & (weight > 0)
+    probe = np.random.default_rng(0).normal(size=rows.n_params)
+    image = np.sort(rows.predict(probe)[exact])
+    apart = np.diff(image) > EQUAL_ROWS * np.abs(image).max(initial=0.0)
+    share = np.count_nonzero(params) / (1 + np.count_nonzero(apart))
+    total, fitted = weight.sum(), weight[exact].sum()
+    owed = min(1.0, share) * fitted
+    return bool(2 * owed >= total and 2 * (fitted - owed) <= total - owed)
 
 
 def _near_loss(scaled: AnyScale, loss: Loss) -> FixedPoint:

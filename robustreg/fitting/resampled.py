@@ -27,7 +27,7 @@ from robustreg.solvers.many.newton import MeasureEach, SmoothProblem, many_newto
 from robustreg.solvers.many.vertices import ManyFits, many_vertices
 
 # Of more params, or entries, the arithmetic outweighs what a fit costs in Python.
-MOST_PARAMS, MOST_ENTRIES = 30, 2**16
+MOST_PARAMS, MOST_RESAMPLED = 30, 2**16
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def resampling(
     """Return how fits are found together, None if one by one; as `Resampling`."""
     rows, facts, penalty = problem.rows, problem.loss.facts, problem.penalty
     n, p = rows.n_rows, rows.n_params
-    few = p <= MOST_PARAMS and n * p <= MOST_ENTRIES
+    few = p <= MOST_PARAMS and n * p <= MOST_RESAMPLED
     penalised = bool(penalty.l1.any() or penalty.l2.any())
     vertices = facts.piecewise_linear and not penalised
     suits = facts.convex and (facts.smooth or vertices)

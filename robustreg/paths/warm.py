@@ -34,7 +34,7 @@ GUESSING, STRIDE = Sampling(least=4_000, share=0.0, worthwhile=8.0), 10
 MEASURED = 50
 
 # An edge costs a pass over the formed design, the fit that some replace hundreds.
-MOST_ENTRIES = 4 * FORMED_ENTRIES
+MOST_CORNERED = 4 * FORMED_ENTRIES
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Corners:
         self._objective, self._tol, self._failures = objective, tol, 0
         entries = objective.rows.n_rows * objective.n_params
         kinked = objective.loss.facts.piecewise_linear
-        self._suits = kinked and entries <= MOST_ENTRIES
+        self._suits = kinked and entries <= MOST_CORNERED
         self._vertex: Vertex | None = None
         # Fits that take fewer edges than they are worth leave the rest to later ones.
         self._edges, self._each = 0, max(MOST_EDGES, objective.n_params // 2)

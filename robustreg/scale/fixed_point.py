@@ -45,8 +45,9 @@ class FixedPoint:
         Derivative of the logarithm of measured over assumed scale by that of the
         assumed one, near the fixed point.
     disagreement : float
-        Logarithm of measured over assumed scale, if that is not 0 but for rounding. Of
-        one that is near, -inf if the scale fell from there on and on: none agrees.
+        Logarithm of measured over assumed scale, if that is not 0 but for rounding.
+    hopeless : bool
+        Whether the scale falls from there on and on, so that none agrees.
     """
 
     scale: float
@@ -55,6 +56,7 @@ class FixedPoint:
     converged: bool = False
     slope: float = -1.0
     disagreement: float = 0.0
+    hopeless: bool = False
 
 
 def find_fixed_point(
@@ -104,10 +106,9 @@ def find_fixed_point(
     x, f = search.best
     done = bool(abs(f) <= agrees)
     scale = float(np.exp(x))
-    gone = f == -np.inf
-    return FixedPoint(
-        scale, collapsed=gone, converged=done, slope=slope, disagreement=f
-    )
+    if f == -np.inf:
+        return FixedPoint(floor, collapsed=True, converged=True)
+    return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
 
 
 @final
