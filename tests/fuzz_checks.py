@@ -28,6 +28,8 @@ CLOSE = 1e-7
 TOL = 1e-10
 # Linear programs of more entries take longer than the fits that they judge.
 MOST_LP_ENTRIES = 20_000
+# Seconds, after which they are left for descents.
+LONGEST_LP = 20.0
 # Of the Hessian's trace: much for rows without curvature, little for dependent columns.
 DAMPING = (1e-9, 1e-13)
 # A loss with a kink is minimised through smooth ones of these widths, of a residual.
@@ -155,8 +157,9 @@ def improvement(around):
     best, change = before, start
     if around.design.size <= MOST_LP_ENTRIES:
         # With an l2 part it is another point to try.
-        best = min(best, around.value(linear_program(around)))
-        if not around.l2.any():
+        other, is_best = linear_program(around)
+        best = min(best, around.value(other))
+        if is_best and not around.l2.any():
             return before - best
     width = float(np.median(np.abs(around.residual)))
     low, high = around.loss.facts.slopes
@@ -259,7 +262,7 @@ def _shorten(around, change, step, orthant, value, loss):
 
 
 def linear_program(around):
-    """Return the best change for a piecewise linear loss and an l1 part."""
+    """Return a change for a piecewise linear loss and an l1 part, and if it is best."""
     n, p = around.design.shape
     unit = float(np.median(np.abs(around.residual))) or 1.0
     low, high = around.loss.facts.slopes
@@ -271,9 +274,9 @@ def linear_program(around):
     )
     eye = sp.eye_array(n)
     A = sp.hstack([sp.csr_array(around.design), eye, -eye, sp.csr_array((n, k))])
-    options = dict.fromkeys(
-        ("primal_feasibility_tolerance", "dual_feasibility_tolerance"), 1e-10
-    )
+    # Now and then the simplex method goes round in circles at these.
+    tolerances = "primal_feasibility_tolerance", "dual_feasibility_tolerance"
+    options = dict.fromkeys(tolerances, 1e-10) | {"time_limit": LONGEST_LP}
     inequality = bound = None
     if k:
         pick = sp.csr_array((np.ones(k), (np.arange(k), kinked)), shape=(k, p))
@@ -297,7 +300,8 @@ def linear_program(around):
         method="highs-ds",
         options=options,
     )
-    return np.zeros(p) if result.x is None else result.x[:p] * unit
+    change = np.zeros(p) if result.x is None else result.x[:p] * unit
+    return change, result.status == 0
 
 
 def faults(problem, outcome):
