@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from oracles import KINKED, Case, optimum
+
+from robustreg import L1Regressor
 
 BLOCKS = range(0, 200, 25)
 # Found among 10,000: centring an optimal fit must not carry a coefficient past 0.
@@ -66,3 +69,10 @@ def test_a_median_between_groups_with_a_penalty():
     model = case.fit()
     assert case.reached(model) == pytest.approx(0.6, rel=1e-12)
     assert -2 <= model.coef_[0] <= 0
+
+
+def test_a_vertex_is_found_where_no_row_is_active_yet():
+    """SciPy 1.13 refuses the triangular system of no equations that leads there."""
+    X, y = np.repeat(np.eye(2), 4, axis=0), np.array([0, 1, 2, 3, 4, 6, 7, 9.0])
+    model = L1Regressor(fit_intercept=False).fit(X, y)
+    assert_allclose(model.coef_, [1.5, 6.5], rtol=1e-12)

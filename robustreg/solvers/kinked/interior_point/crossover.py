@@ -42,7 +42,8 @@ from robustreg.tolerance import AT_END
 DOUBT = 10.0
 # Fewer params than the first figure cost too little. It is time to cross over when no
 # more than the second share of the basis is in doubt, and after a failure an eighth of
-# what was; with more than the third a vertex is given up.
+# what was, for good if that is less than one param; with more than the third a vertex
+# is given up.
 FEW_CROSSED, IN_DOUBT, MOST_IN_DOUBT = 1000, 0.15, 0.3
 FEWER = 8
 # Doubtful rows are pivots only where others are smaller than this share of them.
