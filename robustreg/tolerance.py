@@ -113,8 +113,11 @@ def _mean(objective: Objective, of: Callable[[slice], Array]) -> float:
 
 def rounding_of_terms(objective: Objective, point: Point) -> float:
     """Return what predictions cost that round by terms which are larger than they."""
-    error = RESIDUAL_ERROR * float(np.abs(point.params).sum())
-    return float(objective.loss.value(np.array([error, -error])).max())
+    rows, weight = objective.representatives
+    # By the inequality of Cauchy and Schwarz. Shifts of sparse rows are terms, too.
+    size = float(np.linalg.norm(point.params)) * objective.rows.take(rows).norms()
+    errors = RESIDUAL_ERROR * np.array([size, -size])
+    return float((objective.loss.value(errors) @ weight).max())
 
 
 def typical_residual(objective: Objective, point: Point) -> float:

@@ -5,10 +5,13 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from oracles import CONVEX, KINKED, PENALTIES, Case, optimum
 from pairwise import covering
 from scipy.optimize import linprog
+from scipy.sparse import csr_array
 
+from robustreg import L1Regressor, SmoothL1Regressor
 from robustreg.solvers import table
 
 
@@ -101,6 +104,23 @@ def test_an_interpolating_fit_is_exact(loss, quantile):
     # 15 residuals of order 1 after 25 products each: some 1e-15 of rounding.
     assert np.abs(case.y - model.predict(case.X)).max() <= 1e-13
     assert case.reached(model) <= model.dual_gap_ + 1e-13
+
+
+@pytest.mark.parametrize("cls", [L1Regressor, SmoothL1Regressor])
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_an_interpolating_fit_of_sparse_columns_far_from_0_takes_no_search(cls, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(12, 28)) + 900.0, rng.normal(size=12)
+    # Not stored, so that shifts come off after the products.
+    np.fill_diagonal(X, 0.0)
+    model = cls().fit(csr_array(X), y)
+    assert model.n_iter_ == 1
+    # Of all such fits the one of least norm, in standard deviations.
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    least = np.linalg.lstsq(np.column_stack([Z, np.ones(12)]), y - np.median(y), None)[
+        0
+    ]
+    assert_allclose(model.coef_ * X.std(axis=0), least[:-1], rtol=0, atol=1e-11)
 
 
 def stationarity_error(case, model):

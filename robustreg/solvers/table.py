@@ -25,6 +25,7 @@ from robustreg.solvers.kinked.active_rows import by_active_rows
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.exact import EXACT_ITERATIONS, by_interior_point
 from robustreg.solvers.kinked.lagrangian_cg import augmented_lagrangian_cg
+from robustreg.solvers.kinked.without_search import interpolating_fit
 from robustreg.solvers.krylov import KRYLOV
 from robustreg.solvers.majorised import (
     START_TOL,
@@ -126,10 +127,12 @@ def solve(
     UnsuitableSolverError
         If its needs are not met; it names them and the solvers that would do.
     """
-    result = chosen(objective, solver).run(objective, start, tol, max_iter)
+    run, few = chosen(objective, solver).run, objective.n_params <= MOST_DIRECT_PARAMS
+    if few and (exact := interpolating_fit(objective)) is not None:
+        return exact
+    result = run(objective, start, tol, max_iter)
     if solver == "auto" and _is_lost(result, objective, max_iter):
         result = _rescued(objective, result, tol, max_iter)
-    few = objective.n_params <= MOST_DIRECT_PARAMS
     if few and not result.success:
         result = _interpolating(objective, result, tol)
     if result.success and not (result.unique or any_optimum) and few:

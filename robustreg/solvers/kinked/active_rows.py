@@ -35,7 +35,6 @@ from robustreg.solvers.kinked.without_search import (
     AT_KINK,
     TIED_SHARE,
     constant_fit,
-    interpolating_fit,
     perfect_fit,
 )
 from robustreg.solvers.newton import START_GTOL, stationary_to
@@ -81,7 +80,7 @@ def by_active_rows(
         if near is not None:
             return near
     done = perfect_fit(objective, start.params, start.residual_in(objective))
-    done = done or constant_fit(objective, tol) or interpolating_fit(objective)
+    done = done or constant_fit(objective, tol)
     if done is None and sampling.has_few(objective):
         done = _as_it_is(objective, start.params, exact)
     if done is not None:

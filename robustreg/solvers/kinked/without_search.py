@@ -86,10 +86,11 @@ def interpolating_fit(objective: Objective) -> Result | None:
     Those of least norm. A search by gradients would end above it where rows all but
     depend on each other, or count very differently.
     """
-    if not can_interpolate(objective):
+    if not (can_interpolate(objective) and objective.loss.facts.convex):
         return None
-    point = nearer(objective, objective.evaluate(np.zeros(objective.n_params)))
-    return _of_every_row(point) if point.value <= objective.exact_value else None
+    point = objective.evaluate(np.zeros(objective.n_params))
+    # Once more for what rounding left.
+    return _of_every_row(nearer(objective, nearer(objective, point)))
 
 
 def _quantile(objective: Objective) -> float:
