@@ -84,16 +84,20 @@ def watched(cluster):
     cluster.scheduler.remove_plugin("seen")
 
 
+def wait_until(condition):
+    """Return whether a condition becomes true in half a minute."""
+    deadline = time.monotonic() + 30
+    while not (true := condition()) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    return true
+
+
 def when(condition, action):
     """Start a thread that acts once on a condition."""
 
     def wait():
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            if condition():
-                action()
-                return
-            time.sleep(0.002)
+        if wait_until(condition):
+            action()
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
@@ -305,10 +309,22 @@ def test_an_interrupt_leaves_no_tasks(cluster, client, held, monkeypatch):
     with pytest.raises(KeyboardInterrupt) as caught:
         RobustRegressor().fit(X, y)
     interrupter.join()
-    deadline = time.monotonic() + 5
-    while cluster.scheduler.tasks and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not cluster.scheduler.tasks
+    assert wait_until(lambda: not cluster.scheduler.tasks)
+    assert caught.tb
+
+
+def test_an_interrupt_while_tasks_are_sent_leaves_none(cluster, client, monkeypatch):
+    def interrupted(*_):
+        assert wait_until(lambda: is_running(cluster, "robustreg pass 1"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dask_engine, "MOST_HELD", 0.0)
+    X, y = collection([20_000] * 40, partition_readers.slow)
+    # What dask does next, with the tasks sent.
+    monkeypatch.setattr("distributed.client.pack_data", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        RobustRegressor().fit(X, y)
+    assert wait_until(lambda: not cluster.scheduler.tasks)
     assert caught.tb
 
 

@@ -306,3 +306,20 @@ def test_rows_that_nearly_depend_are_fitted_exactly_by_more_columns(loss, seed):
     coef = model.coef_.astype(np.longdouble)
     terms = np.abs(X) @ np.abs(coef) + np.abs(y)
     assert (np.abs(y - X @ coef) <= 2 * np.finfo(float).eps * terms).all()
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("how", ["a sum", "few kinds of rows"])
+def test_rounding_errors_of_means_are_no_direction_of_their_own(offset, how):
+    # A combination that is constant in all rows, which the intercept has already.
+    rng = np.random.default_rng(3)
+    if how == "a sum":
+        X = offset + rng.integers(-5, 6, size=(20, 3))
+        X = np.column_stack([X, X.sum(axis=1)])
+    else:
+        X = offset + rng.normal(size=(6, 6))
+    y, weight = rng.normal(size=len(X)), np.tile([1, 3], len(X) // 2)
+    fit = SmoothL1Regressor(scale=1.0).fit(X, y, sample_weight=weight)
+    repeated = np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    again = SmoothL1Regressor(scale=1.0).fit(*repeated)
+    np.testing.assert_allclose(again.coef_, fit.coef_, rtol=1e-3)

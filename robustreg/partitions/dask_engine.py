@@ -124,7 +124,7 @@ class DaskEngine(Engine):
         try:
             return computed(leaves, [block for block, _ in self._blocks])[0]
         except BaseException:
-            self._let_go()
+            self._let_go(leaves)
             raise
 
     def _sources(self, names: Any) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
@@ -134,14 +134,16 @@ class DaskEngine(Engine):
         blocks = enumerate(self._blocks)
         return [(_of_blocks, (*each, names, i)) for i, each in blocks]
 
-    def _let_go(self) -> None:
-        """Cancel what workers are still to read, even if a traceback refers to it."""
-        held, self._held = self._held, None
+    def _let_go(self, tasks: list[Any]) -> None:
+        """Cancel tasks and what they read, even if a traceback refers to it."""
+        held, self._held = self._held or [], None
         client = _client()
-        if held is not None and client is not None:
-            from distributed import futures_of
+        if client is not None and client.status == "running":
+            from distributed import Future, futures_of
 
-            client.cancel(futures_of(held))
+            # Interrupted inside of dask, they are known by their names only.
+            asked = [Future(task.key, client) for task in tasks]
+            client.cancel([*asked, *futures_of(held)])
 
     def rowwise(self, function: Callable[..., Any], dtype: Any, *args: Any) -> Any:
         """Return a lazy array of ``function(X, y, partition, *args)`` of each row."""

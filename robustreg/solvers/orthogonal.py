@@ -240,7 +240,8 @@ def all_but_depend(rows: Rows, weight: Array, curvature: Array) -> bool:
     Rows count by their direction: one far out has all columns in its own. Where they
     are fewer than columns they are asked whether they depend on each other.
     """
-    columns = np.flatnonzero(rows.varies)
+    # The intercept first: rounding errors of means are no direction of their own.
+    columns = np.flatnonzero(rows.varies)[::-1]
     design, norms = _directions(_sampled(rows, weight)[:, columns])
     n_rows = norms.size
     design = design if n_rows >= columns.size else design.T
