@@ -301,18 +301,20 @@ def _fenchel_young(
     pairing = limited[:-1] * coef
     conjugate = objective.penalty.conjugate(limited[:-1])
     penalty = objective.penalty.value(coef) + float((conjugate - pairing).sum())
-    rows = float(objective.weight @ _row_gaps(objective, point, slopes))
+    rows = rows_gap(objective, point, slopes)
     return rows + max(penalty, 0.0) + missed * typical_residual(objective, point)
 
 
-def _row_gaps(objective: Objective, point: Point, slopes: Array) -> Array:
-    """Return ``loss(r) + loss*(d) - r d``, 0 where d is the loss's own slope at r.
+def rows_gap(objective: Objective, point: Point, slopes: Array) -> float:
+    """Return the mean of ``loss(r) + loss*(d) - r d``, of slopes within their range.
 
-    So it is for rows without weight, whose conjugate may be infinite.
+    0 where d is the loss's own slope at r. So it is for rows without weight, whose
+    conjugate may be infinite.
     """
     loss, r = objective.loss, point.residual
-    low, high = loss.facts.slopes
-    gaps = loss.value(r) + loss.conjugate(np.clip(slopes, low, high)) - r * slopes
+    slopes = np.clip(slopes, *loss.facts.slopes)
+    gaps = loss.value(r) + loss.conjugate(slopes) - r * slopes
     own = loss.gradient(r)
     same = np.abs(slopes - own) <= CANCELLED * np.abs(own)
-    return np.where(same | (objective.weight == 0), 0.0, np.maximum(gaps, 0.0))
+    none = same | (objective.weight == 0)
+    return float(objective.weight @ np.where(none, 0.0, np.maximum(gaps, 0.0)))

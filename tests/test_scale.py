@@ -1,5 +1,7 @@
 """Scale estimates: their equations, their consistency, and the fits that use them."""
 
+import warnings
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -7,7 +9,8 @@ from scipy.integrate import quad
 from scipy.optimize import root
 from scipy.stats import norm
 
-from robustreg import RobustRegressor
+from robustreg import RobustRegressor, SmoothL1Regressor
+from robustreg.fitting.any_scale import AnyScale
 from robustreg.scale import (
     MAD_FACTOR,
     PROPOSAL2_CLIP,
@@ -282,3 +285,39 @@ def test_a_scale_agrees_as_well_as_rounding_errors_of_y_let_it(loss, seed):
         float
     ) - model.intercept_
     assert model.scale_ == pytest.approx(mad(residual, np.ones(200), 0), rel=1e-6)
+
+
+def test_a_search_ends_where_rounding_errors_hide_the_rest():
+    tried = []
+
+    def measure_at(scale):
+        tried.append(scale)
+        return 7.0 * (scale / 7.0) ** 0.5 * (1 + 1e-6 * (-1.0) ** len(tried))
+
+    known = {"tells_side": lambda: True, "continuous": True}
+    found = find_fixed_point(measure_at, 1.0, 1e-12, hidden=lambda: 2e-6, **known)
+    assert found.converged and len(tried) <= 8
+    assert found.scale == pytest.approx(7.0, rel=1e-5)
+    assert not find_fixed_point(measure_at, 1.0, 1e-12, **known).converged
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+@pytest.mark.parametrize("alpha", [1e-6, 1e-8])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_tiny_penalty_takes_few_fits_to_its_scale(penalty, alpha, seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(11, 32)), rng.normal(size=11)
+    scales, fit = [], AnyScale.fit
+
+    def counted(self, scale, *args, **kinds):
+        scales.append(scale)
+        return fit(self, scale, *args, **kinds)
+
+    monkeypatch.setattr(AnyScale, "fit", counted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SmoothL1Regressor(scale="mad", penalty=penalty, alpha=alpha).fit(X, y)
+    assert len(scales) <= 18
+    assert mad(y - model.predict(X), np.ones(11), 0) == pytest.approx(
+        model.scale_, rel=1e-4
+    )

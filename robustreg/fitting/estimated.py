@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import final
 
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.in_turn import FitsInTurn
 from robustreg.losses import L1, Loss
 from robustreg.rows import Array
 from robustreg.scale import (
@@ -25,7 +25,6 @@ from robustreg.scale import (
 from robustreg.solvers import Start, chosen, near_start
 from robustreg.solvers.facts import facts_of, step_rule_for
 from robustreg.solvers.majorised import convex_start
-from robustreg.solvers.newton import INNER_ITERATIONS
 from robustreg.solvers.profiled import profiled_newton
 from robustreg.solvers.reweighted import Reweighting
 from robustreg.solvers.sampling import STARTING
@@ -38,11 +37,6 @@ ROUGH_RTOL = 1e-3
 # A kinked fit of all rows costs little more than one of a sample, unless rows are this
 # many times more.
 SPARING = replace(STARTING, worthwhile=10.0)
-# A scale that its fit agrees with to this share, of a loss that is not convex, is worth
-# more than none: the fit through half of the rows, which it has at any scale.
-NEARLY = 0.1
-# A fall of the scale below this share of the last one is likely one to 0.
-FAR_BELOW = 0.1
 # Where a scale may be 0, one that fell to this share of its start is on its way there.
 VANISHING = 1e-3
 # If this many params are in use and account for it, it is at this share; fits of fewer
@@ -51,9 +45,8 @@ MANY_USED, FALLING = 100, 0.03
 # Rows whose products with a probe differ by no more of the largest are equal.
 EQUAL_ROWS = 1e-12
 # Beside a sample's Hessian the scale is looked for to this share of the root of the
-# tolerance, to which coefficients are close; a fit at a scale that is off is made to
-# this share of the square of that.
-CLOSER, ROUGHLY = 1e-3, 1e-3
+# tolerance, to which coefficients are close.
+CLOSER = 1e-3
 
 
 def estimated_scale(
@@ -89,15 +82,13 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, CLOSER * float(np.sqrt(problem.tol)))
-    fits = _Fits(scaled)
+    fits = FitsInTurn(scaled)
 
     def tells_side() -> bool:
         # The side that a rough fit is on is known only if the scale is not looked for
         # to more digits than it has.
-        return not fits.rough or rtol >= ROUGH_RTOL
+        return fits.tol <= problem.tol or rtol >= ROUGH_RTOL
 
-    # No fit agrees to less than rounding errors of y.
-    agrees = max(AGREES, scaled.objective(near.scale, problem.loss).noise)
     found = find_fixed_point(
         fits.measure_at,
         near.scale,
@@ -105,7 +96,7 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         near.slope,
         rtol,
         tells_side,
-        agrees,
+        fits.hidden,
         continuous=convex,
         most_fits=0 if near.hopeless else MOST_FITS,
     )
@@ -122,6 +113,7 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
     if fits.tol > problem.tol or not scaled.last.success:
         residual = scaled.fit(found.scale, problem.tol)
         if not convex:
+            agrees = max(AGREES, fits.hidden())
             found = _measured(found, scaled.measure(residual), agrees)
     return found
 
@@ -311,75 +303,3 @@ def _fit_with_scale(scaled: AnyScale, near: FixedPoint) -> FixedPoint | None:
         return None
     scaled.take(scale, result.point.objective, result)
     return replace(near, scale=scale)
-
-
-@final
-class _Fits:
-    """Fits at one scale after the other on the way to the one that agrees.
-
-    Of a loss that is not convex each starts in the valley of the fit that agreed best:
-    the valley of a scale that was much too small, where the loss rejects every row,
-    would hold all fits after it. Residuals that are no more than rounding errors of a
-    fit have no scale, and raise the floor to these.
-    """
-
-    def __init__(self, scaled: AnyScale) -> None:
-        self.floor = scaled.floor
-        facts = scaled.problem.loss.facts
-        self._convex = facts.convex
-        self._smooth = facts.smooth
-        # A kinked fit is exact in any case, and one that starts with its scale near is
-        # made so. These two may jump as the scale moves.
-        self.rough = facts.convex and not facts.piecewise_linear
-        self._away = 1.0 if self.rough else 0.0
-        self._scaled = scaled
-        self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
-        self._best_tol = self.tol
-        # Where the scale all but agreed with its fit, if anywhere.
-        self.nearest: FixedPoint | None = None
-
-    def measure_at(self, scale: float) -> float:
-        """Return the scale of the residuals of the fit at a scale."""
-        if not self._convex:
-            self._scaled.restore(self._best)
-        # Where residuals of the fit before are rounding errors, a fit may be any.
-        scale = max(scale, self._scaled.rounding())
-        falls = self._smooth and scale < FAR_BELOW * self._scaled.scale
-        if falls and self._scaled.follow(scale):
-            # Of a rough fit the rows that tell the scale may be off by all of it.
-            self._away = 0.0
-        # A gap goes with the square of a distance: the fit is closer than the scale.
-        self.tol = max(self._scaled.problem.tol, ROUGHLY * self._away**2)
-        # A fit that needs many steps left its valley, which is all that it has to tell.
-        most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
-        rough = self.tol > self._scaled.problem.tol
-        # Which of several optima it is matters for the last fit.
-        residual = self._scaled.fit(scale, self.tol, most, any_optimum=rough)
-        ratio = self._scaled.measure(residual)
-        if rough and _distance(ratio) > self._least:
-            # What a rough fit says that does not gain may be no more than rough.
-            self.rough, self.tol = False, self._scaled.problem.tol
-            ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
-        away = _distance(ratio)
-        self._away = min(away, 1.0) if self.rough and ratio > 0 else 0.0
-        if ratio * scale <= self._scaled.rounding():
-            self.floor = max(self.floor, self._scaled.rounding())
-            return 0.0
-        # What has collapsed agrees with nothing, as the search sees it.
-        if ratio * scale > self._scaled.floor and away <= self._least:
-            self._least, self._best = away, self._scaled.kept()
-            self._best_tol = self.tol
-            if away <= NEARLY:
-                log_ratio = float(np.log(ratio))
-                self.nearest = FixedPoint(scale, disagreement=log_ratio)
-        return ratio * scale
-
-    def back_to_best(self) -> None:
-        """Make the fit that agreed best the last one."""
-        self._scaled.restore(self._best)
-        self.tol = self._best_tol
-
-
-def _distance(ratio: float) -> float:
-    """Return how far the logarithm of a ratio is from 0."""
-    return abs(float(np.log(ratio))) if ratio > 0 else np.inf

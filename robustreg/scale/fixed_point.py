@@ -25,6 +25,9 @@ STEEPEST, STEEPEST_CONTINUOUS = 40.0, 1e4
 # A secant step that is this many times longer than the plain one is not to be trusted,
 # unless the scale falls on and on, as it does towards a collapse.
 LONGEST = 2.0
+# Of two disagreements of other signs one beyond this counts as no more than so many
+# times the other: what all but jumps is no guide to where it is 0.
+FAR, MANY_TIMES = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def find_fixed_point(
     slope: float = -1.0,
     rtol: float = SCALE_RTOL,
     tells_side: Callable[[], bool] = lambda: False,
-    agrees: float = AGREES,
+    hidden: Callable[[], float] = lambda: 0.0,
     continuous: bool = False,
     most_fits: int = MOST_FITS,
 ) -> FixedPoint:
@@ -78,36 +81,45 @@ def find_fixed_point(
     that the disagreement changes its sign in, until it is so short that the fit jumps
     there; one that is ``continuous`` seems to do so at much shorter ones only. What
     does not converge, in ``most_fits`` after the first, ends at the scale that agreed
-    best, which will do if it agrees to ``agrees``.
+    best. That will do if it agrees to `AGREES`, or to ``hidden``, what rounding errors
+    make of the disagreement that was measured last: there no step but one may gain.
     """
     x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
-    search = _Interval(x, f, tells_side())
+    search = _Interval(x, f, tells_side(), hidden())
     steepest = STEEPEST_CONTINUOUS if continuous else STEEPEST
-    reach, least, stalled = LONGEST, np.inf, 0
+    reach, least, stalled, pull = LONGEST, np.inf, 0, f
     for _ in range(most_fits):
         stalled = 0 if abs(f) <= 0.5 * least else stalled + 1
         least = min(abs(f), least)
-        if stalled > MOST_STALLED or search.torn(steepest):
+        over = stalled > MOST_STALLED or (stalled and search.is_hidden)
+        if over or search.torn(steepest):
             break
         if abs(f) <= rtol:
             return FixedPoint(float(np.exp(x)), converged=True, slope=slope)
         if f == -np.inf:
             return FixedPoint(floor, collapsed=True, converged=True)
-        step = float(np.clip(-f / slope, -reach * abs(f), reach * abs(f)))
+        step, most = -pull / slope, reach * abs(f)
+        if not search.is_closed:
+            step = float(np.clip(step, -most, most))
         # Below the floor nothing is measured: residuals are rounding errors there.
         new = max(float(np.exp(search.inside(x + step, stalled > 1))), floor)
         new_x, new_f = float(np.log(new)), _log_excess(measure_at(new), new, floor)
-        reach = 2 * reach if new_f * f > 0 else LONGEST
+        before, pull = f, new_f
+        reach = 2 * reach
+        if new_f * f < 0:
+            far = max(MANY_TIMES * min(abs(f), abs(new_f)), FAR)
+            before, pull = np.clip([f, new_f], -far, far)
+            reach = LONGEST
         if new_f > -np.inf and new_x != x:
             # Not 0: the step of a flat secant is limited by its reach.
-            slope = min((new_f - f) / (new_x - x), -EPS)
+            slope = min((pull - before) / (new_x - x), -EPS)
         x, f = new_x, new_f
-        search.add(x, f, tells_side())
+        search.add(x, f, tells_side(), hidden())
     x, f = search.best
-    done = bool(abs(f) <= agrees)
-    scale = float(np.exp(x))
     if f == -np.inf:
         return FixedPoint(floor, collapsed=True, converged=True)
+    done = abs(f) <= AGREES or search.is_hidden
+    scale = float(np.exp(x))
     return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
 
 
@@ -115,19 +127,27 @@ def find_fixed_point(
 class _Interval:
     """The log scales between which the disagreement changes its sign."""
 
-    def __init__(self, x: float, f: float, known: bool) -> None:
+    def __init__(self, x: float, f: float, known: bool, hidden: float) -> None:
         self._low = self._high = (np.nan, np.nan)
-        self.best = (x, f)
-        self.add(x, f, known)
+        self.best, self.is_hidden = (x, f), False
+        self.add(x, f, known, hidden)
 
-    def add(self, x: float, f: float, known: bool) -> None:
-        """Take note of a disagreement f at x, and of its side if that is known."""
+    def add(self, x: float, f: float, known: bool, hidden: float) -> None:
+        """Take note of a disagreement f at x, and of its side if that is known.
+
+        One of no more than ``hidden`` may be rounding errors.
+        """
         if known and f > 0:
             self._low = (x, f)
         elif known:
             self._high = (x, f)
         if abs(f) <= abs(self.best[1]):
-            self.best = (x, f)
+            self.best, self.is_hidden = (x, f), abs(f) <= hidden
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether both of its ends are known."""
+        return not np.isnan(self._low[0] + self._high[0])
 
     def torn(self, steepest: float) -> bool:
         """Whether the disagreement is so steep there that it jumps."""
@@ -136,9 +156,9 @@ class _Interval:
 
     def inside(self, x: float, halve: bool) -> float:
         """Return x, or the middle of the interval if x is outside or does not gain."""
-        low, high = self._low[0], self._high[0]
-        if np.isnan(low) or np.isnan(high):
+        if not self.is_closed:
             return x
+        low, high = self._low[0], self._high[0]
         outside = not min(low, high) < x < max(low, high)
         return 0.5 * (low + high) if halve or outside else x
 

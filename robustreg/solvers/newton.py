@@ -17,7 +17,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.certificate import duality_gap, local_gap
+from robustreg.certificate import duality_gap, local_gap, rows_gap
 from robustreg.objective import Objective, Point
 from robustreg.solvers.descent import Pace, Step, StepRule, advance, model_step
 from robustreg.solvers.results import Result, Start
@@ -33,6 +33,8 @@ START_GTOL = 1e-2
 STEADY = 0.03
 # A gap is worth its certificate once the model's decrease is this share of the value.
 PROMISING = 1e-3
+# Slopes whose rows alone miss the allowed gap by this factor certify nothing.
+HOPELESS = 10.0
 # Certificates in all, or updates of multipliers in a row, that did not halve the gap:
 # after more than these it is rounding errors that bound it.
 MOST_MISSES = 12
@@ -126,9 +128,13 @@ class _Proof:
         if step.slopes is None:
             return None
         whole = self._objective.evaluate(point.params + step.direction)
+        allowed = self._allowed(whole)
+        # What rows miss by no projection makes up for: it costs more than a step.
+        if rows_gap(self._objective, whole, step.slopes) > HOPELESS * allowed:
+            return None
         self.gap = duality_gap(self._objective, whole, step.slopes)
         self._best = min(self._best, (self.gap, whole), key=lambda pair: pair[0])
-        return whole if self.gap <= self._allowed(whole) else None
+        return whole if self.gap <= allowed else None
 
     def of_step(self, point: Point, step: Step, trial: Point, previous: float) -> bool:
         """Return whether the point that a step led to is certified.
