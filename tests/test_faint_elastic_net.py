@@ -1,17 +1,30 @@
 """An elastic net far below the loss, of more columns than rows: exact, certified."""
 
 import warnings
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from fuzz_problems import draw
 from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
 
-from robustreg import L1Regressor, RobustRegressor, SmoothL1Regressor
+from robustreg import (
+    L1Regressor,
+    RobustRegressor,
+    ScaleCollapseWarning,
+    SmoothL1Regressor,
+)
 from robustreg.solvers import proximal
+from robustreg.solvers.kinked import exact
+from robustreg.solvers.quadratics import quadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
+
+
+def refused(*args):
+    raise AssertionError("multipliers")
 
 
 def interpolated(seed):
@@ -165,9 +178,80 @@ def test_a_search_that_rounding_errors_stop_ends_there(monkeypatch, seed):
 
     monkeypatch.setattr(RowsQuadratic, "_given", counted)
     monkeypatch.setattr(RowsQuadratic, "minimum", searched)
-    params = {"alpha": 4e-9, "l1_ratio": 0.1, "scale": 1.0, "fit_intercept": False}
+    model = L1Regressor(penalty="elasticnet", alpha=4e-9, l1_ratio=0.1, scale=1.0)
+    model.set_params(fit_intercept=False, solver="augmented-lagrangian")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        L1Regressor(penalty="elasticnet", **params).fit(X, y)
+        model.fit(X, y)
     # All 100 steps of a search that stays where it is would find the same.
     assert solved and max(solved) <= 50
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5])
+@pytest.mark.parametrize(("n", "p"), [(3, 6), (7, 22), (10, 47), (12, 60)])
+def test_interior_points_of_a_kinked_loss_end_where_it_is_nothing(
+    monkeypatch, n, p, quantile
+):
+    monkeypatch.setattr(exact, "augmented_lagrangian", refused)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, p)), rng.normal(size=n)
+        model = L1Regressor(quantile=quantile, penalty="elasticnet", alpha=3e-9)
+        # A warning would be an error.
+        model.set_params(l1_ratio=0.3, scale=1.0).fit(X, y)
+        assert model.n_iter_ <= 20
+        assert model.dual_gap_ <= 1e-15
+        np.testing.assert_allclose(model.predict(X), y, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e7, 1e8])
+def test_interior_points_end_where_columns_far_from_0_all_but_depend(
+    monkeypatch, offset
+):
+    monkeypatch.setattr(exact, "augmented_lagrangian", refused)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(60, 12)) + offset, rng.normal(size=60)
+        model = L1Regressor(penalty="l1", alpha=1e-4, fit_intercept=False, scale=1.0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+        # What rounding errors of predictions of the size of 1e8 leave.
+        assert model.dual_gap_ <= 1e-8
+        assert model.n_iter_ <= 20
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (10, 47)])
+def test_a_fit_whose_penalty_no_slopes_balance_is_not_near(monkeypatch, shape):
+    monkeypatch.setattr(exact, "augmented_lagrangian", refused)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=shape), rng.normal(size=shape[0])
+        model = L1Regressor(penalty="elasticnet", alpha=2e-9, scale="mad")
+        with pytest.warns(ScaleCollapseWarning):
+            model.fit(X, y)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.79, 2.93])
+def test_signs_that_had_their_minimum_end_a_descent(monkeypatch, scale):
+    counts = Counter()
+
+    def count(name):
+        method = getattr(quadratic, name)
+
+        def counted(*args):
+            counts[name] += 1
+            return method(*args)
+
+        monkeypatch.setattr(quadratic, name, counted)
+
+    count("_descent")
+    count("_orthant_minimum")
+    problem = draw(32973, 1000)
+    model = problem.model(loss="l1", scale=scale, solver="augmented-lagrangian")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(problem.contained(), problem.y, sample_weight=problem.weight)
+    assert counts["_descent"]
+    # Signs that came again and again took 150.
+    assert counts["_orthant_minimum"] <= 10 * counts["_descent"]

@@ -40,7 +40,7 @@ from robustreg.solvers.kinked.without_search import (
 from robustreg.solvers.newton import START_GTOL, stationary_to
 from robustreg.solvers.results import Result, Run, Start
 from robustreg.solvers.sampling import STARTING, Sampling
-from robustreg.tolerance import allowed_gap, typical_residual
+from robustreg.tolerance import allowed_gap, rounding_of_terms, typical_residual
 
 # ``exact(objective, start)`` minimises an objective of few rows.
 Exact = Callable[[Objective, Start], Result]
@@ -101,7 +101,8 @@ def _from_like(
     """Minimise from the fit of a like problem, which may be this one's.
 
     The guess is about as far off as a Newton step goes for which its slopes are the
-    gradient. None if it is so far off that a sample leaves fewer rows to solve for.
+    gradient. None if it is so far off that a sample leaves fewer rows to solve for, or
+    that no slopes could meet their condition.
     """
     residual = start.residual_in(objective)
     done = perfect_fit(objective, start.params, residual)
@@ -122,7 +123,10 @@ def _from_like(
         gap = duality_gap(objective, point, slopes)
         if gap <= allowed_gap(objective, point, tol, slopes):
             return Result(point, gap, 1, True, slopes=slopes, unique=start.unique)
+    if share > 1:
+        return None
     error = max(_sparsity(objective, residual) * share, objective.noise)
+    error = max(error, rounding_of_terms(objective, point))
     least = LEAST_ROWS_PER_PARAM * objective.n_params
     near = _count_within(objective, point, BAND * error, least)
     if near > sampling.balanced(objective) and not sampling.has_few(objective):

@@ -153,19 +153,23 @@ def _well_posed(pivots: Array, diagonal: Array) -> bool:
 def _descent(hessian: Array, linear: Array, l1: Array, start: Array) -> Array:
     """Newton on the orthant of the current signs, stopped where the first change.
 
-    Then the largest violators enter. Finite, and good for a singular matrix, too.
+    Then the largest violators enter. Finite, and good for a singular matrix, too. The
+    value falls from one minimum to the next, unless rounding errors hide it: signs
+    that had theirs before end the search.
     """
     x = start.copy()
     sign = np.where(l1 > 0, np.sign(x), 1.0)
     live = hessian.diagonal() > 0
     scale = np.abs(linear) + l1 + np.abs(hessian) @ np.abs(x)
+    seen: set[bytes] = set()
     for _ in range(20 + 10 * x.size):
         x, sign = _orthant_minimum(hessian, linear, l1, x, sign)
         slope = hessian @ x + linear
         violation = np.where((sign == 0) & live, np.abs(slope) - l1, 0.0)
         worst = violation.max(initial=0.0)
-        if worst <= ROUNDING * scale.max(initial=0.0):
+        if worst <= ROUNDING * scale.max(initial=0.0) or sign.tobytes() in seen:
             break
+        seen.add(sign.tobytes())
         enter = violation > 0.5 * worst
         sign = np.where(enter, -np.sign(slope), sign)
     return x

@@ -242,8 +242,8 @@ def _step(
     def direction(products: Array | float) -> _Direction:
         wish = products / room
         wanted = (residual - wish[0] + wish[1]) * inverse
-        params = solve(equations.adjoint(wanted) - missing)
-        slopes = SIDES * (wanted - inverse * equations.predict(params))
+        params, slopes = solve(wanted, missing)
+        slopes = SIDES * slopes
         parts = (products + state.parts * slopes) / room - state.parts
         reach = _reach(state.parts, parts), _reach(room, -slopes)
         return _Direction(params, slopes, parts, *reach)

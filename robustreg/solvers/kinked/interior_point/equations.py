@@ -8,10 +8,23 @@ from functools import partial
 from typing import final
 
 import numpy as np
+import scipy.linalg
 
-from robustreg.linalg import SINGULAR, Factor, conjugate_gradients, factorise
+from robustreg.linalg import (
+    FEW_ENTRIES,
+    SINGULAR,
+    TINY,
+    Factor,
+    conjugate_gradients,
+    factorise,
+    jacobi,
+)
 from robustreg.objective import Objective
 from robustreg.rows import Array, Index
+
+# Slopes that are wanted, and by how much others miss the condition of the params, lead
+# to how params and slopes move.
+Solve = Callable[[Array, Array], tuple[Array, Array]]
 
 # The first of these shares of its diagonal with which the normal matrix has a factor
 # is added to it, for dependent columns and those that only rows at the boundary hold.
@@ -134,7 +147,7 @@ class Equations:
         l1[np.arange(columns.size), columns] = 1.0
         return np.vstack([rows, l1])
 
-    def normal(self, inverse: Array) -> tuple[Callable[[Array], Array], bool] | None:
+    def normal(self, inverse: Array) -> tuple[Solve, bool] | None:
         """Return how systems of the normal matrix are solved, None if they cannot be.
 
         And whether that takes a factor alone.
@@ -152,9 +165,71 @@ class Equations:
         if self.every.size >= MANY_PARAMS and self._is_gram_dear():
             near = self._preconditioner(weight, diagonal)
             if near is not None:
-                return partial(self._iterated, weight, diagonal, near), False
+                iterated = partial(self._iterated, weight, diagonal, near)
+                return self._of_sum(inverse, iterated), False
         factor = self._factor(weight, diagonal)
-        return (factor.solve, True) if factor.rcond > 0 else None
+        if factor.rcond < SINGULAR and self._is_root_cheap():
+            return self._by_root(inverse), True
+        if factor.rcond == 0:
+            return None
+        return self._of_sum(inverse, factor.solve), True
+
+    def _of_sum(self, inverse: Array, solve: Callable[[Array], Array]) -> Solve:
+        """Return how a system is solved whose right-hand side is summed first."""
+
+        def solved(wanted: Array, missing: Array) -> tuple[Array, Array]:
+            params = solve(self.adjoint(wanted) - missing)
+            return params, wanted - inverse * self.predict(params)
+
+        return solved
+
+    def _is_root_cheap(self) -> bool:
+        """Return whether each coefficient has a penalty, and entries are few.
+
+        Without one dependent columns take their rank from a ridge.
+        """
+        held = (self.curvature > 0) | ~self.varies
+        held[self.kinked] = True
+        n_entries = self.target.size * self.every.size
+        return bool(held[:-1].all()) and n_entries <= FEW_ENTRIES
+
+    def _by_root(self, inverse: Array) -> Solve:
+        """Return how it is solved by least squares of the kinks, without a Gram matrix.
+
+        Rows of very different weight keep their digits if larger ones stand above [1]_.
+
+        References
+        ----------
+        .. [1] Cox, A. J., Higham, N. J. (1998). Stability of Householder QR
+           factorization for weighted least squares problems. In Numerical Analysis
+           1997, 57-73. Addison Wesley Longman.
+        """
+        weight = np.sqrt(np.maximum(inverse, TINY))
+        kinks = weight[:, None] * self.design(np.arange(weight.size))
+        root = np.vstack([kinks, np.diag(np.sqrt(self.curvature))])
+        order = np.argsort(-np.abs(root).max(axis=1), kind="stable")
+        scale = jacobi((root**2).sum(axis=0))
+        left, upper, pivot = scipy.linalg.qr(
+            (root * scale)[order], mode="economic", pivoting=True, check_finite=False
+        )
+        rank = int(np.count_nonzero(upper.diagonal()))
+        left, pivot = left[:, :rank], pivot[:rank]
+        back = partial(
+            scipy.linalg.solve_triangular, upper[:rank, :rank], check_finite=False
+        )
+
+        def solve(wanted: Array, missing: Array) -> tuple[Array, Array]:
+            goal = np.append(wanted / weight, np.zeros_like(missing))[order]
+            pull = back((scale * missing)[pivot], trans="T")
+            inner = left.T @ goal
+            # What lies outside the columns; twice is enough.
+            goal -= left @ inner
+            goal += left @ (pull - left.T @ goal)
+            params, slopes = np.zeros_like(missing), np.empty_like(goal)
+            params[pivot], slopes[order] = back(inner - pull), goal
+            return scale * params, weight * slopes[: weight.size]
+
+        return solve
 
     def _is_gram_dear(self) -> bool:
         """Return whether a Gram matrix costs more than its factor."""
