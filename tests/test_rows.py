@@ -10,7 +10,7 @@ import scipy.sparse
 from robustreg.losses import SmoothL1
 from robustreg.objective import Objective
 from robustreg.penalties import make_penalty
-from robustreg.rows import dense, make_rows
+from robustreg.rows import BLOCK_ENTRIES, dense, make_rows
 
 EPS = np.finfo(float).eps
 N_ROWS = 700
@@ -480,3 +480,11 @@ def test_the_root_of_no_columns_takes_no_memory(container):
     weight = np.full(len(X), 1e-5)
     rows = make_rows(container(X), weight, True)
     assert rows.root(weight, np.arange(0)).shape == (0, 0)
+
+
+def test_the_root_of_a_narrow_sparse_design_takes_few_blocks():
+    X = np.random.default_rng(0).normal(size=(100_000, 2))
+    rows = make_rows(scipy.sparse.csc_array(X * (X > 1.5)), np.ones(100_000), True)
+    sizes = [block.size for block in rows.weighted(np.ones(100_000), np.arange(3))]
+    assert len(sizes) <= 4
+    assert max(sizes) <= BLOCK_ENTRIES

@@ -321,3 +321,17 @@ def test_a_tiny_penalty_takes_few_fits_to_its_scale(penalty, alpha, seed, monkey
     assert mad(y - model.predict(X), np.ones(11), 0) == pytest.approx(
         model.scale_, rel=1e-4
     )
+
+
+@pytest.mark.parametrize("loss", ["huber", "smooth_l1"])
+@pytest.mark.parametrize("sizes", [(1, 2), (2, 3), (3, 4)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scale_is_that_of_the_one_optimum_that_is_returned(loss, sizes, seed):
+    # The median of an even group is open, and the MAD depends on it.
+    X, y = np.repeat(np.eye(2), sizes, axis=0), np.zeros(sum(sizes))
+    y += np.random.default_rng(seed).normal(size=y.size)
+    options = {"beta": 0.1, "penalty": None, "fit_intercept": False}
+    model = RobustRegressor(loss, scale="mad", **options).fit(X, y)
+    assert model.scale_ == pytest.approx(mad(y - model.predict(X), y**0, 0), rel=1e-6)
+    given = RobustRegressor(loss, scale=model.scale_, **options).fit(X, y)
+    np.testing.assert_allclose(model.coef_, given.coef_)

@@ -73,8 +73,13 @@ def _start(scaled: AnyScale) -> FixedPoint:
     return near
 
 
-def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
-    """Return the scale that agrees with its own fit, from one near it."""
+def _agreed(
+    scaled: AnyScale, rtol: float, near: FixedPoint, *, exactly: bool = False
+) -> FixedPoint:
+    """Return the scale that agrees with its own fit, from one near it.
+
+    No fit is rough if all are to be made ``exactly``.
+    """
     problem, convex = scaled.problem, scaled.problem.loss.facts.convex
     if near.converged and (together := _fit_with_scale(scaled, near)) is not None:
         return together
@@ -82,7 +87,7 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         # With a sample's Hessian each pass gains two digits of everything at once; more
         # of the scale than of the coefficients would be of no use.
         rtol = max(rtol, CLOSER * float(np.sqrt(problem.tol)))
-    fits = FitsInTurn(scaled)
+    fits = FitsInTurn(scaled, exactly)
 
     def tells_side() -> bool:
         # The side that a rough fit is on is known only if the scale is not looked for
@@ -110,11 +115,15 @@ def _agreed(scaled: AnyScale, rtol: float, near: FixedPoint) -> FixedPoint:
         fits.back_to_best()
         # Of two fits that agree alike the search may have named the other.
         found = replace(found, scale=scaled.scale)
-    if fits.tol > problem.tol or not scaled.last.success:
+    was_rough = fits.tol > problem.tol
+    if was_rough or not scaled.last.success:
         residual = scaled.fit(found.scale, problem.tol)
-        if not convex:
-            agrees = max(AGREES, fits.hidden())
-            found = _measured(found, scaled.measure(residual), agrees)
+        if was_rough or not convex:
+            most = max(AGREES, fits.hidden(), rtol if convex else 0.0)
+            found = _measured(found, scaled.measure(residual), most)
+        if was_rough and not found.converged:
+            # A rough fit may be another optimum than the one that is returned.
+            return _agreed(scaled, rtol, found, exactly=True)
     return found
 
 

@@ -29,17 +29,19 @@ class FitsInTurn:
     Of a loss that is not convex each starts in the valley of the fit that agreed best:
     the valley of a scale that was much too small, where the loss rejects every row,
     would hold all fits after it. Residuals that are no more than rounding errors of a
-    fit have no scale, and raise the floor to these.
+    fit have no scale, and raise the floor to these. No fit is rough if all are to be
+    made ``exactly``.
     """
 
-    def __init__(self, scaled: AnyScale) -> None:
+    def __init__(self, scaled: AnyScale, exactly: bool) -> None:
         self.floor = scaled.floor
         facts = scaled.problem.loss.facts
         self._convex = facts.convex
         self._smooth = facts.smooth
         # A kinked fit is exact in any case, and one that starts with its scale near is
         # made so. These two may jump as the scale moves.
-        self.rough = facts.convex and not facts.piecewise_linear
+        bent = facts.convex and not facts.piecewise_linear
+        self.rough = bent and not exactly
         self._enough = ROUGHLY if self.rough else 0.0
         # The penalty, where it outweighs residuals as large as the scale.
         self._unit = 1.0
@@ -66,8 +68,9 @@ class FitsInTurn:
         # A fit that needs many steps left its valley, which is all that it has to tell.
         most = self._scaled.problem.max_iter if self._convex else INNER_ITERATIONS
         rough = self.tol > exact
-        # Which of several optima it is matters for the last fit.
-        residual = self._scaled.fit(scale, self.tol, most, any_optimum=rough)
+        # Which of several optima it is matters for the last fit, which this may be.
+        anyone = self.tol > self._scaled.problem.tol
+        residual = self._scaled.fit(scale, self.tol, most, any_optimum=anyone)
         ratio = self._scaled.measure(residual)
         if rough and _distance(ratio) > self._least:
             # What a rough fit says that does not gain may be no more than rough.

@@ -11,6 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from robustreg.rows.base import (
+    BLOCK_ENTRIES,
     FEWEST_AT_A_TIME,
     HELD_ENTRIES,
     Array,
@@ -250,7 +251,7 @@ class SparseRows(Rows):
     def weighted(self, c: Array, columns: Index) -> Iterator[Array]:
         """Yield ``sqrt(c) * design`` of a few rows after the other."""
         inside = np.flatnonzero(c)
-        size = max(FEWEST_AT_A_TIME, columns.size)
+        size = max(FEWEST_AT_A_TIME, columns.size, BLOCK_ENTRIES // self.n_params)
         for start in range(0, inside.size, size):
             rows = inside[start : start + size]
             block = self.dense(rows)[:, columns]
