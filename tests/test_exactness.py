@@ -123,6 +123,18 @@ def test_an_interpolating_fit_of_sparse_columns_far_from_0_takes_no_search(cls, 
     assert_allclose(model.coef_ * X.std(axis=0), least[:-1], rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_far_row_beside_equal_columns_costs_no_iteration(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(40, 8)), rng.normal(size=40)
+    X[:, 1:4] = [1.0, -2.0, 1.0]
+    near = L1Regressor(fit_intercept=False).fit(X, y)
+    y[0] += 1e7
+    far = L1Regressor(fit_intercept=False).fit(X, y)
+    # Multiplier updates, where interior points end at no vertex, are 10 more.
+    assert max(near.n_iter_, far.n_iter_) <= 12
+
+
 def stationarity_error(case, model):
     """Return the least violation over the subgradients of rows at the kink."""
     low, high = case.slopes

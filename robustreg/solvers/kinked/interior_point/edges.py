@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from robustreg.linalg import EPS, SMALLEST_RCOND
+from robustreg.linalg import EPS, NO_DIRECTION, SMALLEST_RCOND
 from robustreg.rows import Array, Index
 from robustreg.solvers.kinked.interior_point.equations import Equations
 
@@ -49,6 +49,10 @@ def at_vertex(
     residual = equations.target - equations.predict(params)
     residual[active] = 0.0
     changes = -np.column_stack([equations.predict(way) for way in ways.T])
+    # Directions that move nothing, as of dependent columns, have no end.
+    _, size, turned = scipy.linalg.svd(changes, full_matrices=False)
+    moving = turned[size > NO_DIRECTION * np.sqrt(residual.size)].T
+    ways, changes = ways @ moving, changes @ moving
     while ways.size:
         found = _down(equations, residual, active, ways, changes)
         if found is None:
