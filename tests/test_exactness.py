@@ -135,6 +135,16 @@ def test_a_far_row_beside_equal_columns_costs_no_iteration(seed):
     assert max(near.n_iter_, far.n_iter_) <= 12
 
 
+@pytest.mark.parametrize("seed", [0, 5, 18])
+def test_a_vertex_with_all_the_digits_that_nearly_equal_columns_leave_is_one(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(16, 4)), rng.normal(size=16)
+    X[:, 3] = X[:, 0] + 1e-5 * X[:, 3]
+    model = L1Regressor(fit_intercept=False, scale=1e-3, tol=1e-12).fit(X, y)
+    # Multiplier updates would be 10 more, to no better fit, and with a warning.
+    assert model.n_iter_ <= 10
+
+
 def stationarity_error(case, model):
     """Return the least violation over the subgradients of rows at the kink."""
     low, high = case.slopes

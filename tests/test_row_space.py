@@ -83,3 +83,12 @@ def test_it_is_chosen_and_costs_few_passes():
     chosen = solved(objective, "auto")
     np.testing.assert_array_equal(chosen.params, solved(objective, "row-space").params)
     assert objective.rows.passes - before <= 10
+
+
+@pytest.mark.parametrize(("loss", "most"), [(L1(), 5), (SmoothL1(0.1), 1)])
+def test_it_starts_at_the_fit_of_a_like_problem(loss, most):
+    objective = objective_of(loss, 1.0)
+    found = solved(objective, "row-space")
+    again = solve(objective, found.as_start(), "row-space", 1e-12, 200)
+    assert again.n_iter <= most
+    np.testing.assert_allclose(again.value, found.value, rtol=1e-9)

@@ -253,7 +253,8 @@ def _run_row_space(
 ) -> Result:
     """Solve the problem with a param per row, and finish with all params if needed."""
     space = row_space(objective)
-    inner_start = Start(space.reduced(objective, start.params))
+    params = space.reduced(objective, start.params)
+    inner_start = Start(params, start.is_near, slopes=start.slopes, unique=start.unique)
     # Closer than is asked for, since the way back adds rounding errors to the gap.
     options = ("auto", 0.1 * tol, max_iter)
     inner = solve(space.objective, inner_start, *options)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from robustreg.linalg import ROUNDINGS
+from dataclasses import replace
+
+from robustreg.linalg import HALF_OF_DIGITS, ROUNDINGS
 from robustreg.objective import Objective
 from robustreg.solvers.facts import facts_of
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
 from robustreg.solvers.kinked.interior_point import interior_point
 from robustreg.solvers.kinked.without_search import perfect_fit
 from robustreg.solvers.results import Result, Run, Start
-from robustreg.tolerance import rounding_of_terms
+from robustreg.tolerance import rounding_of_terms, typical_value
 
 # Interior points take 10 to 30 iterations. An exact fit on the way to another that has
 # taken this many, or this many updates of multipliers, is left where it is.
@@ -25,12 +27,16 @@ def by_interior_point(
     gap that rounding errors of the predictions hide no method closes.
     """
     result = interior_point(objective, start, tol, max_iter)
-    hidden = ROUNDINGS * rounding_of_terms(objective, result.point)
-    if result.success or result.gap <= hidden or objective.linear.any():
+    if result.success or objective.linear.any():
         return result
     exact = perfect_fit(objective, result.params, result.point.residual)
     if exact is not None:
         return exact
+    rounding = rounding_of_terms(objective, result.point)
+    if result.gap <= ROUNDINGS * rounding:
+        # Half of the digits are close enough.
+        digits = HALF_OF_DIGITS * typical_value(objective, result.point)
+        return replace(result, success=result.gap <= min(rounding, digits))
     other = augmented_lagrangian(objective, start, tol, max_iter)
     return other if other.gap < result.gap else result
 
