@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from fuzz_problems import draw
 from numpy.testing import assert_allclose
 from oracles import CONVEX, KINKED, PENALTIES, Case, optimum
 from pairwise import covering
@@ -12,7 +13,13 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from robustreg import L1Regressor, SmoothL1Regressor
+from robustreg.losses import L1
+from robustreg.objective import Objective
+from robustreg.penalties import make_penalty
+from robustreg.rows import make_rows
 from robustreg.solvers import table
+from robustreg.solvers.kinked import exact
+from robustreg.solvers.results import Start
 
 
 def gaussian(rng):
@@ -143,6 +150,47 @@ def test_a_vertex_with_all_the_digits_that_nearly_equal_columns_leave_is_one(see
     model = L1Regressor(fit_intercept=False, scale=1e-3, tol=1e-12).fit(X, y)
     # Multiplier updates would be 10 more, to no better fit, and with a warning.
     assert model.n_iter_ <= 10
+
+
+@pytest.fixture
+def no_other_method(monkeypatch):
+    """Fail where interior points end at no optimum."""
+
+    def refuse(*given):
+        pytest.fail("the interior-point method ended at no optimum")
+
+    monkeypatch.setattr(exact, "augmented_lagrangian", refuse)
+
+
+@pytest.mark.parametrize("growth", [1e6, 1e12])
+def test_residuals_grow_by_what_they_save_of_a_penalty(growth, no_other_method):
+    case = make_case("wide", "l1", "l2", False)
+    rows = make_rows(case.X, np.ones(len(case.y)), True)
+    weight = np.full(len(case.y), 1 / len(case.y))
+
+    def objective(alpha):
+        penalty = make_penalty("l2", alpha, 0.5, case.X.shape[1])
+        return Objective(rows, case.y, weight, L1(), penalty)
+
+    start = Start(np.zeros(rows.n_params))
+    near = table.solve(objective(1e-6), start, "interior-point", 1e-10, 100)
+    ridged = objective(1e-6 * growth)
+    found = table.solve(ridged, near.as_start(), "interior-point", 1e-10, 100)
+    assert found.success
+
+
+def test_the_last_step_needs_no_columns_of_one_size(no_other_method):
+    # Beside rows of order 1 the ridge goes up to 3e11 times the scale of y.
+    problem = draw(120922, 1000)
+    model = L1Regressor(
+        penalty="l2",
+        alpha=problem.params["alpha"],
+        quantile=0.25,
+        fit_intercept=False,
+        scale=1.482602218505602,
+        solver="interior-point",
+    )
+    assert model.fit(problem.X, problem.y).n_iter_ <= 12
 
 
 def stationarity_error(case, model):

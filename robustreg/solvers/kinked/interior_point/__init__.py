@@ -103,7 +103,9 @@ def interior_point(
     promised = few and tol <= CLOSE and objective.l2.any()
     exactly = EXACT * tol if promised else np.inf
     iteration, crossing = 0, Crossing(used.size, interior_point)
-    first, opened = _size(equations, state), _typical_size(equations, state)
+    opened = _typical_size(equations, state)
+    # Residuals grow up to what they save of a penalty.
+    first = _size(equations, state) + equations.curvature @ state.params**2 / 2
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
         iteration += 1
         spare -= best is not None and best.success
@@ -130,9 +132,7 @@ def interior_point(
             break
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             moved = _step(equations, state, residual, stalled >= FEW_STALLED)
-        if moved is None:
-            break
-        if _size(equations, moved) > DIVERGED * first:
+        if moved is None or _size(equations, moved) > DIVERGED * first:
             break
         state = moved
     if best is None:

@@ -169,14 +169,20 @@ def _joint_step(
     pull = float(equations.high.mean())
     system = np.zeros((p + n_active, p + n_active))
     curvature = equations.curvature * (unit / pull)
-    system.flat[: p * (p + n_active) : p + n_active + 1] = curvature
+    # Stiff params, and rows that see hardly any other, in units of their own.
+    soft, size = 1 / np.sqrt(np.maximum(curvature, 1.0)), np.abs(rows).max(axis=1)
+    rows = rows * soft
+    left = np.abs(rows).max(axis=1)
+    steep = np.divide(size, left, where=left > 0, out=np.ones(n_active))
+    rows *= steep[:, None]
+    system.flat[: p * (p + n_active) : p + n_active + 1] = curvature * soft**2
     system[:p, p:], system[p:, :p] = rows.T, rows
-    right = np.append(missing / pull, distance / unit)
+    right = np.append(missing * soft / pull, distance * steep / unit)
     absent = np.flatnonzero(~equations.varies)
     system[absent, absent] = 1.0
     right[absent] = 0.0
     solution, regular = least_norm_solve(system, right)
-    return params + unit * solution[:p], -pull * solution[p:], regular
+    return params + unit * soft * solution[:p], -pull * steep * solution[p:], regular
 
 
 def _held_step(
