@@ -299,6 +299,9 @@ def test_a_search_ends_where_rounding_errors_hide_the_rest():
     assert found.converged and len(tried) <= 8
     assert found.scale == pytest.approx(7.0, rel=1e-5)
     assert not find_fixed_point(measure_at, 1.0, 1e-12, **known).converged
+    # What they hide much of is not told.
+    found = find_fixed_point(measure_at, 1.0, 1e-12, hidden=lambda: 1e-3, **known)
+    assert not found.converged
 
 
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet"])

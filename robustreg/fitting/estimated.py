@@ -92,7 +92,7 @@ def _agreed(
     def tells_side() -> bool:
         # The side that a rough fit is on is known only if the scale is not looked for
         # to more digits than it has.
-        return fits.tol <= problem.tol or rtol >= ROUGH_RTOL
+        return fits.tells_side() or rtol >= ROUGH_RTOL
 
     found = find_fixed_point(
         fits.measure_at,

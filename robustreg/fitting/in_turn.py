@@ -20,6 +20,8 @@ ROUGHLY = 1e-3
 # Where a penalty outweighs the residuals: rounding errors leave no smaller tolerance,
 # and what a fit misses of the optimum moves its scale, by no more than this.
 CLOSEST, SOLVED = 1e-13, 1e-5
+# The root of a gap bounds how far half of the rows may move, with room for weights.
+SURELY = 0.1
 
 
 @final
@@ -46,6 +48,7 @@ class FitsInTurn:
         # The penalty, where it outweighs residuals as large as the scale.
         self._unit = 1.0
         self._scaled = scaled
+        self._ratio = 1.0
         self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
         self._best_tol = self.tol
         # Where the scale all but agreed with its fit, if anywhere.
@@ -76,7 +79,7 @@ class FitsInTurn:
             # What a rough fit says that does not gain may be no more than rough.
             self.rough, self.tol = False, exact
             ratio = self._scaled.measure(self._scaled.fit(scale, self.tol, most))
-        away = _distance(ratio)
+        self._ratio, away = ratio, _distance(ratio)
         if self._convex and self._smooth:
             last = self._scaled.last.point
             penalty = last.objective.penalty.value(last.params[:-1])
@@ -119,13 +122,24 @@ class FitsInTurn:
         best, last = self._best[1], self._scaled.scale
         return self._smooth and _distance(scale / best) < _distance(scale / last)
 
+    def tells_side(self) -> bool:
+        """Return whether the last fit is on the side of the scale that it says.
+
+        A rough one if it is certified so closely that residuals far below the scale
+        stay there: with more curvature than at the scale.
+        """
+        short = max(1.0 - self._ratio, 0.0)
+        is_sure = self._convex and self._scaled.last.gap <= (SURELY * short) ** 2
+        return bool(is_sure or self.tol <= self._scaled.problem.tol)
+
     def hidden(self) -> float:
         """Return what errors of the last fit may make of its scale.
 
         Those of rounding, and that a gap is not 0 where the penalty outweighs all.
         """
         scaled = self._scaled
-        rounding = scaled.rounding() / scaled.scale
+        # Of the residuals, and of the slopes that these are to have.
+        rounding = 2 * scaled.rounding() / scaled.scale
         missed = min(np.sqrt(scaled.last.gap), SOLVED) if self._unit > 1 else 0.0
         return float(min(max(rounding, missed), NEARLY))
 

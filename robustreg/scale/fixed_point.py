@@ -16,6 +16,8 @@ SCALE_RTOL = 1e-11
 MOST_FITS = 60
 # Where rounding errors or a kink in the fit keep it from that, this is agreement too.
 AGREES = 1e-8
+# But a scale that they hide more of is not told.
+TELLING = 1e-4
 # Fits in a row that do not halve the disagreement, after which the search ends.
 MOST_STALLED = 15
 # Between two scales whose disagreements differ by this many times more than they do,
@@ -82,7 +84,8 @@ def find_fixed_point(
     there; one that is ``continuous`` seems to do so at much shorter ones only. What
     does not converge, in ``most_fits`` after the first, ends at the scale that agreed
     best. That will do if it agrees to `AGREES`, or to ``hidden``, what rounding errors
-    make of the disagreement that was measured last: there no step but one may gain.
+    make of the disagreement that was measured last, if that is little: there no step
+    but one may gain.
     """
     x, f = float(np.log(start)), _log_excess(measure_at(start), start, floor)
     search = _Interval(x, f, tells_side(), hidden())
@@ -118,7 +121,7 @@ def find_fixed_point(
     x, f = search.best
     if f == -np.inf:
         return FixedPoint(floor, collapsed=True, converged=True)
-    done = abs(f) <= AGREES or search.is_hidden
+    done = abs(f) <= AGREES or (search.is_hidden and search.hidden <= TELLING)
     scale = float(np.exp(x))
     return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
 
@@ -129,7 +132,7 @@ class _Interval:
 
     def __init__(self, x: float, f: float, known: bool, hidden: float) -> None:
         self._low = self._high = (np.nan, np.nan)
-        self.best, self.is_hidden = (x, f), False
+        self.best, self.hidden = (x, f), hidden
         self.add(x, f, known, hidden)
 
     def add(self, x: float, f: float, known: bool, hidden: float) -> None:
@@ -142,7 +145,12 @@ class _Interval:
         elif known:
             self._high = (x, f)
         if abs(f) <= abs(self.best[1]):
-            self.best, self.is_hidden = (x, f), abs(f) <= hidden
+            self.best, self.hidden = (x, f), hidden
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the least disagreement may be rounding errors."""
+        return abs(self.best[1]) <= self.hidden
 
     @property
     def is_closed(self) -> bool:

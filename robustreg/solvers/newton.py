@@ -19,6 +19,7 @@ import numpy as np
 
 from robustreg.certificate import duality_gap, local_gap, rows_gap
 from robustreg.objective import Objective, Point
+from robustreg.rows import Array
 from robustreg.solvers.descent import Pace, Step, StepRule, advance, model_step
 from robustreg.solvers.results import Result, Start
 from robustreg.tolerance import allowed_gap, stationarity
@@ -122,6 +123,9 @@ class _Proof:
         self.gap, self.unique, self.misses = np.inf, False, 0
         self._objective, self._tol = objective, tol
         self._best = np.inf, point
+        # Of those that were not certified the one that misses least: by how much, and
+        # the slopes.
+        self._left = np.inf, point, point.gradient
 
     def of_own_slopes(self, point: Point, step: Step) -> Point | None:
         """Return where a step leads whose slopes are known, if they certify it."""
@@ -130,11 +134,18 @@ class _Proof:
         whole = self._objective.evaluate(point.params + step.direction)
         allowed = self._allowed(whole)
         # What rows miss by no projection makes up for: it costs more than a step.
-        if rows_gap(self._objective, whole, step.slopes) > HOPELESS * allowed:
+        missed = rows_gap(self._objective, whole, step.slopes)
+        if missed > HOPELESS * allowed:
+            if missed < self._left[0]:
+                self._left = missed, whole, step.slopes
             return None
-        self.gap = duality_gap(self._objective, whole, step.slopes)
-        self._best = min(self._best, (self.gap, whole), key=lambda pair: pair[0])
+        self._certify(whole, step.slopes)
         return whole if self.gap <= allowed else None
+
+    def _certify(self, whole: Point, slopes: Array) -> None:
+        """Bound the gap of a point, which is kept if it is the best so far."""
+        self.gap = duality_gap(self._objective, whole, slopes)
+        self._best = min(self._best, (self.gap, whole), key=lambda pair: pair[0])
 
     def of_step(self, point: Point, step: Step, trial: Point, previous: float) -> bool:
         """Return whether the point that a step led to is certified.
@@ -168,9 +179,10 @@ class _Proof:
 
         The last one by the slopes of its own residuals.
         """
-        slopes = self._objective.loss.gradient(point.residual)
-        last = duality_gap(self._objective, point, slopes), point
-        self.gap, best = min(last, self._best, key=lambda pair: pair[0])
+        if np.isfinite(self._left[0]):
+            self._certify(*self._left[1:])
+        self._certify(point, self._objective.loss.gradient(point.residual))
+        self.gap, best = self._best
         return best, bool(self.gap <= self._allowed(best))
 
     def _allowed(self, point: Point) -> float:
