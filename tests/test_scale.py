@@ -292,12 +292,12 @@ def test_a_search_ends_where_rounding_errors_hide_the_rest():
 
     def measure_at(scale):
         tried.append(scale)
-        return 7.0 * (scale / 7.0) ** 0.5 * (1 + 1e-6 * (-1.0) ** len(tried))
+        return 7.0 * (scale / 7.0) ** 0.5 * (1 + 1e-7 * (-1.0) ** len(tried))
 
     known = {"tells_side": lambda: True, "continuous": True}
-    found = find_fixed_point(measure_at, 1.0, 1e-12, hidden=lambda: 2e-6, **known)
+    found = find_fixed_point(measure_at, 1.0, 1e-12, hidden=lambda: 2e-7, **known)
     assert found.converged and len(tried) <= 8
-    assert found.scale == pytest.approx(7.0, rel=1e-5)
+    assert found.scale == pytest.approx(7.0, rel=1e-6)
     assert not find_fixed_point(measure_at, 1.0, 1e-12, **known).converged
     # What they hide much of is not told.
     found = find_fixed_point(measure_at, 1.0, 1e-12, hidden=lambda: 1e-3, **known)

@@ -17,7 +17,7 @@ MOST_FITS = 60
 # Where rounding errors or a kink in the fit keep it from that, this is agreement too.
 AGREES = 1e-8
 # But a scale that they hide more of is not told.
-TELLING = 1e-4
+TELLING = 1e-6
 # Fits in a row that do not halve the disagreement, after which the search ends.
 MOST_STALLED = 15
 # Between two scales whose disagreements differ by this many times more than they do,
