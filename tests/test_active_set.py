@@ -5,10 +5,12 @@ import warnings
 
 import numpy as np
 import pytest
+from fuzz_problems import draw
 from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
 
 from robustreg import RobustRegressor
+from robustreg.solvers.quadratics import active_set
 from robustreg.solvers.quadratics.active_set import RootQuadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 
@@ -60,6 +62,41 @@ def test_columns_that_do_not_depend_take_no_singular_values(n, p, monkeypatch):
         problem = make_problem(np.random.default_rng(seed), n, p, "plain")
         x, u = problem.minimum(np.zeros(p))
         assert violation(problem, x, u).max() < 1e-12
+
+
+def count_calls(monkeypatch, owner, name):
+    """Return a list that grows by an item for each call of what a class holds."""
+    calls, method = [], getattr(owner, name)
+
+    def counted(*args):
+        calls.append(name)
+        return method(*args)
+
+    monkeypatch.setattr(owner, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("kind", ["plain", "dependent", "ridge"])
+def test_columns_enter_together(monkeypatch, kind):
+    steps = count_calls(monkeypatch, active_set._Search, "_step")
+    for seed in range(8):
+        problem = make_problem(np.random.default_rng(seed), 90, 60, kind)
+        x, _ = problem.minimum(np.zeros(60))
+        assert np.count_nonzero(x) > 30
+    # One after the other took as many steps as there are columns in use.
+    assert len(steps) <= 8 * 25
+
+
+@pytest.mark.parametrize("number", [47491, 47729])
+def test_a_step_starts_from_the_signs_of_the_last_one(monkeypatch, number):
+    steps = count_calls(monkeypatch, active_set._Search, "_step")
+    runs = count_calls(monkeypatch, active_set._Search, "run")
+    problem = draw(number, 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        problem.model().fit(problem.contained(), problem.y, problem.weight)
+    # From those of a Gram matrix without digits it took 15, and 28.
+    assert runs and len(steps) <= 6 * len(runs)
 
 
 def test_it_agrees_with_the_method_of_gram_matrices():

@@ -17,6 +17,7 @@ from robustreg import (
     SmoothL1Regressor,
 )
 from robustreg.fitting.any_scale import AnyScale
+from robustreg.fitting.in_turn import FitsInTurn
 from robustreg.losses import SmoothL1
 from robustreg.scale import FixedPoint
 
@@ -317,6 +318,22 @@ def test_warnings_of_a_search_tell_its_fits_apart():
         model.fit(X, y)
     with pytest.warns(ScaleCollapseWarning, match=r"\(efficiency=0\.9, breakdown=0\.5"):
         MMRegressor(efficiency=0.9).fit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("loss", ["smooth_l1", "tukey"])
+def test_a_scale_that_rounding_errors_hide_much_of_is_not_told(monkeypatch, loss):
+    X, y = clean(100)
+    off = 1.02 * RobustRegressor(loss).fit(X, y).scale_
+
+    def torn(measure_at, *args, **kinds):
+        measure_at(off)
+        return FixedPoint(off, disagreement=-0.02)
+
+    monkeypatch.setattr("robustreg.fitting.estimated.find_fixed_point", torn)
+    monkeypatch.setattr("robustreg.fitting.in_turn.INNER_ITERATIONS", 1)
+    monkeypatch.setattr(FitsInTurn, "hidden", lambda self: 0.05)
+    with pytest.warns(ConvergenceWarning):
+        RobustRegressor(loss).fit(X, y)
 
 
 def test_a_scale_that_does_not_settle_is_that_of_its_fit(monkeypatch):

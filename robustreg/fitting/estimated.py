@@ -13,13 +13,13 @@ from robustreg.fitting.in_turn import FitsInTurn
 from robustreg.losses import L1, Loss
 from robustreg.rows import Array
 from robustreg.scale import (
-    AGREES,
     LINES,
     MOST_FITS,
     MOST_SORTED,
     SCALE_RTOL,
     FixedPoint,
     find_fixed_point,
+    is_agreement,
     mad,
 )
 from robustreg.solvers import Start, chosen, near_start
@@ -119,18 +119,20 @@ def _agreed(
     if was_rough or not scaled.last.success:
         residual = scaled.fit(found.scale, problem.tol)
         if was_rough or not convex:
-            most = max(AGREES, fits.hidden(), rtol if convex else 0.0)
-            found = _measured(found, scaled.measure(residual), most)
+            most = rtol if convex else 0.0
+            found = _measured(found, scaled.measure(residual), most, fits.hidden())
         if was_rough and not found.converged:
             # A rough fit may be another optimum than the one that is returned.
             return _agreed(scaled, rtol, found, exactly=True)
     return found
 
 
-def _measured(found: FixedPoint, ratio: float, most: float) -> FixedPoint:
+def _measured(
+    found: FixedPoint, ratio: float, most: float, hidden: float
+) -> FixedPoint:
     """Return a fixed point as the fit that was made there afterwards measures it."""
     disagreement = float(np.log(ratio)) if ratio > 0 else -np.inf
-    agrees = abs(disagreement) <= most
+    agrees = abs(disagreement) <= most or is_agreement(disagreement, hidden)
     return replace(
         found, converged=agrees, disagreement=0.0 if agrees else disagreement
     )

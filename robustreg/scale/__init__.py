@@ -30,6 +30,7 @@ from robustreg.scale.fixed_point import (
     SCALE_RTOL,
     FixedPoint,
     find_fixed_point,
+    is_agreement,
 )
 from robustreg.scale.of_predictions import (
     TAU_SQUARE,
@@ -55,6 +56,7 @@ __all__ = [
     "TAU_SQUARE",
     "FixedPoint",
     "find_fixed_point",
+    "is_agreement",
     "least_distance",
     "mad",
     "mad_along",

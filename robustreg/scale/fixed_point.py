@@ -121,9 +121,14 @@ def find_fixed_point(
     x, f = search.best
     if f == -np.inf:
         return FixedPoint(floor, collapsed=True, converged=True)
-    done = abs(f) <= AGREES or (search.is_hidden and search.hidden <= TELLING)
+    done = is_agreement(f, search.hidden)
     scale = float(np.exp(x))
     return FixedPoint(scale, converged=done, slope=slope, disagreement=f)
+
+
+def is_agreement(disagreement: float, hidden: float) -> bool:
+    """Return whether a scale is told that agrees so well, beside rounding errors."""
+    return abs(disagreement) <= AGREES or abs(disagreement) <= hidden <= TELLING
 
 
 @final

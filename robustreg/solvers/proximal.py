@@ -168,10 +168,10 @@ def _step_by_root(
     """
     model = _row_model(objective, point, curvature)
     every = np.flatnonzero(objective.rows.varies)
+    start = np.zeros_like(point.params)
+    start[columns] = solution
     if every.size <= MOST_COLUMNS:
-        start = np.zeros_like(point.params)
-        start[columns] = solution
-        columns, solution = every, start[every]
+        columns = every
     quadratic = RootQuadratic(
         model.design[:, columns],
         model.target,
@@ -179,7 +179,9 @@ def _step_by_root(
         objective.l1[columns],
         objective.l2[columns],
     )
-    found = quadratic.minimum(solution)
+    # Of a solution without digits the signs are worse than those of the last step.
+    guesses = start[columns], point.params[columns]
+    found = quadratic.minimum(min(guesses, key=quadratic.value))
     if found is None:
         return None
     params = np.zeros_like(point.params)

@@ -5,7 +5,7 @@
 Given the signs of x that is least squares, whose singular values are those of the
 columns in use; a Gram matrix would square them. From one set of signs to the next the
 value falls [1]_: a column leaves where a coefficient reaches 0 on the way to the
-minimum, and the one whose slope exceeds its l1 part most enters. Where columns depend
+minimum, and those whose slopes exceed their l1 parts most enter. Where columns depend
 on each other only the l1 part tells them apart, and the way along their null space
 leads to a coefficient of 0.
 
@@ -36,6 +36,9 @@ from robustreg.solvers.quadratics import ROUNDING
 # No more changes of signs than the first number and the second for each column, and no
 # more than cost the third in operations, the cube of the columns in use each: seconds.
 FEWEST_CHANGES, CHANGES_A_COLUMN, MOST_WORK = 100, 10, 10**9
+# Columns enter together whose slopes exceed their l1 parts by this share of the most:
+# those of wrong signs leave at once, which never are all of them.
+TOGETHER = 0.1
 
 
 @final
@@ -60,6 +63,12 @@ class RootQuadratic:
     shift: Array
     l1: Array
     l2: Array
+
+    def value(self, x: Array) -> float:
+        """Return the value at x."""
+        missed = self.target - self.design @ x
+        terms = (0.5 * self.l2 * x - self.shift) * x + self.l1 * np.abs(x)
+        return float(0.5 * (missed @ missed) + terms.sum())
 
     def minimum(self, start: Array) -> tuple[Array, Array] | None:
         """Return x and the residuals, None if there is no minimum or it is not found.
@@ -194,7 +203,7 @@ class _Search:
         return before
 
     def _entered(self, residual: Array) -> bool:
-        """Return whether a column enters, that of the largest violation."""
+        """Return whether columns enter, those of the largest violations."""
         p = self.problem
         slope = p.design.T @ residual + p.shift
         size = self.norms * np.linalg.norm(residual) + np.abs(p.shift) + p.l1
@@ -203,7 +212,9 @@ class _Search:
         worst = int(np.argmax(beyond))
         if beyond[worst] <= ROUNDING:
             return False
-        self.entered, self.sign[worst] = worst, np.sign(slope[worst])
+        enter = np.flatnonzero(beyond > TOGETHER * beyond[worst])
+        self.entered = worst
+        self.sign[enter] = np.sign(slope[enter])
         return True
 
 
