@@ -16,11 +16,17 @@ from robustreg import (
     ScaleCollapseWarning,
     SmoothL1Regressor,
 )
-from robustreg.solvers import proximal
+from robustreg.certificate import duality_gap
+from robustreg.losses import SmoothL1
+from robustreg.objective import Objective
+from robustreg.penalties import make_penalty
+from robustreg.rows import make_rows
+from robustreg.solvers import newton, proximal
 from robustreg.solvers.kinked import exact
 from robustreg.solvers.quadratics import quadratic
 from robustreg.solvers.quadratics.quadratic import minimize_l1_quadratic
 from robustreg.solvers.quadratics.rows_quadratic import RowsQuadratic
+from robustreg.solvers.results import Start
 
 
 def refused(*args):
@@ -255,3 +261,51 @@ def test_signs_that_had_their_minimum_end_a_descent(monkeypatch, scale):
     assert counts["_descent"]
     # Signs that came again and again took 150.
     assert counts["_orthant_minimum"] <= 10 * counts["_descent"]
+
+
+def faint(seed):
+    """Return an objective of residuals far above the scale, and a faint penalty."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(11, 32)), 1e6 * rng.normal(size=11)
+    penalty = make_penalty("elasticnet", 1e-6, 0.5, 32)
+    rows, weight = make_rows(X, np.ones(11), True), np.full(11, 1 / 11)
+    return Objective(rows, y, weight, SmoothL1(0.1), penalty)
+
+
+def by_proximal_steps(objective, max_iter):
+    start = Start(np.zeros(objective.n_params))
+    options = {"step_rule": proximal.PROXIMAL, "tol": 1e-10, "max_iter": max_iter}
+    return newton.newton(objective, start, **options)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_slopes_that_rows_rule_out_are_not_projected(monkeypatch, seed):
+    counts = Counter()
+
+    def counted(*args):
+        counts["gaps"] += 1
+        return duality_gap(*args)
+
+    monkeypatch.setattr(newton, "duality_gap", counted)
+    result = by_proximal_steps(faint(seed), 200)
+    assert result.success and result.n_iter >= 10
+    # One of a step, or two at the end.
+    assert counts["gaps"] <= 2
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 4, 6])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_that_ends_early_is_the_best_of_its_steps(monkeypatch, seed, max_iter):
+    gap = by_proximal_steps(faint(seed), max_iter).gap
+    # Every step asks for its certificate.
+    monkeypatch.setattr(newton, "HOPELESS", np.inf)
+    best = by_proximal_steps(faint(seed), max_iter)
+    assert not best.success and gap == pytest.approx(best.gap, rel=1e-9)
+
+
+def test_a_fit_without_a_bound_is_that_of_the_last_step():
+    # Down along this pull without end.
+    objective = faint(0).tilted(np.r_[np.zeros(32), 2.0])
+    start = objective.evaluate(np.zeros(33))
+    result = by_proximal_steps(objective, 10)
+    assert result.gap == np.inf and result.value < start.value

@@ -323,3 +323,13 @@ def test_rounding_errors_of_means_are_no_direction_of_their_own(offset, how):
     repeated = np.repeat(X, weight, axis=0), np.repeat(y, weight)
     again = SmoothL1Regressor(scale=1.0).fit(*repeated)
     np.testing.assert_allclose(again.coef_, fit.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_fit_of_half_of_the_rows_exactly_ends_where_nearly_equal_columns_round(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(24, 14)), rng.normal(size=24)
+    X[:, -1] = X[:, 0] + 1e-5 * X[:, -1]
+    # A warning would be an error: their typical residual is what predictions round by.
+    model = L1Regressor(scale=1.0).fit(X, y)
+    assert model.dual_gap_ <= 1e-10

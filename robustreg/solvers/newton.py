@@ -125,7 +125,7 @@ class _Proof:
         self._best = np.inf, point
         # Of those that were not certified the one that misses least: by how much, and
         # the slopes.
-        self._left = np.inf, point, point.gradient
+        self._skipped: tuple[float, Point, Array] | None = None
 
     def of_own_slopes(self, point: Point, step: Step) -> Point | None:
         """Return where a step leads whose slopes are known, if they certify it."""
@@ -136,16 +136,16 @@ class _Proof:
         # What rows miss by no projection makes up for: it costs more than a step.
         missed = rows_gap(self._objective, whole, step.slopes)
         if missed > HOPELESS * allowed:
-            if missed < self._left[0]:
-                self._left = missed, whole, step.slopes
+            if self._skipped is None or missed < self._skipped[0]:
+                self._skipped = missed, whole, step.slopes
             return None
         self._certify(whole, step.slopes)
         return whole if self.gap <= allowed else None
 
     def _certify(self, whole: Point, slopes: Array) -> None:
-        """Bound the gap of a point, which is kept if it is the best so far."""
+        """Bound the gap of a point, which is kept if none has a smaller one."""
         self.gap = duality_gap(self._objective, whole, slopes)
-        self._best = min(self._best, (self.gap, whole), key=lambda pair: pair[0])
+        self._best = min((self.gap, whole), self._best, key=lambda pair: pair[0])
 
     def of_step(self, point: Point, step: Step, trial: Point, previous: float) -> bool:
         """Return whether the point that a step led to is certified.
@@ -179,8 +179,8 @@ class _Proof:
 
         The last one by the slopes of its own residuals.
         """
-        if np.isfinite(self._left[0]):
-            self._certify(*self._left[1:])
+        if self._skipped is not None:
+            self._certify(*self._skipped[1:])
         self._certify(point, self._objective.loss.gradient(point.residual))
         self.gap, best = self._best
         return best, bool(self.gap <= self._allowed(best))

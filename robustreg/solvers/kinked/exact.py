@@ -34,8 +34,9 @@ def by_interior_point(
         return exact
     rounding = rounding_of_terms(objective, result.point)
     if result.gap <= ROUNDINGS * rounding:
-        # Half of the digits are close enough.
-        digits = HALF_OF_DIGITS * typical_value(objective, result.point)
+        typical = typical_value(objective, result.point)
+        # Half of the digits will do, of all rows if most have lost theirs.
+        digits = HALF_OF_DIGITS * (typical if typical > rounding else result.value)
         return replace(result, success=result.gap <= min(rounding, digits))
     other = augmented_lagrangian(objective, start, tol, max_iter)
     return other if other.gap < result.gap else result
