@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from robustreg.fitting.any_scale import AnyScale
-from robustreg.scale import FixedPoint
+from robustreg.scale import TELLING, FixedPoint
 from robustreg.solvers.newton import INNER_ITERATIONS
 
 # A scale that its fit agrees with to this share, of a loss that is not convex, is worth
@@ -17,9 +17,8 @@ NEARLY = 0.1
 FAR_BELOW = 0.1
 # A fit at a scale that is off is made to this share of the square of that.
 ROUGHLY = 1e-3
-# Where a penalty outweighs the residuals: rounding errors leave no smaller tolerance,
-# and what a fit misses of the optimum moves its scale, by no more than this.
-CLOSEST, SOLVED = 1e-13, 1e-5
+# Where a penalty outweighs the residuals rounding errors leave no smaller tolerance.
+CLOSEST = 1e-13
 # The root of a gap bounds how far half of the rows may move, with room for weights.
 SURELY = 0.1
 
@@ -140,7 +139,8 @@ class FitsInTurn:
         scaled = self._scaled
         # Of the residuals, and of the slopes that these are to have.
         rounding = 2 * scaled.rounding() / scaled.scale
-        missed = min(np.sqrt(scaled.last.gap), SOLVED) if self._unit > 1 else 0.0
+        # The root bounds it from far above: more than is told is not left to it.
+        missed = min(np.sqrt(scaled.last.gap), TELLING) if self._unit > 1 else 0.0
         return float(min(max(rounding, missed), NEARLY))
 
     def back_to_best(self) -> None:
