@@ -488,3 +488,26 @@ def test_the_root_of_a_narrow_sparse_design_takes_few_blocks():
     sizes = [block.size for block in rows.weighted(np.ones(100_000), np.arange(3))]
     assert len(sizes) <= 4
     assert max(sizes) <= BLOCK_ENTRIES
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("columns", [np.arange(8), np.array([0, 3, 4, 7])])
+def test_few_sparse_entries_are_made_dense_once(monkeypatch, fit_intercept, columns):
+    rng, made = np.random.default_rng(0), []
+    X = scipy.sparse.csr_array(rng.normal(size=(40, 7)) * (rng.random((40, 7)) < 0.3))
+    toarray = scipy.sparse.csr_array.toarray
+
+    def counted(*args, **options):
+        made.append(args)
+        return toarray(*args, **options)
+
+    monkeypatch.setattr(scipy.sparse.csr_array, "toarray", counted)
+    c = np.where(rng.random(40) < 0.7, rng.random(40), 0.0)
+    few = make_rows(X, np.ones(40), fit_intercept)
+    grams = [few.gram(weight, columns) for weight in (np.ones(40), c)]
+    assert len(made) == 1
+    monkeypatch.setattr("robustreg.rows.sparse.FEW_SPARSE_ENTRIES", 0)
+    many = make_rows(X, np.ones(40), fit_intercept)
+    for gram, weight in zip(grams, (np.ones(40), c), strict=True):
+        expected = many.gram(weight, columns)
+        np.testing.assert_allclose(gram, expected, rtol=0, atol=1e-14 * weight.sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -26,6 +27,8 @@ from robustreg.rows.base import (
 # Rows of the sample that say what is typical: more than of dense data, for most entries
 # say nothing.
 FEW_SPARSE_ROWS = 10_000
+# With no more entries than this a sparse product costs less than what calls it does.
+FEW_SPARSE_ENTRIES = 30_000
 
 
 def sparse_standard(X: Any, weight: Array, fit_intercept: bool) -> Standard:
@@ -169,22 +172,36 @@ class SparseRows(Rows):
         """Yield all rows at once: slicing a sparse matrix copies it."""
         yield slice(0, self.n_rows), self._only
 
+    @cached_property
+    def _few(self) -> Array | None:
+        """The stored matrix as an array if it has few entries."""
+        few = self.n_rows * (self.n_params - 1) <= FEW_SPARSE_ENTRIES
+        return self._X.toarray() if few else None
+
     def gram(self, c: Array, columns: Index) -> Array:
-        """Return the Gram matrix: sparse products, dense only in the result."""
+        """Return the Gram matrix: sparse products, dense only in the result.
+
+        Of few entries dense ones.
+        """
         self.count_pass(c)
         features = columns[columns < self.n_params - 1]
         inside = np.flatnonzero(c)
         # Equal weights become exactly 1, so that sums of whole numbers have no error
         # and dependent columns stay so.
         largest = float(c.max(initial=0.0)) or 1.0
-        X, share = self._X[inside], c[inside] / largest
+        X: Any = self._X if self._few is None else self._few
+        X, share = X[inside], c[inside] / largest
         if features.size < self.n_params - 1 or (np.diff(features) != 1).any():
             X = X[:, features]
         shift, unit = self._virtual.shift[features], self._virtual.unit[features]
-        weighted = X.astype(np.float64)
-        weighted.data *= np.repeat(share, np.diff(X.indptr))
-        total, sums = float(share.sum()), np.asarray(weighted.sum(axis=0)).ravel()
-        square = (X.T @ weighted).toarray()
+        total = float(share.sum())
+        if self._few is None:
+            weighted = X.astype(np.float64)
+            weighted.data *= np.repeat(share, np.diff(X.indptr))
+            sums = np.asarray(weighted.sum(axis=0)).ravel()
+            square = (X.T @ weighted).toarray()
+        else:
+            sums, square = share @ X, X.T @ (X * share[:, None])
         # In one buffer: of thousands of columns fresh memory takes most of the time.
         buffer = np.empty_like(square)
         square -= np.outer(sums, shift, out=buffer)
