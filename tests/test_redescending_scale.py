@@ -152,6 +152,26 @@ def test_where_no_step_goes_down_none_is_tried_again(monkeypatch):
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize("scale", ["mad", "proposal2", 10.0])
+@pytest.mark.parametrize("loss", ["andrews", "tukey", "welsch"])
+def test_rounding_errors_above_the_tolerance_end_a_fit(scale, loss, monkeypatch):
+    """Of far columns without an intercept; once 500 to 900 steps were made."""
+    steps = []
+    for name in ("reweighted", "majorised"):
+        monkeypatch.setattr(
+            f"robustreg.solvers.{name}.step_down",
+            lambda *args: steps.append(1) or step_down(*args),
+        )
+    rng = np.random.default_rng(0)
+    far = 10.0 ** np.array([7, 7, 7, 7, 7, 5, 5, 1])
+    X, y = far + rng.normal(size=(300, 8)), 100 + 10 * rng.standard_t(3, size=300)
+    options = {"fit_intercept": False, "penalty": "elasticnet", "l1_ratio": 0.1}
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = RobustRegressor(loss, alpha=1e-6, scale=scale, **options).fit(X, y)
+    assert len(caught) == 1 and model.stationarity_ <= 1e-8
+    assert len(steps) <= 200
+
+
 @pytest.mark.parametrize("below", [1.01, 1.3, 5.0])
 @pytest.mark.parametrize("above", [0.99, 0.6])
 @pytest.mark.parametrize("start", [0.2, 3.0])

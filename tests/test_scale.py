@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy.integrate import quad
-from scipy.optimize import root
+from scipy.optimize import brentq, root
 from scipy.stats import norm
 
 from robustreg import RobustRegressor, SmoothL1Regressor
@@ -123,6 +123,33 @@ def test_weights_that_count_no_more_rows_than_coefficients_are_refused(total):
     # Fewer rows than coefficients are no matter of the weights.
     wide = rng.normal(size=(20, 30))
     model.set_params(penalty="l2", alpha=0.1).fit(wide, y[:20], np.full(20, total / 20))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_proposal2_of_many_rows_looks_for_that_of_a_sample(weighted, monkeypatch):
+    rng = np.random.default_rng(0)
+    residual = rng.standard_t(1, size=100_000)
+    weight = rng.integers(0, 4, 100_000) if weighted else np.ones(100_000)
+    seen = []
+    monkeypatch.setattr(
+        "robustreg.scale.clipped.brentq",
+        lambda f, *ends, **to: seen.append(f) or brentq(f, *ends, **to),
+    )
+    scale = proposal2(residual, weight.astype(float), 5)
+    clipped = np.minimum(np.abs(residual) / scale, PROPOSAL2_CLIP)
+    found = weight @ clipped**2 / (weight.sum() - 5)
+    assert found == pytest.approx(GAMMA, rel=1e-12)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("far", [1.0, 1e200])
+def test_proposal2_of_many_rows_may_be_far_from_that_of_a_sample(far):
+    residual = np.full(100_000, far)
+    residual[::3] = 0.0
+    scale = proposal2(residual, np.ones(100_000), 0)
+    clipped = np.minimum(residual / scale, PROPOSAL2_CLIP)
+    assert np.mean(clipped**2) == pytest.approx(GAMMA, rel=1e-12)
+    assert proposal2(np.arange(100_000.0) > 70_000, np.ones(100_000), 0) == 0
 
 
 def test_proposal2_with_more_params_than_half_of_the_rows():

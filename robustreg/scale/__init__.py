@@ -1,14 +1,19 @@
 """The scale of residuals, and the fixed points that define it."""
 
+from robustreg.scale.clipped import (
+    LOG_TOL,
+    PROPOSAL2_CLIP,
+    proposal2,
+    proposal2_share,
+    proposal2_spread,
+)
 from robustreg.scale.estimates import (
     BESIDE,
     COUNTED,
     LINES,
-    LOG_TOL,
     MAD_FACTOR,
     MOST_SORTED,
     OF_EACH,
-    PROPOSAL2_CLIP,
     RESOLUTION,
     SCALES,
     least_distance,
@@ -17,9 +22,6 @@ from robustreg.scale.estimates import (
     mad_beside,
     median_beside,
     median_of_each,
-    proposal2,
-    proposal2_share,
-    proposal2_spread,
     scale_floor,
     spread,
     weighted_median,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from robustreg.rows import TIE, Array
+from robustreg.scale.clipped import mean_clipped_square
 from robustreg.scale.estimates import (
     MAD_FACTOR,
-    mean_clipped_square,
     weighted_median,
 )
 

@@ -48,6 +48,9 @@ FEW_COUNT = 0.3
 NEAR = 0.05
 # Rounding errors that leave a larger violation than this leave no fit.
 SOUND = 1e-3
+# Where the violation is close to 0, steps gain figures: so many in a row that do not
+# halve it show that rounding errors are all that is left of it.
+CLOSE, MOST_HIDDEN = 1e-6, 8
 # Shares of the parabolas' curvature in a step's, the rest Newton's own. From one to the
 # next a step gets about three times as short, which few halvings of it would do better.
 LEVELS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -122,11 +125,14 @@ def _stationary(
     left, promised = stationarity(objective, point), np.inf
     unique, is_minimum = False, False
     iteration, stalled, level = 0, False, 0 if left <= NEAR else ALL
+    least, hidden = left, 0
     while left > tol and iteration < max_iter and not stalled:
         iteration += 1
         trial, step, level = step_down(objective, point, step_rule, level)
-        stalled, promised = trial is point, step.decrease
-        point, left = trial, stationarity(objective, trial)
+        promised, left = step.decrease, stationarity(objective, trial)
+        hidden = hidden + 1 if 0.5 * least < left and least <= CLOSE else 0
+        stalled = trial is point or hidden > MOST_HIDDEN
+        point, least = trial, min(least, left)
         unique = step.model is not None and not step.singular
         is_minimum = unique and LEVELS[level] == 0
         level = max(level - 1, 0) if left <= NEAR else ALL

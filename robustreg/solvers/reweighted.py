@@ -28,7 +28,7 @@ from robustreg.linalg import MOST_DIRECT_PARAMS, least_norm_solve
 from robustreg.objective import Objective, Point
 from robustreg.rows import Array, Index
 from robustreg.solvers.descent import StepRule
-from robustreg.solvers.majorised import ALL, LEVELS, step_down
+from robustreg.solvers.majorised import ALL, CLOSE, LEVELS, MOST_HIDDEN, step_down
 from robustreg.solvers.profiled import Line, drift_at, excess_at, root_between
 from robustreg.tolerance import stationarity
 
@@ -130,7 +130,8 @@ class Reweighting:
         now = best = self._state(start, residual)
         goal, least, stalled = NEAR, np.inf, 0
         for _ in range(MOST_STEPS):
-            if now is None or now.violation <= tol or stalled > MOST_STALLED:
+            most = MOST_STALLED if least > CLOSE else MOST_HIDDEN
+            if now is None or now.violation <= tol or stalled > most:
                 break
             trial = None
             if now.violation <= goal:
