@@ -511,3 +511,17 @@ def test_few_sparse_entries_are_made_dense_once(monkeypatch, fit_intercept, colu
     for gram, weight in zip(grams, (np.ones(40), c), strict=True):
         expected = many.gram(weight, columns)
         np.testing.assert_allclose(gram, expected, rtol=0, atol=1e-14 * weight.sum())
+
+
+def test_sparse_rows_are_transposed_once(monkeypatch):
+    made, transpose = [], scipy.sparse.csr_array.transpose
+
+    def counted(*args, **options):
+        made.append(args)
+        return transpose(*args, **options)
+
+    rows = make_rows(scipy.sparse.csr_array(np.eye(9)), np.ones(9), True)
+    monkeypatch.setattr(scipy.sparse.csr_array, "transpose", counted)
+    first, second = (rows.adjoint(np.ones(9)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert len(made) == 1

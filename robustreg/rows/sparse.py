@@ -106,6 +106,11 @@ class _SparseBlock:
     X: Any
     standard: Standard
 
+    @cached_property
+    def _transposed(self) -> Any:
+        """A view, which takes longer to make than a small product with it."""
+        return self.X.T
+
     def predict(self, params: Array) -> Array:
         """Return ``design @ params``."""
         coef, offset = self.standard.to_original(params)
@@ -114,8 +119,8 @@ class _SparseBlock:
     def adjoint(self, v: Array) -> Array:
         """Return ``design.T @ v``."""
         total = v.sum()
-        slope = (self.X.T @ v - self.standard.shift * total) * self.standard.unit
-        return np.append(slope, self.standard.constant * total)
+        slope = self._transposed @ v - self.standard.shift * total
+        return np.append(slope * self.standard.unit, self.standard.constant * total)
 
     def predict_each(self, params: Array) -> Array:
         """Return ``params @ design.T``, in C order."""
@@ -127,7 +132,7 @@ class _SparseBlock:
     def adjoint_each(self, v: Array) -> Array:
         """Return ``v @ design``."""
         total = v.sum(axis=1, keepdims=True)
-        slope = (self.X.T @ v.T).T - self.standard.shift * total
+        slope = (self._transposed @ v.T).T - self.standard.shift * total
         edge = self.standard.constant * total
         return np.hstack([slope * self.standard.unit, edge])
 
