@@ -44,8 +44,8 @@ class FitsInTurn:
         bent = facts.convex and not facts.piecewise_linear
         self.rough = bent and not exactly
         self._enough = ROUGHLY if self.rough else 0.0
-        # The penalty, where it outweighs residuals as large as the scale.
-        self._unit = 1.0
+        # Of the objective: the penalty, where it outweighs all residuals.
+        self._size = 1.0
         self._scaled = scaled
         self._ratio = 1.0
         self.tol, self._least, self._best = scaled.problem.tol, np.inf, scaled.kept()
@@ -82,7 +82,7 @@ class FitsInTurn:
         if self._convex and self._smooth:
             last = self._scaled.last.point
             penalty = last.objective.penalty.value(last.params[:-1])
-            self._unit = max(1.0, penalty)
+            self._size = max(1.0, penalty)
         self._enough = self._roughly(ratio)
         if ratio * scale <= self._scaled.rounding():
             self.floor = max(self.floor, self._scaled.rounding())
@@ -102,7 +102,7 @@ class FitsInTurn:
         Of a penalty that outweighs the residuals more would be lost on all of these.
         """
         tol = self._scaled.problem.tol
-        return min(tol, max(tol / self._unit, CLOSEST))
+        return min(tol, max(tol / self._size, CLOSEST))
 
     def _roughly(self, ratio: float) -> float:
         """Return the tolerance of the next fit, 0 if it is to be made as asked for.
@@ -111,7 +111,7 @@ class FitsInTurn:
         """
         if not (self.rough and ratio > 0):
             return 0.0
-        return ROUGHLY * min(_distance(ratio), 1.0) ** 2 / self._unit
+        return ROUGHLY * min(_distance(ratio), 1.0) ** 2 / self._size
 
     def _is_nearer(self, scale: float) -> bool:
         """Return whether the fit that agreed best is nearer to a scale than the last.
@@ -140,7 +140,7 @@ class FitsInTurn:
         # Of the residuals, and of the slopes that these are to have.
         rounding = 2 * scaled.rounding() / scaled.scale
         # The root bounds it from far above: more than is told is not left to it.
-        missed = min(np.sqrt(scaled.last.gap), TELLING) if self._unit > 1 else 0.0
+        missed = min(np.sqrt(scaled.last.gap), TELLING) if self._size > 1 else 0.0
         return float(min(max(rounding, missed), NEARLY))
 
     def back_to_best(self) -> None:

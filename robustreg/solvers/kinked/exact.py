@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from robustreg.linalg import HALF_OF_DIGITS, ROUNDINGS
+from robustreg.linalg import HALF_OF_DIGITS
 from robustreg.objective import Objective
 from robustreg.solvers.facts import facts_of
 from robustreg.solvers.kinked.augmented_lagrangian import augmented_lagrangian
@@ -33,11 +33,11 @@ def by_interior_point(
     if exact is not None:
         return exact
     rounding = rounding_of_terms(objective, result.point)
-    if result.gap <= ROUNDINGS * rounding:
+    if result.gap <= rounding:
         typical = typical_value(objective, result.point)
         # Half of the digits will do, of all rows if most have lost theirs.
-        digits = HALF_OF_DIGITS * (typical if typical > rounding else result.value)
-        return replace(result, success=result.gap <= min(rounding, digits))
+        value = typical if typical > rounding else result.value
+        return replace(result, success=result.gap <= HALF_OF_DIGITS * value)
     other = augmented_lagrangian(objective, start, tol, max_iter)
     return other if other.gap < result.gap else result
 
