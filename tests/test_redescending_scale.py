@@ -152,6 +152,21 @@ def test_where_no_step_goes_down_none_is_tried_again(monkeypatch):
     assert len(tried) == 1
 
 
+def test_newton_ends_what_parabolas_do_not_halve(monkeypatch):
+    """On a plateau it is tried from farther; once these took 95 steps of parabolas."""
+    steps = []
+    monkeypatch.setattr(
+        "robustreg.solvers.reweighted.step_down",
+        lambda *args: steps.append(1) or step_down(*args),
+    )
+    for seed, n in [(0, 300), (4, 1000), (7, 1000)]:
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(n, 2)), 3 * rng.standard_t(1, size=n)
+        model = RobustRegressor("welsch", beta=0.12).fit(X, y)
+        assert mad_of(model, X, y) == pytest.approx(model.scale_, rel=1e-9)
+    assert len(steps) <= 85
+
+
 @pytest.mark.parametrize("scale", ["mad", "proposal2", 10.0])
 @pytest.mark.parametrize("loss", ["andrews", "tukey", "welsch"])
 def test_rounding_errors_above_the_tolerance_end_a_fit(scale, loss, monkeypatch):

@@ -35,6 +35,9 @@ from robustreg.tolerance import stationarity
 # Newton's method is tried at a violation below this: from farther it ends in other
 # fixed points than reweighting more often.
 NEAR = 0.01
+# Once after so many steps in a row that did not halve the violation it is from a little
+# farther: the parabolas end nowhere there.
+PLATEAU, LESS_NEAR = 10, 0.02
 # A Newton step must leave no more than this share of the violation; after one that does
 # not, the next is tried at this share of it.
 PROGRESS, LATER = 0.5, 0.3
@@ -134,6 +137,7 @@ class Reweighting:
             if now is None or now.violation <= tol or stalled > most:
                 break
             trial = None
+            goal = LESS_NEAR if stalled == PLATEAU else goal
             if now.violation <= goal:
                 columns = self._free(now)
                 if columns.size > MOST_DIRECT_PARAMS:
