@@ -227,6 +227,19 @@ def test_interior_points_end_where_columns_far_from_0_all_but_depend(
         assert model.n_iter_ <= 20
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_interior_points_end_where_no_last_step_comes_nearer(seed):
+    noise = np.random.default_rng(seed).normal(size=(2, 2))
+    X, y = np.column_stack([np.full(2, 1e6), 1e7 + noise[0]]), noise[1]
+    model = L1Regressor(penalty="l2", alpha=6e-8, fit_intercept=False, scale=3.7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    # Rounding errors of predictions of the size of 1e7: they do not end as y is met.
+    assert 0 < model.dual_gap_ <= 1e-9
+    assert model.n_iter_ <= 30
+
+
 @pytest.mark.parametrize("shape", [(3, 6), (10, 47)])
 def test_a_fit_whose_penalty_no_slopes_balance_is_not_near(monkeypatch, shape):
     monkeypatch.setattr(exact, "augmented_lagrangian", refused)

@@ -148,3 +148,17 @@ def test_several_quantiles_and_folds():
     chosen = RobustRegressorCV(penalty="l2", alphas=[0.01, 0.1], cv=2).fit(X, y)
     model = RobustRegressor("smooth_l1", penalty="l2", alpha=chosen.alpha_).fit(X, y)
     np.testing.assert_allclose(chosen.coef_, model.coef_, rtol=0, atol=1e-6)
+
+
+def test_an_l1_fit_of_groups_with_rows_far_out_ends_at_their_medians():
+    # A warning would be an error.
+    groups = np.repeat([0, 1, 2], [3, 2, 4])
+    X = scipy.sparse.csr_array(np.eye(4)[groups])
+    y = np.array([1002.95578, 1002.95763, 1002.95308, 993.39069, 993.391768])
+    y = np.append(y, [1.00192233e10, 1.46153574e9, 1001.08857, 1001.088])
+    weight = np.array([6.2, 4.7e3, 8e-6, 4.2e-6, 2.8e3, 2.5, 8.3e-3, 9.9e-2, 1.0])
+    fit = L1Regressor(scale=1.0).fit(X, y, sample_weight=weight)
+    # Terms of the size of the row that is far out round to this.
+    np.testing.assert_allclose(fit.predict(X)[groups == 0], y[1], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fit.predict(X)[groups == 1], y[4], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(fit.predict(X)[groups == 2], y[5])

@@ -61,6 +61,8 @@ CLOSE = 1e-8
 # After a few iterations in a row that do not halve the complementarity, steps are made
 # with care; after ten times as many the search is over.
 FEW_STALLED, MOST_STALLED = 3, 30
+# Tries in a row that did not halve the gap: after more it is rounding that bounds it.
+MOST_MISSED = 6
 # With at least this many params a factor costs twenty directions and more, unless each
 # takes products beside it: up to the second figure are corrected further.
 FEW_CORRECTED, MOST_CORRECTIONS = 1000, 4
@@ -96,24 +98,23 @@ def interior_point(
     equations = Equations(objective, used)
     state = _central(equations, start.params[used], start.error)
     opening = equations, state
-    best: Result | None = None
-    goal, least, stalled, spare = NEARLY, np.inf, 0, EXTRA_ITERATIONS
+    least, stalled, spare = np.inf, 0, EXTRA_ITERATIONS
     few = objective.n_params <= MOST_DIRECT_PARAMS
     # One answer is promised where params are few and the tolerance is close.
     promised = few and tol <= CLOSE and objective.l2.any()
-    exactly = EXACT * tol if promised else np.inf
+    tries = _Tries(tol, EXACT * tol if promised else np.inf)
     iteration, crossing = 0, Crossing(used.size, interior_point)
     opened = _typical_size(equations, state)
     # Residuals grow up to what they save of a penalty.
     first = _size(equations, state) + equations.curvature @ state.params**2 / 2
     while iteration < max_iter and stalled <= MOST_STALLED and spare:
         iteration += 1
-        spare -= best is not None and best.success
+        spare -= tries.best is not None and tries.best.success
         if (new := entering(equations, state.slopes)).size:
             if not few and too_many(equations, new):
                 break
             equations, state = enlarged(equations, state, new)
-            goal, least = NEARLY, np.inf
+            tries.goal, least = NEARLY, np.inf
         residual = equations.target - equations.predict(state.params)
         # The sum of products that are 0 at the optimum.
         left = float(np.vdot(state.parts, state.room))
@@ -121,41 +122,58 @@ def interior_point(
         least = min(left, least)
         scale = _typical_size(equations, state)
         # Where every row can be fitted, residuals and complementarity fall together.
-        if left <= goal * scale or scale <= goal * opened:
-            best = _tried(equations, state, best, goal, tol)
-            done = best is not None and best.gap <= exactly * abs(best.value)
-            if (best is not None and done and best.success) or left <= EPS * scale:
-                break
-            goal *= AGAIN
+        near = left <= tries.goal * scale or scale <= tries.goal * opened
+        if near and tries.are_over(equations, state):
+            break
         if (vertex := crossing.tried(equations, state, tol)) is not None:
-            best = vertex
+            tries.best = vertex
             break
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             moved = _step(equations, state, residual, stalled >= FEW_STALLED)
         if moved is None or _size(equations, moved) > DIVERGED * first:
             break
         state = moved
-    if best is None:
-        equations, near = (equations, state) if goal < NEARLY else opening
-        best = finished(equations, near, active_kinks(equations, near), tol)
+    if (best := tries.best) is None:
+        equations, state = (equations, state) if tries.goal < NEARLY else opening
+        best = finished(equations, state, active_kinks(equations, state), tol)
     return replace(best, n_iter=iteration)
 
 
-def _tried(
-    equations: Equations,
-    state: State,
-    best: Result | None,
-    goal: float,
-    tol: float,
-) -> Result | None:
-    """Return the best so far, or what the last step from a state leads to."""
-    active = active_kinks(equations, state)
-    # Very near the kinks may be more or fewer than there are params.
-    few = 0 < equations.n_open(active) <= FEW_OPEN * equations.n_varying
-    if goal > VERY_NEARLY and not (few or equations.determined_by(active)):
-        return best
-    trial = finished(equations, state, active, tol)
-    return trial if best is None or trial.gap < best.gap else best
+@final
+class _Tries:
+    """Last steps from states that are nearer each time.
+
+    Attributes
+    ----------
+    goal : float
+        How near the next is tried.
+    best : Result or None
+        The best that they led to.
+    """
+
+    def __init__(self, tol: float, exactly: float) -> None:
+        self.goal = NEARLY
+        self.best: Result | None = None
+        self._tol, self._exactly = tol, exactly
+        self._bound, self._misses = np.inf, 0
+
+    def are_over(self, equations: Equations, state: State) -> bool:
+        """Try the last step from a state, and return whether no other is needed."""
+        active = active_kinks(equations, state)
+        # Very near the kinks may be more or fewer than there are params.
+        few = 0 < equations.n_open(active) <= FEW_OPEN * equations.n_varying
+        if self.goal <= VERY_NEARLY or few or equations.determined_by(active):
+            trial = finished(equations, state, active, self._tol)
+            if self.best is None or trial.gap < self.best.gap:
+                self.best = trial
+        self.goal *= AGAIN
+        if (best := self.best) is None:
+            return False
+        self._misses = 0 if best.gap <= 0.5 * self._bound else self._misses + 1
+        self._bound = best.gap
+        exact = best.gap <= self._exactly * abs(best.value)
+        done = best.success and (exact or self.goal <= EPS)
+        return bool(done or self._misses > MOST_MISSED)
 
 
 def _central(equations: Equations, start: Array, width: float) -> State:
