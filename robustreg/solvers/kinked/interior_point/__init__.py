@@ -32,7 +32,7 @@ from typing import final
 
 import numpy as np
 
-from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, TINY
+from robustreg.linalg import EPS, MOST_DIRECT_PARAMS, ROUNDINGS, TINY
 from robustreg.objective import Objective
 from robustreg.rows import Array, middle_of
 from robustreg.solvers.kinked.interior_point.crossover import Crossing
@@ -45,7 +45,7 @@ from robustreg.solvers.kinked.interior_point.working import (
     too_many,
 )
 from robustreg.solvers.results import DIVERGED, Result, Start
-from robustreg.tolerance import CLIPPED_AT
+from robustreg.tolerance import CLIPPED_AT, rounding_of_terms
 
 # The complementarity, relative to the typical size, from which the last step is tried,
 # and the factor by which it must have fallen before the next try. From the third on the
@@ -123,7 +123,7 @@ def interior_point(
         scale = _typical_size(equations, state)
         # Where every row can be fitted, residuals and complementarity fall together.
         near = left <= tries.goal * scale or scale <= tries.goal * opened
-        if near and tries.are_over(equations, state):
+        if near and tries.are_over(equations, state, left <= EPS * scale):
             break
         if (vertex := crossing.tried(equations, state, tol)) is not None:
             tries.best = vertex
@@ -157,8 +157,11 @@ class _Tries:
         self._tol, self._exactly = tol, exactly
         self._bound, self._misses = np.inf, 0
 
-    def are_over(self, equations: Equations, state: State) -> bool:
-        """Try the last step from a state, and return whether no other is needed."""
+    def are_over(self, equations: Equations, state: State, at_end: bool) -> bool:
+        """Try the last step from a state, and return whether no other is needed.
+
+        At the end of the path only if more than rounding of the predictions is missing.
+        """
         active = active_kinks(equations, state)
         # Very near the kinks may be more or fewer than there are params.
         few = 0 < equations.n_open(active) <= FEW_OPEN * equations.n_varying
@@ -172,7 +175,9 @@ class _Tries:
         self._misses = 0 if best.gap <= 0.5 * self._bound else self._misses + 1
         self._bound = best.gap
         exact = best.gap <= self._exactly * abs(best.value)
-        done = best.success and (exact or self.goal <= EPS)
+        rounding = ROUNDINGS * rounding_of_terms(equations.whole, best.point)
+        hidden = at_end and (best.success or best.gap <= rounding)
+        done = (best.success and exact) or hidden
         return bool(done or self._misses > MOST_MISSED)
 
 
