@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import calls_of
 from fuzz_problems import draw
 from pairwise import pairwise
 from sklearn.exceptions import ConvergenceWarning
@@ -64,21 +65,9 @@ def test_columns_that_do_not_depend_take_no_singular_values(n, p, monkeypatch):
         assert violation(problem, x, u).max() < 1e-12
 
 
-def count_calls(monkeypatch, owner, name):
-    """Return a list that grows by an item for each call of what a class holds."""
-    calls, method = [], getattr(owner, name)
-
-    def counted(*args):
-        calls.append(name)
-        return method(*args)
-
-    monkeypatch.setattr(owner, name, counted)
-    return calls
-
-
 @pytest.mark.parametrize("kind", ["plain", "dependent", "ridge"])
 def test_columns_enter_together(monkeypatch, kind):
-    steps = count_calls(monkeypatch, active_set._Search, "_step")
+    steps = calls_of(monkeypatch, active_set._Search, "_step")
     for seed in range(8):
         problem = make_problem(np.random.default_rng(seed), 90, 60, kind)
         x, _ = problem.minimum(np.zeros(60))
@@ -89,8 +78,8 @@ def test_columns_enter_together(monkeypatch, kind):
 
 @pytest.mark.parametrize("number", [47491, 47729])
 def test_a_step_starts_from_the_signs_of_the_last_one(monkeypatch, number):
-    steps = count_calls(monkeypatch, active_set._Search, "_step")
-    runs = count_calls(monkeypatch, active_set._Search, "run")
+    steps = calls_of(monkeypatch, active_set._Search, "_step")
+    runs = calls_of(monkeypatch, active_set._Search, "run")
     problem = draw(number, 1000)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.sparse
+from calls import calls_of
 
 from robustreg.certificate import duality_gap
 from robustreg.hessian import HessianOperator
@@ -104,18 +105,6 @@ def kinked_objective(X, y, loss):
     rows = make_rows(X, weight, True)
     penalty = make_penalty(None, 0.0, 0.5, X.shape[1]).rescaled(rows.standard.unit)
     return Objective(rows, y - np.median(y), weight, loss, penalty)
-
-
-def calls_of(monkeypatch, place, name):
-    """Return a list that grows with each call of a function or method."""
-    calls, inner = [], getattr(place, name)
-
-    def counted(*args):
-        calls.append(name)
-        return inner(*args)
-
-    monkeypatch.setattr(place, name, counted)
-    return calls
 
 
 @pytest.mark.parametrize("loss", [L1(), Pinball(-0.2, 0.8)], ids=repr)

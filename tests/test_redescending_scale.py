@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import calls_of
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -121,13 +122,7 @@ def test_a_scale_that_does_not_exist_costs_a_few_fits(seed, loss, beta, monkeypa
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_few_rows_a_param_cost_few_gram_matrices(loss, monkeypatch):
-    grams, fit = [], FormedRows.gram
-
-    def counted(self, *args, **options):
-        grams.append(args)
-        return fit(self, *args, **options)
-
-    monkeypatch.setattr(FormedRows, "gram", counted)
+    grams = calls_of(monkeypatch, FormedRows, "gram")
     for seed in range(4):
         X, y = heavy_tails(300, 120, seed)
         with warnings.catch_warnings():

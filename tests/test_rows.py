@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse
+from calls import calls_of
 
 from robustreg.losses import SmoothL1
 from robustreg.objective import Objective
@@ -493,15 +494,9 @@ def test_the_root_of_a_narrow_sparse_design_takes_few_blocks():
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("columns", [np.arange(8), np.array([0, 3, 4, 7])])
 def test_few_sparse_entries_are_made_dense_once(monkeypatch, fit_intercept, columns):
-    rng, made = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
     X = scipy.sparse.csr_array(rng.normal(size=(40, 7)) * (rng.random((40, 7)) < 0.3))
-    toarray = scipy.sparse.csr_array.toarray
-
-    def counted(*args, **options):
-        made.append(args)
-        return toarray(*args, **options)
-
-    monkeypatch.setattr(scipy.sparse.csr_array, "toarray", counted)
+    made = calls_of(monkeypatch, scipy.sparse.csr_array, "toarray")
     c = np.where(rng.random(40) < 0.7, rng.random(40), 0.0)
     few = make_rows(X, np.ones(40), fit_intercept)
     grams = [few.gram(weight, columns) for weight in (np.ones(40), c)]
@@ -514,14 +509,8 @@ def test_few_sparse_entries_are_made_dense_once(monkeypatch, fit_intercept, colu
 
 
 def test_sparse_rows_are_transposed_once(monkeypatch):
-    made, transpose = [], scipy.sparse.csr_array.transpose
-
-    def counted(*args, **options):
-        made.append(args)
-        return transpose(*args, **options)
-
     rows = make_rows(scipy.sparse.csr_array(np.eye(9)), np.ones(9), True)
-    monkeypatch.setattr(scipy.sparse.csr_array, "transpose", counted)
+    made = calls_of(monkeypatch, scipy.sparse.csr_array, "transpose")
     first, second = (rows.adjoint(np.ones(9)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert len(made) == 1

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from calls import calls_of
 from scipy.integrate import quad
 from scipy.optimize import brentq, root
 from scipy.stats import norm
@@ -337,17 +338,11 @@ def test_a_search_ends_where_rounding_errors_hide_the_rest():
 def test_a_tiny_penalty_takes_few_fits_to_its_scale(penalty, alpha, seed, monkeypatch):
     rng = np.random.default_rng(seed)
     X, y = rng.normal(size=(11, 32)), rng.normal(size=11)
-    scales, fit = [], AnyScale.fit
-
-    def counted(self, scale, *args, **kinds):
-        scales.append(scale)
-        return fit(self, scale, *args, **kinds)
-
-    monkeypatch.setattr(AnyScale, "fit", counted)
+    fits = calls_of(monkeypatch, AnyScale, "fit")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = SmoothL1Regressor(scale="mad", penalty=penalty, alpha=alpha).fit(X, y)
-    assert len(scales) <= 18
+    assert len(fits) <= 18
     assert mad(y - model.predict(X), np.ones(11), 0) == pytest.approx(
         model.scale_, rel=1e-4
     )

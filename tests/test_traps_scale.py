@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import calls_of
 from oracles import CONVEX, PENALTIES, assert_same_fit
 from pairwise import pairwise
 from scipy.stats import norm
@@ -225,16 +226,10 @@ def test_a_scale_of_rounding_errors_is_none(seed, monkeypatch):
     y[:5] = 1e9 * rng.standard_t(1, size=5)
     X = rng.normal(size=(13, 2))
     weight = np.array([2, 1, 0, 0, 0, 3, 0, 0, 1, 3, 2, 0, 1.0])
-    scales, fit = [], AnyScale.fit
-
-    def counted(self, scale, *args, **options):
-        scales.append(scale)
-        return fit(self, scale, *args, **options)
-
-    monkeypatch.setattr(AnyScale, "fit", counted)
+    fits = calls_of(monkeypatch, AnyScale, "fit")
     with pytest.warns(ScaleCollapseWarning):
         model = SmoothL1Regressor(scale="mad").fit(X, y, sample_weight=weight)
-    assert len(scales) <= 10
+    assert len(fits) <= 10
     assert 1e-8 < model.scale_ < 1e-5
 
 
